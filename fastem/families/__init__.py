@@ -1,0 +1,72 @@
+"""The families by name. A new family is one file and one line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastem.families.base import Family
+from fastem.families.gaussian_diag import GaussianDiag
+from fastem.families.gaussian_full import GaussianFull
+from fastem.families.gaussian_spherical import GaussianSpherical
+from fastem.families.gaussian_tied import GaussianTied
+from fastem.families.gaussian_tied_diag import GaussianTiedDiag
+from fastem.families.gaussian_tied_spherical import GaussianTiedSpherical
+from fastem.families.poisson import Poisson
+
+FAMILIES: dict[str, type[Any]] = {
+    family.name: family
+    for family in (
+        GaussianFull,
+        GaussianTied,
+        GaussianDiag,
+        GaussianSpherical,
+        GaussianTiedDiag,
+        GaussianTiedSpherical,
+        Poisson,
+    )
+}
+
+SHAPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
+
+__all__ = ["FAMILIES", "SHAPES", "Family", "Gaussian", "Poisson"]
+
+
+def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
+    covariance: str = "full", *, reg_covar: float = 0.0, ridge: float = 0.0, floor: float | None = None
+) -> Family:
+    """The Gaussian family whose covariance matrices have this shape.
+
+    Parameters
+    ----------
+    covariance : "full", "tied", "diag", "spherical", "tied_diag" or "tied_spherical". The named parameters are then
+        `means` (n_components, n_features) and `covariances`, of shape (n_components, n_features, n_features),
+        (n_features, n_features), (n_components, n_features), (n_components,), (n_features,) or ().
+    reg_covar : float, squared units of the data
+        Added to every variance after each M-step, as in scikit-learn. With it the likelihood may fall from one
+        iteration to the next by a little.
+    ridge : float, dimensionless
+        The same, relative to each feature's variance in the data.
+    floor : float or None, dimensionless
+        Smallest variance of a component in any direction, relative to the data's own per feature. None is 1e-12 for
+        float64 data and 1e-8 for float32.
+
+    Returns
+    -------
+    A frozen family object.
+
+    Raises
+    ------
+    ValueError : an unknown shape, or a negative or non-finite number.
+
+    Examples
+    --------
+    >>> import fastem
+    >>> fastem.Gaussian("tied_diag").n_parameters(n_features=4, n_components=3)
+    16
+    """
+    from fastem.validation import check_covariance_shape, check_regularisation
+
+    check_covariance_shape(covariance, SHAPES)
+    check_regularisation(reg_covar, ridge, floor)
+    family: Family = FAMILIES[f"gaussian_{covariance}"](float(reg_covar), float(ridge), floor)
+    return family

@@ -1,0 +1,114 @@
+"""What the six Gaussian families share: hyper-parameters, coordinates, limits. Not a family itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastem.families.base import Array, Family, Frame, Limits, Parameters, Specification
+
+LOG_2_PI = float(np.log(2.0 * np.pi))
+
+
+@dataclass(frozen=True)
+class GaussianFamily(Family):
+    """A Gaussian family.
+
+    Parameters
+    ----------
+    reg_covar : added to every variance after each M-step, in squared units of the data, as scikit-learn does; >= 0.
+        The default is 0: with it, EM no longer maximises the likelihood exactly.
+    ridge : the same, relative to each feature's own variance in the data (dimensionless); >= 0.
+    floor : smallest variance in any direction relative to the data's (dimensionless, > 0). None means 1e-12 for
+        float64 data and 1e-8 for float32. Raising eigenvalues to a floor is the exact M-step under that constraint.
+    """
+
+    reg_covar: float = 0.0
+    ridge: float = 0.0
+    floor: float | None = None
+    # One scale for all features: what spherical covariances need, whose features are comparable.
+    common_scale: ClassVar[bool] = False
+
+    def frame(self, location: Array, spread: Array) -> Frame:
+        # A feature without spread keeps its magnitude as its scale, so that a floor relative to it means something.
+        magnitude = np.where(location == 0.0, 1.0, np.abs(location))
+        if self.common_scale:
+            largest = spread.max()
+            return Frame(location, np.full(len(location), largest if largest > 0 else magnitude.max()))
+        return Frame(location, np.where(spread > 0, spread, magnitude))
+
+    def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
+        floors = np.full(len(location), self.floor if self.floor is not None else floor)
+        ridge = self.ridge * np.where(spread > 0, spread / frame.scale, 1.0) ** 2 + self.reg_covar / frame.scale**2
+        # A constant feature is held at its floor by a ridge of that size: no component's fault, so not reported.
+        return Limits(floors, np.where(spread > 0, ridge, np.maximum(ridge, 2.0 * floors)))
+
+    def moments(self, weights: Array, parameters: Parameters) -> tuple[Array, Array]:
+        means = np.asarray(parameters["means"], dtype=np.float64)
+        location = weights @ means
+        variances = self.variances(parameters, *means.shape)
+        # Scaled by the largest, so that squares neither overflow nor vanish.
+        size = np.maximum(np.abs(means - location).max(axis=0), np.sqrt(variances.max(axis=0)))
+        size = np.where(size > 0, size, 1.0)
+        relative = variances / size / size + ((means - location) / size) ** 2
+        return location, size * np.sqrt(weights @ relative)
+
+    def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:
+        """The variance of each feature in each component, (n_components, n_features)."""
+        raise NotImplementedError
+
+    def mean_specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
+        return {"means": Specification((n_components, n_features), "real")}
+
+    def to_json(self) -> dict[str, Any]:
+        return {"reg_covar": self.reg_covar, "ridge": self.ridge, "floor": self.floor}
+
+
+def log_constant(log_determinants: Array, frame: Frame) -> Array:
+    """The constant of a log density in the user's units: -1/2 (d log 2 pi + log |C|) - sum_j log scale_j."""
+    return -0.5 * (len(frame.scale) * LOG_2_PI + log_determinants) - np.log(frame.scale).sum()
+
+
+def frame_means(parameters: Parameters, frame: Frame) -> Array:
+    return (np.asarray(parameters["means"], dtype=np.float64) - frame.shift) / frame.scale
+
+
+def user_means(means: Array, frame: Frame) -> Array:
+    return means * frame.scale + frame.shift
+
+
+def gaussian_draws(rng: np.random.Generator, means: Array, labels: Array) -> tuple[Array, Array]:
+    """The mean of each draw and standard normal noise of the same shape."""
+    centres = means[labels]
+    return centres, rng.standard_normal(centres.shape)
+
+
+def scaled_cholesky(covariance: Array) -> Array:
+    """The Cholesky factor of a covariance matrix whose features may differ in scale by hundreds of decades."""
+    scale = np.sqrt(np.diagonal(covariance))
+    return np.linalg.cholesky(covariance / scale / scale[:, None]) * scale[:, None]
+
+
+def tied_rows(means: Array, variances: Array, frame: Frame) -> Array:
+    """The parameter matrix of components that share one diagonal covariance matrix."""
+    n_components, d = means.shape
+    params = np.zeros((n_components + 1, 2 * d + 1))
+    params[:n_components, :d] = means
+    params[:n_components, d : 2 * d] = means / np.sqrt(variances)
+    params[:n_components, 2 * d] = log_constant(np.log(variances).sum(), frame)
+    params[n_components, :d] = 1.0 / np.sqrt(variances)
+    params[n_components, d : 2 * d] = variances
+    return params
+
+
+def tied_moments(statistics: Array, params: Array, starving: Array) -> tuple[Array, Array]:
+    """New means (K, d), and the pooled mean square of each feature about them (d,)."""
+    n_components, d = len(starving), (params.shape[1] - 1) // 2
+    counts = statistics[:n_components, 0]
+    divisors = np.where(starving, 1.0, counts)[:, None]
+    shift = np.where(starving[:, None], 0.0, statistics[:n_components, 1 : d + 1] / divisors)
+    squares = statistics[n_components, d + 1 :] - (counts[:, None] * shift * shift).sum(axis=0)
+    total = counts.sum()
+    return params[:n_components, :d] + shift, squares / (total if total > 0 else 1.0)

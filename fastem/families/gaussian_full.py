@@ -1,0 +1,162 @@
+"""Gaussian components, each with its own full covariance matrix.
+
+Row of params: mean (d) | constant | W in blocks | covariance in blocks, with W' W = C^-1, W lower triangular.
+Row of statistics: sum r | sum r z (d) | sum r z z' in blocks, with z = x - mean (about the current mean: raw moments
+lose everything at an offset of 1e8 standard deviations, these err by 2e-16).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fastem._jit import kernel, wide
+from fastem.families import gaussian
+from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
+from fastem.families.blocks import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
+from fastem.guards import Factor, factorise
+
+
+@kernel
+def log_prob(tile, params, layout, rows, out, scratch):
+    """out[k, t] = constant_k - 1/2 |W_k (x_t - mean_k)|^2 (Bishop 2006, eq. 2.43). d(d+1) flops per entry.
+
+    tile IN (d, T); params IN; out OUT (K, T); scratch OUT (>= 2 ceil4(d), T). Nothing is checked.
+    """
+    wide()
+    d = layout[0]
+    size = tile.shape[1]
+    strips = (d + 3) // 4
+    half = tile.dtype.type(0.5)
+    y = scratch[4 * strips :]
+    for i in range(rows.size):
+        k = rows[i]
+        for j in range(d):
+            mean = params[k, j]
+            for t in range(size):
+                scratch[j, t] = tile[j, t] - mean
+        pad(scratch, d, size)
+        constant = params[k, d]
+        for strip in range(strips):
+            strip_product(params, k, d + 1, strip, scratch, y)
+            o = d + 1 + 16 * (strip * (strip + 1) // 2 + strip)
+            j = 4 * strip
+            a00 = params[k, o]
+            a10, a11 = params[k, o + 4], params[k, o + 5]
+            a20, a21, a22 = params[k, o + 8], params[k, o + 9], params[k, o + 10]
+            a30, a31, a32, a33 = params[k, o + 12], params[k, o + 13], params[k, o + 14], params[k, o + 15]
+            if strip == 0:
+                for t in range(size):
+                    z0, z1, z2, z3 = scratch[j, t], scratch[j + 1, t], scratch[j + 2, t], scratch[j + 3, t]
+                    y0 = a00 * z0
+                    y1 = a10 * z0 + a11 * z1
+                    y2 = a20 * z0 + a21 * z1 + a22 * z2
+                    y3 = a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
+                    out[k, t] = constant - half * (y0 * y0 + y1 * y1 + y2 * y2 + y3 * y3)
+            else:
+                for t in range(size):
+                    z0, z1, z2, z3 = scratch[j, t], scratch[j + 1, t], scratch[j + 2, t], scratch[j + 3, t]
+                    y0 = y[0, t] + a00 * z0
+                    y1 = y[1, t] + a10 * z0 + a11 * z1
+                    y2 = y[2, t] + a20 * z0 + a21 * z1 + a22 * z2
+                    y3 = y[3, t] + a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
+                    out[k, t] -= half * (y0 * y0 + y1 * y1 + y2 * y2 + y3 * y3)
+
+
+@kernel
+def accumulate(tile, resp, params, layout, rows, out, scratch):
+    """Add sum r, sum r z and sum r z z', z = x - mean_k, to row k of out. d(d+1) flops per entry.
+
+    tile IN (d, T); resp IN (K, T); out INOUT float64; scratch OUT (>= 2 ceil4(d), T).
+    """
+    wide()
+    d = layout[0]
+    size = tile.shape[1]
+    weighted = scratch[(d + 3) // 4 * 4 :]
+    pad(scratch, d, size)
+    pad(weighted, d, size)
+    zero = tile.dtype.type(0)
+    for i in range(rows.size):
+        k = rows[i]
+        total = zero
+        for t in range(size):
+            total += resp[k, t]
+        out[k, 0] += total
+        for j in range(d):
+            mean = params[k, j]
+            total = zero
+            for t in range(size):
+                z = tile[j, t] - mean
+                product = z * resp[k, t]
+                scratch[j, t] = z
+                weighted[j, t] = product
+                total += product
+            out[k, 1 + j] += total
+        weighted_outer(weighted, scratch, d, out, k, 1 + d)
+
+
+@dataclass(frozen=True)
+class GaussianFull(gaussian.GaussianFamily):
+    __doc__ = gaussian.GaussianFamily.__doc__
+
+    name: ClassVar[str] = "gaussian_full"
+
+    def kernels(self) -> Kernels:
+        return Kernels(log_prob, accumulate, None)
+
+    def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components, n_features + 1 + 32 * n_blocks(n_features)
+
+    def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components, 1 + n_features + 16 * n_blocks(n_features)
+
+    def scratch_rows(self, n_features: int, n_components: int) -> int:
+        return 2 * ((n_features + 3) // 4 * 4) + 4
+
+    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
+        covariances = Specification((n_components, n_features, n_features), "covariance")
+        return {**self.mean_specification(n_features, n_components), "covariances": covariances}
+
+    def pack(self, parameters: Parameters, frame: Frame) -> Array:
+        covariances = np.asarray(parameters["covariances"]) / frame.scale / frame.scale[:, None]
+        factor = factorise(covariances, np.zeros(len(frame.scale)))
+        return self._rows(gaussian.frame_means(parameters, frame), factor, frame)
+
+    def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
+        d = len(frame.scale)
+        covariances = matrix_of(params[:, d + 1 + 16 * n_blocks(d) :], d) * frame.scale * frame.scale[:, None]
+        return {"means": gaussian.user_means(params[:, :d], frame), "covariances": covariances}
+
+    def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:
+        return np.diagonal(np.asarray(parameters["covariances"]), axis1=-2, axis2=-1)
+
+    def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
+        d = len(frame.scale)
+        counts = np.where(starving, 1.0, statistics[:, 0])
+        shift = statistics[:, 1 : d + 1] / counts[:, None]
+        covariances = matrix_of(statistics[:, d + 1 :], d) / counts[:, None, None]
+        covariances -= shift[:, :, None] * shift[:, None, :]
+        covariances += np.diag(limits.ridge)
+        factor = factorise(covariances, limits.floor)
+        rows = np.where(starving[:, None], params, self._rows(params[:, :d] + shift, factor, frame))
+        return Maximised(rows, starving, factor.floored & ~starving)
+
+    def _rows(self, means: Array, factor: Factor, frame: Frame) -> Array:
+        constant = gaussian.log_constant(factor.log_determinants, frame)[:, None]
+        blocks = blocks_of(factor.inverse_factors), blocks_of(np.tril(factor.covariances))
+        return np.concatenate([means, constant, *blocks], axis=1)
+
+    def n_parameters(self, n_features: int, n_components: int) -> int:
+        return n_components * (n_features + n_features * (n_features + 1) // 2)
+
+    def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
+        centres, noise = gaussian.gaussian_draws(rng, np.asarray(parameters["means"]), labels)
+        covariances = np.asarray(parameters["covariances"])
+        for k in np.unique(labels):
+            chosen = labels == k
+            noise[chosen] = noise[chosen] @ gaussian.scaled_cholesky(covariances[k]).T
+        return centres + noise
+
+

@@ -1,0 +1,215 @@
+"""Gaussian components that share one full covariance matrix.
+
+Row of params: mean (d) | whitened mean W mean (d) | constant. Shared rows: W in blocks | covariance in blocks.
+Row of statistics: sum r | sum r x (d). Shared rows: sum w e e' in blocks | R in blocks, with e_t = x_t - sum_k r_tk
+mean_k the residual from the posterior mean and R_kl = sum_t w_t r_tk r_tl.
+
+The pooled scatter sum_tk r_tk (x_t - mean_k)(x_t - mean_k)' is sum w e e' + sum_{k<l} R_kl (mean_k - mean_l)(...)':
+d^2 + 2 K d + K^2 flops a sample instead of K d^2, and, unlike the total scatter less the scatter of the means, free of
+cancellation when components are far apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fastem._jit import kernel, wide
+from fastem.families import gaussian
+from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
+from fastem.families.blocks import (
+    blocks_of,
+    matrix_of,
+    n_blocks,
+    pad,
+    shared_row,
+    squared_distances,
+    strip_product,
+    weighted_outer,
+    weighted_sums,
+)
+from fastem.guards import Factor, factorise
+
+
+@kernel
+def log_prob(tile, params, layout, rows, out, scratch):
+    """out[k, t] = constant_k - 1/2 |W x_t - W mean_k|^2; x is whitened once. d(d+1) + 3 K d flops a sample.
+
+    tile IN (d, T); params IN; out OUT (K, T); scratch OUT (>= 2 ceil4(d), T). Nothing is checked.
+    """
+    wide()
+    d, n_components = layout[0], layout[1]
+    size = tile.shape[1]
+    strips = (d + 3) // 4
+    half = tile.dtype.type(0.5)
+    shared = shared_row(params, n_components)
+    whitened = scratch[4 * strips :]
+    for j in range(d):
+        for t in range(size):
+            scratch[j, t] = tile[j, t]
+    pad(scratch, d, size)
+    for strip in range(strips):
+        y = whitened[4 * strip :]
+        if strip == 0:
+            for j in range(4):
+                for t in range(size):
+                    y[j, t] = 0
+        strip_product(shared, 0, 0, strip, scratch, y)
+        o = 16 * (strip * (strip + 1) // 2 + strip)
+        j = 4 * strip
+        a00 = shared[0, o]
+        a10, a11 = shared[0, o + 4], shared[0, o + 5]
+        a20, a21, a22 = shared[0, o + 8], shared[0, o + 9], shared[0, o + 10]
+        a30, a31, a32, a33 = shared[0, o + 12], shared[0, o + 13], shared[0, o + 14], shared[0, o + 15]
+        for t in range(size):
+            z0, z1, z2, z3 = scratch[j, t], scratch[j + 1, t], scratch[j + 2, t], scratch[j + 3, t]
+            y[0, t] += a00 * z0
+            y[1, t] += a10 * z0 + a11 * z1
+            y[2, t] += a20 * z0 + a21 * z1 + a22 * z2
+            y[3, t] += a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
+    squared_distances(whitened, d, params, d, rows, out)
+    for i in range(rows.size):
+        k = rows[i]
+        constant = params[k, 2 * d]
+        for t in range(size):
+            out[k, t] = constant - half * out[k, t]
+
+
+@kernel
+def accumulate(tile, resp, params, layout, rows, out, scratch):
+    """Add sum r and sum r x to row k, and the two pooled matrices to the shared rows. d(d+1) + 4Kd + K(K+1) flops.
+
+    tile IN (d, T); resp IN (K, T), already times the sample weights w, which are recovered as its column sums;
+    out INOUT float64; scratch OUT (>= ceil4(d) + ceil4(K) + 1, T).
+    """
+    wide()
+    d, n_components = layout[0], layout[1]
+    size = tile.shape[1]
+    padded = (d + 3) // 4 * 4
+    residual = scratch
+    share = scratch[padded:]
+    zero = tile.dtype.type(0)
+    root = (n_components + 3) // 4 * 4
+    shared = shared_row(out, n_components)
+    weighted_sums(resp, tile, d, rows, out)
+    for t in range(size):
+        share[root, t] = zero
+    for k in range(n_components):
+        for t in range(size):
+            share[k, t] = zero
+    for i in range(rows.size):
+        k = rows[i]
+        for t in range(size):
+            share[root, t] += resp[k, t]
+    for i in range(rows.size):
+        k = rows[i]
+        for t in range(size):
+            total = share[root, t]
+            share[k, t] = resp[k, t] / total if total > zero else zero
+    for j in range(d):
+        for t in range(size):
+            residual[j, t] = tile[j, t]
+        whole = n_components // 4 * 4
+        for k in range(0, whole, 4):
+            m0, m1, m2, m3 = params[k, j], params[k + 1, j], params[k + 2, j], params[k + 3, j]
+            for t in range(size):
+                residual[j, t] -= (
+                    m0 * share[k, t] + m1 * share[k + 1, t] + m2 * share[k + 2, t] + m3 * share[k + 3, t]
+                )
+        for k in range(whole, n_components):
+            m0 = params[k, j]
+            for t in range(size):
+                residual[j, t] -= m0 * share[k, t]
+    for t in range(size):
+        share[root, t] = np.sqrt(max(share[root, t], zero))
+    for j in range(d):
+        for t in range(size):
+            residual[j, t] *= share[root, t]
+    for k in range(n_components):
+        for t in range(size):
+            share[k, t] *= share[root, t]
+    pad(residual, d, size)
+    pad(share, n_components, size)
+    weighted_outer(residual, residual, d, shared, 0, 0)
+    strips = (d + 3) // 4
+    weighted_outer(share, share, n_components, shared, 0, 16 * (strips * (strips + 1) // 2))
+
+
+@dataclass(frozen=True)
+class GaussianTied(gaussian.GaussianFamily):
+    __doc__ = gaussian.GaussianFamily.__doc__
+
+    name: ClassVar[str] = "gaussian_tied"
+
+    def kernels(self) -> Kernels:
+        return Kernels(log_prob, accumulate, None)
+
+    def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        width = 2 * n_features + 1
+        return n_components - (-32 * n_blocks(n_features) // width), width
+
+    def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        width = n_features + 1
+        return n_components - (-16 * (n_blocks(n_features) + n_blocks(n_components)) // width), width
+
+    def scratch_rows(self, n_features: int, n_components: int) -> int:
+        return 2 * ((n_features + 3) // 4 * 4) + (n_components + 3) // 4 * 4 + 1
+
+    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
+        covariances = Specification((n_features, n_features), "covariance")
+        return {**self.mean_specification(n_features, n_components), "covariances": covariances}
+
+    def pack(self, parameters: Parameters, frame: Frame) -> Array:
+        covariance = np.asarray(parameters["covariances"]) / frame.scale / frame.scale[:, None]
+        factor = factorise(covariance[None], np.zeros(len(frame.scale)))
+        return self._rows(gaussian.frame_means(parameters, frame), factor, frame)
+
+    def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
+        d = len(frame.scale)
+        blocks = params[n_components:].reshape(-1)[16 * n_blocks(d) : 32 * n_blocks(d)]
+        covariance = matrix_of(blocks, d) * frame.scale * frame.scale[:, None]
+        return {"means": gaussian.user_means(params[:n_components, :d], frame), "covariances": covariance}
+
+    def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:
+        diagonal = np.diagonal(np.asarray(parameters["covariances"]))
+        return np.broadcast_to(diagonal, (n_components, n_features))
+
+    def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
+        d, n_components = len(frame.scale), len(starving)
+        means, counts = params[:n_components, :d], statistics[:n_components, 0]
+        pooled = statistics[n_components:].reshape(-1)
+        scatter = matrix_of(pooled[: 16 * n_blocks(d)], d)
+        first = 16 * n_blocks(d)
+        overlap = matrix_of(pooled[first : first + 16 * n_blocks(n_components)], n_components)
+        # sum_{k<l} R_kl (mean_k - mean_l)(mean_k - mean_l)' = sum_k mean_k (sum_l R_kl (mean_k - mean_l))'.
+        pull = overlap.sum(axis=1)[:, None] * means - overlap @ means
+        between = (means - means.mean(axis=0)).T @ pull
+        scatter += 0.5 * (between + between.T)
+        divisors = np.where(starving, 1.0, counts)[:, None]
+        shift = np.where(starving[:, None], 0.0, statistics[:n_components, 1 : d + 1] / divisors - means)
+        scatter -= (counts[:, None] * shift).T @ shift
+        total = counts.sum()
+        factor = factorise((scatter / (total if total > 0 else 1.0) + np.diag(limits.ridge))[None], limits.floor)
+        rows = self._rows(means + shift, factor, frame)
+        return Maximised(rows, starving, np.broadcast_to(factor.floored, starving.shape))
+
+    def _rows(self, means: Array, factor: Factor, frame: Frame) -> Array:
+        n_components, d = means.shape
+        params = np.zeros(self.params_shape(d, n_components))
+        params[:n_components, :d] = means
+        params[:n_components, d : 2 * d] = means @ factor.inverse_factors[0].T
+        params[:n_components, 2 * d] = gaussian.log_constant(factor.log_determinants, frame)
+        shared = params[n_components:].reshape(-1)
+        size = 16 * n_blocks(d)
+        shared[:size] = blocks_of(factor.inverse_factors[0])
+        shared[size : 2 * size] = blocks_of(np.tril(factor.covariances[0]))
+        return params
+
+    def n_parameters(self, n_features: int, n_components: int) -> int:
+        return n_components * n_features + n_features * (n_features + 1) // 2
+
+    def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
+        centres, noise = gaussian.gaussian_draws(rng, np.asarray(parameters["means"]), labels)
+        return centres + noise @ gaussian.scaled_cholesky(np.asarray(parameters["covariances"])).T

@@ -1,0 +1,65 @@
+"""Gaussian components that share one diagonal covariance matrix.
+
+Row of params: mean (d) | mean / sd (d) | constant. Shared row: 1/sd (d) | variance (d) | unused.
+Row of statistics: sum r | sum r z (d). Shared row: unused | sum over k and t of r z^2 (d), with z = x - mean_k.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fastem.families import gaussian
+from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
+from fastem.families.blocks import scaled_log_prob, tied_squares
+from fastem.guards import raise_to_floor
+
+
+@dataclass(frozen=True)
+class GaussianTiedDiag(gaussian.GaussianFamily):
+    __doc__ = gaussian.GaussianFamily.__doc__
+
+    name: ClassVar[str] = "gaussian_tied_diag"
+
+    def kernels(self) -> Kernels:
+        return Kernels(scaled_log_prob, tied_squares, None)
+
+    def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components + 1, 2 * n_features + 1
+
+    def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components + 1, 1 + 2 * n_features
+
+    def scratch_rows(self, n_features: int, n_components: int) -> int:
+        return n_features
+
+    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
+        variances = Specification((n_features,), "positive")
+        return {**self.mean_specification(n_features, n_components), "covariances": variances}
+
+    def pack(self, parameters: Parameters, frame: Frame) -> Array:
+        variances = np.asarray(parameters["covariances"]) / frame.scale / frame.scale
+        return gaussian.tied_rows(gaussian.frame_means(parameters, frame), variances, frame)
+
+    def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
+        d = len(frame.scale)
+        variances = params[n_components, d : 2 * d] * frame.scale * frame.scale
+        return {"means": gaussian.user_means(params[:n_components, :d], frame), "covariances": variances}
+
+    def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:
+        return np.broadcast_to(np.asarray(parameters["covariances"]), (n_components, n_features))
+
+    def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
+        means, squares = gaussian.tied_moments(statistics, params, starving)
+        variances, floored = raise_to_floor((squares + limits.ridge)[None], limits.floor)
+        rows = gaussian.tied_rows(means, variances[0], frame)
+        return Maximised(rows, starving, np.broadcast_to(floored, starving.shape))
+
+    def n_parameters(self, n_features: int, n_components: int) -> int:
+        return n_components * n_features + n_features
+
+    def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
+        centres, noise = gaussian.gaussian_draws(rng, np.asarray(parameters["means"]), labels)
+        return centres + noise * np.sqrt(np.asarray(parameters["covariances"]))

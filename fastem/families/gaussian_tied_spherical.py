@@ -1,0 +1,66 @@
+"""Gaussian components that share one variance, the same for all features.
+
+Rows as in gaussian_tied_diag, all entries of the shared variance being equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fastem.families import gaussian
+from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
+from fastem.families.blocks import scaled_log_prob, tied_squares
+from fastem.guards import raise_to_floor
+
+
+@dataclass(frozen=True)
+class GaussianTiedSpherical(gaussian.GaussianFamily):
+    __doc__ = gaussian.GaussianFamily.__doc__
+
+    name: ClassVar[str] = "gaussian_tied_spherical"
+    common_scale: ClassVar[bool] = True
+
+    def kernels(self) -> Kernels:
+        return Kernels(scaled_log_prob, tied_squares, None)
+
+    def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components + 1, 2 * n_features + 1
+
+    def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components + 1, 1 + 2 * n_features
+
+    def scratch_rows(self, n_features: int, n_components: int) -> int:
+        return n_features
+
+    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
+        return {**self.mean_specification(n_features, n_components), "covariances": Specification((), "positive")}
+
+    def pack(self, parameters: Parameters, frame: Frame) -> Array:
+        variance = np.asarray(parameters["covariances"]) / frame.scale[0] / frame.scale[0]
+        means = gaussian.frame_means(parameters, frame)
+        return gaussian.tied_rows(means, np.full(len(frame.scale), variance), frame)
+
+    def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
+        d = len(frame.scale)
+        variance = np.asarray(params[n_components, d] * frame.scale[0] * frame.scale[0])
+        return {"means": gaussian.user_means(params[:n_components, :d], frame), "covariances": variance}
+
+    def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:
+        return np.full((n_components, n_features), np.asarray(parameters["covariances"]))
+
+    def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
+        means, squares = gaussian.tied_moments(statistics, params, starving)
+        mean_square = np.full_like(squares, squares.mean() + limits.ridge.mean())
+        variances, floored = raise_to_floor(mean_square[None], limits.floor)
+        rows = gaussian.tied_rows(means, variances[0], frame)
+        return Maximised(rows, starving, np.broadcast_to(floored, starving.shape))
+
+    def n_parameters(self, n_features: int, n_components: int) -> int:
+        return n_components * n_features + 1
+
+    def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
+        centres, noise = gaussian.gaussian_draws(rng, np.asarray(parameters["means"]), labels)
+        return centres + noise * np.sqrt(np.asarray(parameters["covariances"]))

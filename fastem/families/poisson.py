@@ -1,0 +1,121 @@
+"""Components of independent Poisson counts, one rate per feature.
+
+Row of params: log rate (d) | minus the sum of the rates | rate (d). Row of statistics: sum r | sum r x (d).
+The derived row of a tile is sum_j log x_j!, infinite where x is not a vector of counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fastem._jit import kernel, wide
+from fastem._math import log_factorial64
+from fastem.families.base import Array, Family, Frame, Kernels, Limits, Maximised, Parameters, Specification
+from fastem.families.blocks import weighted_sums
+from fastem.guards import raise_to_floor
+
+
+@kernel
+def log_prob(tile, params, layout, rows, out, scratch):
+    """out[k, t] = sum_j (x_tj log rate_kj - rate_kj - log x_tj!), with 0 log 0 = 0. 2 d flops per entry.
+
+    tile IN (d + 1, T), its last row derived; params IN; out OUT (K, T); scratch unused.
+    """
+    wide()
+    d = layout[0]
+    size = tile.shape[1]
+    zero = tile.dtype.type(0)
+    for i in range(rows.size):
+        k = rows[i]
+        constant = params[k, d]
+        for t in range(size):
+            out[k, t] = constant - tile[d, t]
+        for j in range(d):
+            log_rate = params[k, j]
+            for t in range(size):
+                x = tile[j, t]
+                out[k, t] += zero if x == zero else x * log_rate
+
+
+@kernel
+def accumulate(tile, resp, params, layout, rows, out, scratch):
+    """Add sum r and sum r x to row k of out. 2 d flops per entry. tile IN (d + 1, T); resp IN (K, T)."""
+    weighted_sums(resp, tile, layout[0], rows, out)
+
+
+@kernel
+def derive(tile, layout):
+    """tile[d, t] = sum_j log x_tj!, the part of the log density that knows no parameter."""
+    wide()
+    d = layout[0]
+    for t in range(tile.shape[1]):
+        tile[d, t] = 0
+    for j in range(d):
+        for t in range(tile.shape[1]):
+            tile[d, t] += log_factorial64(np.float64(tile[j, t]))
+
+
+@dataclass(frozen=True)
+class Poisson(Family):
+    """Independent Poisson counts: p(x | rates) = prod_j rates_j^x_j exp(-rates_j) / x_j!.
+
+    Its one named parameter is `rates`, shape (n_components, n_features). Data must be non-negative integers, stored in
+    any numeric dtype. A rate never falls below 1e-12 of its feature's mean count (1e-8 for float32 data), so that a
+    component which has seen only zeros can still explain a one.
+    """
+
+    name: ClassVar[str] = "poisson"
+    support: ClassVar[str] = "count"
+    n_derived: ClassVar[int] = 1
+
+    def kernels(self) -> Kernels:
+        return Kernels(log_prob, accumulate, derive)
+
+    def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components, 2 * n_features + 1
+
+    def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components, 1 + n_features
+
+    def scratch_rows(self, n_features: int, n_components: int) -> int:
+        return 0
+
+    def frame(self, location: Array, spread: Array) -> Frame:
+        return Frame(np.zeros_like(location), np.ones_like(location))
+
+    def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
+        return Limits(floor * location, np.zeros_like(location))
+
+    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
+        return {"rates": Specification((n_components, n_features), "nonnegative")}
+
+    def pack(self, parameters: Parameters, frame: Frame) -> Array:
+        return self._rows(np.asarray(parameters["rates"], dtype=np.float64))
+
+    def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
+        return {"rates": params[:, len(frame.scale) + 1 :].copy()}
+
+    def moments(self, weights: Array, parameters: Parameters) -> tuple[Array, Array]:
+        location = weights @ np.asarray(parameters["rates"], dtype=np.float64)
+        return location, np.sqrt(location)
+
+    def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
+        counts = np.where(starving, 1.0, statistics[:, 0])[:, None]
+        rates, floored = raise_to_floor(statistics[:, 1:] / counts, limits.floor)
+        rows = np.where(starving[:, None], params, self._rows(rates))
+        # A rate of zero is an ordinary maximum, not a singularity: the likelihood stays bounded there.
+        return Maximised(rows, starving, np.zeros_like(floored))
+
+    def _rows(self, rates: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            log_rates = np.log(rates)
+        return np.concatenate([log_rates, -rates.sum(axis=1)[:, None], rates], axis=1)
+
+    def n_parameters(self, n_features: int, n_components: int) -> int:
+        return n_components * n_features
+
+    def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
+        return rng.poisson(np.asarray(parameters["rates"])[labels]).astype(np.float64)

@@ -1,0 +1,87 @@
+"""What to do with a starving or a singular component: pure functions, no policy of the loop."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+Array = NDArray[Any]
+
+# Smallest variance of a component in any direction, relative to the data's own variance per feature. float32 tiles
+# carry 7 digits, so a standard deviation below 1e-4 of the data's is rounding there.
+RELATIVE_FLOOR = {"f4": 1e-8, "f8": 1e-12}
+
+_EPS = float(np.finfo(np.float64).eps)
+
+# A component that holds less than this many average samples has no statistics to divide by.
+STARVING = 1e-6
+
+
+def starving(counts: Array, total_weight: float, n_samples: int) -> Array:
+    """Which components hold next to nothing: (n_components,) bool from their summed responsibilities."""
+    return ~(counts > STARVING * total_weight / max(n_samples, 1))
+
+
+def raise_to_floor(values: Array, floor: Array) -> tuple[Array, Array]:
+    """Values (n_components, n_features) no smaller than floor (n_features,), and which rows were touched.
+
+    For diagonal covariances and for rates this is the exact maximiser under the constraint value >= floor.
+    """
+    return np.maximum(values, floor), (values < floor).any(axis=-1)
+
+
+class Factor(NamedTuple):
+    """Covariance matrices above a floor, and what a density needs of them.
+
+    covariances: (m, d, d); inverse_factors: (m, d, d) lower triangular W with W' W = inverse covariance;
+    log_determinants: (m,) of the covariances; floored: (m,) bool.
+    """
+
+    covariances: Array
+    inverse_factors: Array
+    log_determinants: Array
+    floored: Array
+
+
+def factorise(covariances: Array, floor: Array) -> Factor:
+    """Cholesky factors of covariances (m, d, d), eigenvalues below the floor (d,) raised to it.
+
+    With D = diag(sqrt(floor)), eigenvalues of D^-1 C D^-1 below 1 become 1, which is the exact M-step under C >= D^2.
+    1 / ||W D||_F^2 bounds the smallest such eigenvalue from below, so the eigenvalues are computed only where that
+    bound fails. A floor of 0 touches only what rounding has left without a Cholesky factor. A matrix that is not
+    finite comes back as NaN.
+    """
+    root = np.sqrt(floor)
+    raised = np.array(covariances, dtype=np.float64)
+    inverse = np.empty_like(raised)
+    log_determinants = np.empty(raised.shape[0])
+    floored = np.zeros(raised.shape[0], dtype=np.bool_)
+    for m, covariance in enumerate(raised):
+        factor, info = lapack.dpotrf(covariance, lower=1, clean=1)
+        healthy = info == 0
+        if healthy:
+            inverse[m] = lapack.dtrtri(factor, lower=1)[0]
+            scaled = inverse[m] * root
+            healthy = bool(np.vdot(scaled, scaled) <= 1.0)
+        if not healthy:
+            size = root if root.all() else np.sqrt(len(root) * _EPS * np.abs(np.diagonal(covariance)))
+            raised[m], inverse[m], factor, floored[m] = _clip(covariance, size)
+        log_determinants[m] = 2.0 * np.log(np.diagonal(factor)).sum()
+    return Factor(raised, inverse, log_determinants, floored)
+
+
+def _clip(covariance: Array, root: Array) -> tuple[Array, Array, Array, bool]:
+    if not np.isfinite(covariance).all():
+        return (*(np.full_like(covariance, np.nan) for _ in range(3)), True)  # type: ignore[return-value]
+    scales = np.outer(root, root)
+    values, vectors = np.linalg.eigh(covariance / scales)
+    clipped = np.maximum(values, 1.0)
+    # The covariance is B B' with B = D V sqrt(values); B' = Q R makes R' its Cholesky factor without ever forming
+    # (and rounding) the product.
+    triangle = np.linalg.qr((root[:, None] * vectors * np.sqrt(clipped)).T, mode="r")
+    factor = (triangle * np.where(np.diagonal(triangle) < 0, -1.0, 1.0)[:, None]).T
+    inverse = lapack.dtrtri(factor, lower=1)[0]
+    return factor @ factor.T, np.tril(inverse), factor, bool(values[0] < 1.0)
