@@ -1,0 +1,301 @@
+"""User data to tiles: feature-major, centred, scaled and padded, packed once per fit.
+
+A tile is (n_features + derived rows, T), unit stride along its T samples. The last tile is padded with samples of
+weight 0 at the origin of the frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import carray
+
+from fastem._jit import INTEGER, address, call, inline, kernel, matrix, pointer, vector
+from fastem.families.base import Array, Family, Frame
+from fastem.threads import Team
+
+# 256 samples x 8 rows of log_prob is 16 kB: stays in L1. 128 and 512 were 5 to 10% slower for most shapes.
+TILE = 256
+MAX_SPANS = 64
+MAX_PARTIALS = 128 * 2**20  # bytes of all partial statistics of one mixture together
+CHUNK = 16 * 2**20  # bytes of the user's array that are converted at a time, where they must be
+
+JOB = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "source n_features count weights bounds shift factor tiles tile_rows tile_size derive layout n_layout low high sums"
+        ).split()
+    ]
+)
+
+
+class Columns(NamedTuple):
+    """What one look at the columns tells.
+
+    location, spread: weighted mean and standard deviation per feature, (n_features,), float64; spread is exactly 0
+    for a constant feature. low, high: the smallest and largest value per feature.
+    """
+
+    location: Array
+    spread: Array
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class Data:
+    """Data packed for one frame.
+
+    tiles: (n_tiles, tile_rows, tile_size) float32 or float64. sample_weight: (n_tiles, tile_size), or
+    (2, tile_size) for unweighted data, a full tile's and the last tile's; in units of `unit`, a power of two.
+    """
+
+    tiles: Array
+    sample_weight: Array
+    weighted: bool
+    unit: float
+    n_samples: int
+    n_features: int
+    total_weight: float
+    frame: Frame
+
+    @property
+    def n_tiles(self) -> int:
+        return int(self.tiles.shape[0])
+
+
+def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An uninitialised array that begins at a multiple of 64 bytes, a cache line and a 512-bit register."""
+    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.empty(n_bytes + 64, dtype=np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + n_bytes].view(dtype).reshape(shape)
+
+
+def tile_size(n_samples: int) -> int:
+    """Samples per tile: fewer for small data, a power of two that fills vector registers."""
+    return min(TILE, max(16, 1 << (n_samples - 1).bit_length()))
+
+
+def span_bounds(n_tiles: int, partial_bytes: int) -> Array:
+    """Where each span of tiles begins: a function of the data's shape alone, never of threads or starts."""
+    n_spans = max(1, min(MAX_SPANS, n_tiles, MAX_PARTIALS // max(partial_bytes, 1)))
+    return np.arange(n_spans + 1, dtype=np.int64) * n_tiles // n_spans
+
+
+@inline
+def pack_tile(source, first, count, n_features, shift, factor, tile):
+    """tile[j, t] = (source[first + t, j] - shift_j) / scale_j for t < count, 0 beyond.
+
+    Halves are subtracted and the factor is 2 / scale, so that no finite pair of values overflows.
+    """
+    for j in range(n_features):
+        for t in range(count, tile.shape[1]):
+            tile[j, t] = 0
+    for t in range(count):
+        for j in range(n_features):
+            tile[j, t] = (0.5 * source[first + t, j] - 0.5 * shift[j]) * factor[j]
+
+
+@kernel
+def _pack_span(job_address, span, worker, real):
+    """Pack the tiles of one span. Memory-bound: reads and writes each value once."""
+    job = carray(pointer(job_address), 1, JOB)[0]
+    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
+    n, d, size = job.count, job.n_features, job.tile_size
+    source = carray(pointer(job.source), (n, d), real)
+    shift, factor = carray(pointer(job.shift), d, np.float64), carray(pointer(job.factor), d, np.float64)
+    tiles = carray(pointer(job.tiles), ((n + size - 1) // size, job.tile_rows, size), real)
+    layout = carray(pointer(job.layout), job.n_layout, np.int64)
+    for i in range(bounds[0], bounds[1]):
+        first = i * size
+        pack_tile(source, first, min(size, n - first), d, shift, factor, tiles[i])
+        if job.derive != 0:
+            call(job.derive, tiles[i], layout)
+
+
+@kernel
+def _extent_span(job_address, span, worker, real):
+    """Smallest and largest value per column of one span's rows; sums of 0 x, which are NaN where x is not finite."""
+    job = carray(pointer(job_address), 1, JOB)[0]
+    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
+    d = job.n_features
+    source = carray(pointer(job.source), (job.count, d), real)
+    low = carray(pointer(job.low + 8 * d * span), d, np.float64)
+    high = carray(pointer(job.high + 8 * d * span), d, np.float64)
+    sums = carray(pointer(job.sums + 8 * d * span), d, np.float64)
+    for j in range(d):
+        low[j], high[j], sums[j] = np.inf, -np.inf, 0.0
+    for i in range(bounds[0] * job.tile_size, min(bounds[1] * job.tile_size, job.count)):
+        for j in range(d):
+            value = np.float64(source[i, j])
+            low[j] = min(low[j], value)
+            high[j] = max(high[j], value)
+            sums[j] += 0.0 * value
+
+
+@kernel
+def _moment_span(job_address, span, worker, real):
+    """Weighted sums of u and u^2 per column, u = (x - centre) / half range in [-1, 1]; and of the weights."""
+    job = carray(pointer(job_address), 1, JOB)[0]
+    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
+    d = job.n_features
+    source = carray(pointer(job.source), (job.count, d), real)
+    weights = carray(pointer(job.weights), job.count if job.weights != 0 else 0, np.float64)
+    shift, factor = carray(pointer(job.shift), d, np.float64), carray(pointer(job.factor), d, np.float64)
+    sums = carray(pointer(job.sums + 8 * (2 * d + 1) * span), 2 * d + 1, np.float64)
+    for j in range(2 * d + 1):
+        sums[j] = 0.0
+    for i in range(bounds[0] * job.tile_size, min(bounds[1] * job.tile_size, job.count)):
+        weight = 1.0 if job.weights == 0 else weights[i]
+        sums[2 * d] += weight
+        for j in range(d):
+            u = (0.5 * source[i, j] - 0.5 * shift[j]) * factor[j]
+            sums[j] += weight * u
+            sums[d + j] += weight * u * u
+
+
+@kernel
+def _pack_span_f4(job, span, worker):
+    _pack_span(job, span, worker, np.float32)
+
+
+@kernel
+def _pack_span_f8(job, span, worker):
+    _pack_span(job, span, worker, np.float64)
+
+
+@kernel
+def _extent_span_f4(job, span, worker):
+    _extent_span(job, span, worker, np.float32)
+
+
+@kernel
+def _extent_span_f8(job, span, worker):
+    _extent_span(job, span, worker, np.float64)
+
+
+@kernel
+def _moment_span_f4(job, span, worker):
+    _moment_span(job, span, worker, np.float32)
+
+
+@kernel
+def _moment_span_f8(job, span, worker):
+    _moment_span(job, span, worker, np.float64)
+
+
+_STEPS = {
+    "pack": {"f4": _pack_span_f4, "f8": _pack_span_f8},
+    "extent": {"f4": _extent_span_f4, "f8": _extent_span_f8},
+    "moment": {"f4": _moment_span_f4, "f8": _moment_span_f8},
+}
+
+
+def step_address(steps: dict[str, Any], dtype: Any) -> int:
+    """The address of the version of a step for tiles of this dtype."""
+    return address(steps[np.dtype(dtype).str[1:]], INTEGER, INTEGER, INTEGER)
+
+
+def derive_address(family: Family, dtype: Any) -> int:
+    """The address of a family's `derive` kernel, 0 where it has none."""
+    derive = family.kernels().derive
+    return 0 if derive is None else address(derive, matrix(dtype), vector("i8"))
+
+
+def chunks(X: Array, dtype: Any, size: int) -> Any:
+    """Consecutive pieces of X as C-contiguous arrays of `dtype`, without a copy where X is that already.
+
+    Yields (first row, piece); each piece but the last has a multiple of `size` rows.
+    """
+    dtype = np.dtype(dtype)
+    if X.flags.c_contiguous and X.dtype == dtype and X.flags.aligned:
+        yield 0, X
+        return
+    rows = max(size, CHUNK // (X.shape[1] * dtype.itemsize) // size * size)
+    for first in range(0, X.shape[0], rows):
+        yield first, np.ascontiguousarray(X[first : first + rows], dtype=dtype)
+
+
+def _record(**fields: Any) -> Array:
+    """A job: the fields that a step reads, arrays as the addresses of their data."""
+    job = np.zeros(1, dtype=JOB)
+    for name, value in fields.items():
+        job[name] = value.ctypes.data if isinstance(value, np.ndarray) else value
+    return job
+
+
+def columns(X: Array, sample_weight: Array | None, dtype: Any, team: Team) -> Columns | None:
+    """Location and spread of the columns of X, or None where some value is not finite. Reads X twice."""
+    n, d = X.shape
+    size = tile_size(n)
+    low, high, finite = np.full(d, np.inf), np.full(d, -np.inf), True
+    for _, piece in chunks(X, dtype, size):
+        bounds = span_bounds(-(-len(piece) // size), 24 * d)
+        lows, highs, sums = (np.empty((len(bounds) - 1, d)) for _ in range(3))
+        fields = {"source": piece, "n_features": d, "count": len(piece), "bounds": bounds, "tile_size": size}
+        job = _record(**fields, low=lows, high=highs, sums=sums)
+        team.run(step_address(_STEPS["extent"], dtype), job.ctypes.data, len(bounds) - 1, 2.0 * piece.size)
+        low, high = np.minimum(low, lows.min(axis=0)), np.maximum(high, highs.max(axis=0))
+        finite = finite and not np.isnan(sums).any()
+    if not finite:
+        return None
+    centre, half = 0.5 * low + 0.5 * high, 0.5 * high - 0.5 * low
+    factor = 2.0 / np.where(half > 1e-300, half, np.inf)
+    total = np.zeros(2 * d + 1)
+    for first, piece in chunks(X, dtype, size):
+        bounds = span_bounds(-(-len(piece) // size), 24 * d)
+        sums = np.empty((len(bounds) - 1, 2 * d + 1))
+        fields = {"source": piece, "n_features": d, "count": len(piece), "bounds": bounds, "tile_size": size}
+        weights = 0 if sample_weight is None else sample_weight[first : first + len(piece)]
+        job = _record(**fields, weights=weights, shift=centre, factor=factor, sums=sums)
+        team.run(step_address(_STEPS["moment"], dtype), job.ctypes.data, len(bounds) - 1, 5.0 * piece.size)
+        for partial in sums:
+            total += partial
+    mean, square = total[:d] / total[2 * d], total[d : 2 * d] / total[2 * d]
+    spread = half * np.sqrt(np.maximum(square - mean * mean, 0.0))
+    return Columns(centre + half * mean, np.where(half > 1e-300, spread, 0.0), low, high)
+
+
+def _packed_weights(sample_weight: Array | None, n: int, size: int, dtype: Any) -> tuple[Array, float]:
+    n_tiles = -(-n // size)
+    if sample_weight is None:
+        weights = np.ones((2, size), dtype=dtype)
+        weights[1, n - (n_tiles - 1) * size :] = 0
+        return weights, 1.0
+    # A power of two changes no bit of the sums, and keeps weights of any size inside float32.
+    unit = float(2.0 ** np.clip(np.floor(np.log2(sample_weight.max())), -1000, 1000))
+    weights = np.zeros(n_tiles * size, dtype=dtype)
+    weights[:n] = sample_weight / unit
+    return weights.reshape(n_tiles, size), unit
+
+
+def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dtype: Any, team: Team) -> Data:
+    """Pack checked data (n_samples, n_features) into tiles in the coordinates of `frame`."""
+    n, d = X.shape
+    size = tile_size(n)
+    n_tiles, rows = -(-n // size), d + family.n_derived
+    tiles = aligned((n_tiles, rows, size), dtype)
+    factor, layout = 2.0 / frame.scale, family.layout(d, 1)
+    derive = derive_address(family, dtype)
+    for first, piece in chunks(X, dtype, size):
+        target = tiles[first // size :]
+        bounds = span_bounds(-(-len(piece) // size), 1)
+        fields = {"source": piece, "n_features": d, "count": len(piece), "bounds": bounds, "tile_size": size}
+        job = _record(
+            **fields,
+            shift=frame.shift,
+            factor=factor,
+            tiles=target,
+            tile_rows=rows,
+            derive=derive,
+            layout=layout,
+            n_layout=len(layout),
+        )
+        team.run(step_address(_STEPS["pack"], dtype), job.ctypes.data, len(bounds) - 1, 3.0 * piece.size)
+    weights, unit = _packed_weights(sample_weight, n, size, dtype)
+    total = float(n) if sample_weight is None else float(sample_weight.sum())
+    return Data(tiles, weights, sample_weight is not None, unit, n, d, total, frame)
