@@ -1,0 +1,71 @@
+"""fastem: mixture models by fast Expectation-Maximization.
+
+Names are imported when they are first used, so that `import fastem` costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from fastem import jit as jit
+    from fastem.em import fit as fit
+    from fastem.families import Gaussian as Gaussian
+    from fastem.families import Poisson as Poisson
+    from fastem.families.base import Family as Family
+    from fastem.functional import Draws as Draws
+    from fastem.functional import Evidence as Evidence
+    from fastem.functional import fold as fold
+    from fastem.functional import from_parameters as from_parameters
+    from fastem.functional import log_density as log_density
+    from fastem.functional import maximise as maximise
+    from fastem.functional import predict as predict
+    from fastem.functional import responsibilities as responsibilities
+    from fastem.functional import sample as sample
+    from fastem.results import Record as Record
+    from fastem.results import Result as Result
+    from fastem.results import StartReport as StartReport
+    from fastem.results import Status as Status
+    from fastem.results import load as load
+    from fastem.results import save as save
+
+_HOME = {
+    "fit": "em",
+    "Gaussian": "families",
+    "Poisson": "families",
+    "Family": "families.base",
+    **dict.fromkeys(
+        (
+            "Draws",
+            "Evidence",
+            "fold",
+            "from_parameters",
+            "log_density",
+            "maximise",
+            "predict",
+            "responsibilities",
+            "sample",
+        ),
+        "functional",
+    ),
+    **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "results"),
+}
+
+__all__ = ["__version__", "jit", *_HOME]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name == "jit":
+        return importlib.import_module("fastem.jit")
+    if name not in _HOME:
+        raise AttributeError(f"module 'fastem' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"fastem.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

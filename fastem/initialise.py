@@ -1,0 +1,142 @@
+"""Where EM begins: each start is a parameter matrix, made from centres, responsibilities, labels or given parameters.
+
+All randomness comes from one seed: child 0 of its SeedSequence draws the sample that k-means runs on, child 1 + g
+drives start g, so a start is the same alone or beside others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fastem import folding, kmeans
+from fastem.families.base import Array
+from fastem.problem import Problem, Step
+from fastem.tiles import Data, pack
+
+NAMES = ("kmeans", "k-means++", "random", "random_from_data")
+
+# k-means runs on at most this many samples (or 256 per component): centres estimated from so many are as good a start.
+SAMPLE = 65536
+# Bytes of responsibilities that exist at a time.
+RESP_BYTES = 16 * 2**20
+
+Responsibilities = Callable[[int, int], Array]  # (first, last) -> (last - first, n_components)
+
+
+def from_method(problem: Problem, method: str, n_init: int, seed: Any) -> list[Step]:
+    """`n_init` starts by one of NAMES."""
+    children = np.random.SeedSequence(seed).spawn(n_init + 1)
+    generators = [np.random.default_rng(child) for child in children[1:]]
+    if method == "random":
+        return [_from_random(problem, child) for child in children[1:]]
+    sample = _subsample(problem, np.random.default_rng(children[0]))
+    if method == "random_from_data":
+        centres = np.stack([_distinct(sample, problem.n_components, rng) for rng in generators])
+    else:
+        centres = np.stack([kmeans.seed(sample, problem.n_components, rng, problem.team) for rng in generators])
+    if method == "kmeans":
+        centres = kmeans.lloyd(sample, centres, problem.team)
+    return from_centres(problem, centres)
+
+
+def from_centres(problem: Problem, centres: Array) -> list[Step]:
+    """The M-step after each sample has gone to its nearest centre; centres (n_starts, K, d) in the tiles' frame."""
+    plan = problem.plan()
+    shape = kmeans.centroid_shape(problem.data.n_features, problem.n_components)
+    plan = replace(plan, density=(kmeans.CENTROIDS, shape), mode="hard")
+    reference = np.stack([problem.family.reference(c) for c in centres])
+    mixtures = folding.Mixtures(centres, np.zeros(centres.shape[:2]))
+    _, statistics = folding.run(plan, mixtures, reference, np.arange(len(centres)), problem.team)
+    return [problem.maximise(s, r) for s, r in zip(statistics, reference, strict=True)]
+
+
+def from_labels(problem: Problem, labels: Array) -> Step:
+    """The first M-step from hard assignments (n_samples,) in 0 .. n_components - 1."""
+    identity = np.eye(problem.n_components)
+    return _from_responsibilities(problem, lambda first, last: identity[labels[first:last]], n_rounds=2)
+
+
+def from_responsibilities(problem: Problem, resp: Array) -> Step:
+    """The first M-step from responsibilities (n_samples, n_components)."""
+    return _from_responsibilities(problem, lambda first, last: resp[first:last], n_rounds=2)
+
+
+def from_parameters(problem: Problem, weights: Array, parameters: dict[str, Array]) -> Step:
+    """The given parameters themselves."""
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(weights)
+    nobody = np.zeros(problem.n_components, dtype=np.bool_)
+    return Step(problem.family.pack(parameters, problem.data.frame), log_weights, nobody, nobody)
+
+
+def _from_random(problem: Problem, child: np.random.SeedSequence) -> Step:
+    rng = np.random.default_rng(child)
+
+    def draw(first: int, last: int) -> Array:
+        resp = rng.random((last - first, problem.n_components))
+        return resp / resp.sum(axis=1, keepdims=True)
+
+    # One round: random responsibilities put every mean near the origin of the frame, where raw moments lose nothing.
+    return _from_responsibilities(problem, draw, n_rounds=1)
+
+
+def _from_responsibilities(problem: Problem, responsibilities: Responsibilities, n_rounds: int) -> Step:
+    """The M-step from given responsibilities.
+
+    The second round gathers second moments about the means of the first, which costs a pass and keeps every digit.
+    """
+    reference = problem.family.reference(np.zeros((problem.n_components, problem.data.n_features)))
+    step = problem.maximise(_statistics(problem, responsibilities, reference), reference)
+    for _ in range(n_rounds - 1):
+        step = problem.maximise(_statistics(problem, responsibilities, step.params), step.params)
+    return step
+
+
+def statistics_of_labels(problem: Problem, labels: Array, params: Array) -> Array:
+    """Statistics of hard assignments, gathered about `params`."""
+    identity = np.eye(problem.n_components)
+    return _statistics(problem, lambda first, last: identity[labels[first:last]], params)
+
+
+def _statistics(problem: Problem, responsibilities: Responsibilities, params: Array) -> Array:
+    """Statistics of given responsibilities, a bounded piece of which exists at a time."""
+    data, n_components = problem.data, problem.n_components
+    plan = replace(problem.plan(), density=None, mode="given")
+    n_tiles, _, size = data.tiles.shape
+    nothing = folding.Mixtures(np.zeros((1, 0)), np.zeros((1, n_components)))
+    total = np.zeros((1, *plan.statistics[1].statistics))
+    piece = max(1, RESP_BYTES // (size * n_components * 8))
+    for first in range(0, n_tiles, piece):
+        last = min(first + piece, n_tiles)
+        begin, end = first * size, min(last * size, data.n_samples)
+        prior = np.zeros(((last - first) * size, n_components), dtype=data.tiles.dtype)
+        prior[: end - begin] = responsibilities(begin, end)
+        prior = np.ascontiguousarray(prior.reshape(last - first, size, n_components).swapaxes(1, 2))
+        total += folding.run(plan, nothing, params[None], np.zeros(1, np.int64), problem.team, prior, first)[1]
+    return total[0]
+
+
+def _subsample(problem: Problem, rng: np.random.Generator) -> Data:
+    """The data, or where it is large a random sample of it, drawn without replacement, in the same frame."""
+    n = max(SAMPLE, 256 * problem.n_components)
+    if problem.data.n_samples <= n:
+        return problem.data
+    weights = problem.sample_weight
+    candidates = problem.data.n_samples if weights is None else np.flatnonzero(weights)
+    size = min(n, candidates if isinstance(candidates, int) else len(candidates))
+    chosen = np.sort(rng.choice(candidates, size, replace=False))
+    chosen_weights = None if weights is None else weights[chosen]
+    dtype = problem.data.tiles.dtype
+    X = np.ascontiguousarray(problem.X[chosen], dtype=dtype)
+    return pack(X, chosen_weights, problem.family, problem.data.frame, dtype, problem.team)
+
+
+def _distinct(data: Data, n_components: int, rng: np.random.Generator) -> Array:
+    """`n_components` different samples, drawn in proportion to their weights."""
+    weights = kmeans.weights_of(data)
+    chosen = rng.choice(data.n_samples, n_components, replace=False, p=weights / weights.sum())
+    return np.stack([kmeans.sample_at(data, int(i)) for i in chosen])

@@ -1,0 +1,163 @@
+"""k-means as hard assignment on EM's fold, seeded by k-means++. It works in the coordinates of the tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import carray
+
+from fastem import folding
+from fastem._jit import call, kernel, pointer
+from fastem.families import centroids
+from fastem.families.base import Array, Kernels
+from fastem.threads import Team
+from fastem.tiles import Data, aligned, span_bounds, step_address
+
+CENTROIDS = Kernels(centroids.log_prob, centroids.accumulate, None)
+MAX_ITER = 100
+# Stop when the inertia falls by less than this fraction: a start for EM needs no more.
+TOLERANCE = 1e-4
+
+_FIELDS = "item_bytes log_prob tiles tile_rows tile_size weights weighted last_tile centres n_centres layout rows bounds"
+JOB = np.dtype([(name, np.int64) for name in (_FIELDS + " closest update potentials block scratch").split()])
+
+
+@kernel
+def _seed_span(job_address, span, worker, real):
+    """Distances of one span's samples to candidate centres.
+
+    potentials[span, c] = sum_t weight_t min(closest_t, |x_t - c|^2); with `update`, closest becomes that minimum.
+    """
+    job = carray(pointer(job_address), 1, JOB)[0]
+    bytes_per_real = job.item_bytes
+    size, n_centres = job.tile_size, job.n_centres
+    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
+    layout, rows = carray(pointer(job.layout), 2, np.int64), carray(pointer(job.rows), n_centres, np.int64)
+    centres = carray(pointer(job.centres), (n_centres, layout[0]), real)
+    potentials = carray(pointer(job.potentials + 8 * n_centres * span), n_centres, np.float64)
+    block = carray(pointer(job.block + worker * bytes_per_real * size * n_centres), (n_centres, size), real)
+    for c in range(n_centres):
+        potentials[c] = 0.0
+    for i in range(bounds[0], bounds[1]):
+        tile = carray(pointer(job.tiles + i * bytes_per_real * job.tile_rows * size), (job.tile_rows, size), real)
+        which = i if job.weighted != 0 else (1 if i == job.last_tile else 0)
+        weights = carray(pointer(job.weights + bytes_per_real * size * which), size, real)
+        closest = carray(pointer(job.closest + 8 * size * i), size, np.float64)
+        call(job.log_prob, tile, centres, layout, rows, block, block)
+        for c in range(n_centres):
+            added = 0.0
+            for t in range(size):
+                distance = min(closest[t], -2.0 * np.float64(block[c, t]))
+                added += np.float64(weights[t]) * distance if weights[t] > 0 else 0.0
+                if job.update != 0:
+                    closest[t] = distance
+            potentials[c] += added
+
+
+@kernel
+def _seed_span_f4(job, span, worker):
+    _seed_span(job, span, worker, np.float32)
+
+
+@kernel
+def _seed_span_f8(job, span, worker):
+    _seed_span(job, span, worker, np.float64)
+
+
+_SEED = {"f4": _seed_span_f4, "f8": _seed_span_f8}
+
+
+def sample_at(data: Data, index: int) -> Array:
+    """One sample in the coordinates of the tiles, (n_features,)."""
+    size = data.tiles.shape[2]
+    return np.array(data.tiles[index // size, : data.n_features, index % size], dtype=np.float64)
+
+
+def weights_of(data: Data) -> Array:
+    """The sample weights of a packed data set up to a factor, (n_samples,), float64."""
+    if data.weighted:
+        return data.sample_weight.reshape(-1)[: data.n_samples].astype(np.float64)
+    return np.ones(data.n_samples)
+
+
+def seed(data: Data, n_clusters: int, rng: np.random.Generator, team: Team) -> Array:
+    """Greedy k-means++ (Arthur and Vassilvitskii 2007, section 2.2): centres (n_clusters, n_features).
+
+    Each next centre is the best of 2 + log K samples drawn with probability proportional to weight times squared
+    distance to the nearest centre so far; a sample of weight 0 is never drawn.
+    """
+    weights = weights_of(data)
+    n_trials = 2 + int(np.log(n_clusters))
+    closest = np.full(data.n_tiles * data.tiles.shape[2], np.inf)
+    centres = np.empty((n_clusters, data.n_features))
+    centres[0] = sample_at(data, _draw(np.cumsum(weights), rng.random(1))[0])
+    _potentials(data, centres[:1], closest, True, team)
+    for k in range(1, n_clusters):
+        cumulative = np.cumsum(weights * closest[: data.n_samples])
+        if not cumulative[-1] > 0:  # fewer distinct points than clusters: any sample repeats one
+            cumulative = np.cumsum(weights)
+        candidates = np.stack([sample_at(data, i) for i in _draw(cumulative, rng.random(n_trials))])
+        centres[k] = candidates[np.argmin(_potentials(data, candidates, closest, False, team))]
+        _potentials(data, centres[k : k + 1], closest, True, team)
+    return centres
+
+
+def _draw(cumulative: Array, uniform: Array) -> Array:
+    """Indices drawn in proportion to the increments of `cumulative`; an increment of 0 is never drawn."""
+    last = np.searchsorted(cumulative, cumulative[-1], side="left")  # the last index with an increment
+    return np.minimum(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"), last)
+
+
+def _potentials(data: Data, centres: Array, closest: Array, update: bool, team: Team) -> Array:
+    dtype = data.tiles.dtype
+    n_tiles, tile_rows, size = data.tiles.shape
+    bounds = span_bounds(n_tiles, 8 * len(centres))
+    potentials = np.empty((len(bounds) - 1, len(centres)))
+    arrays = {
+        "tiles": data.tiles,
+        "weights": data.sample_weight,
+        "centres": np.ascontiguousarray(centres, dtype=dtype),
+        "layout": np.array([data.n_features, len(centres)], dtype=np.int64),
+        "rows": np.arange(len(centres), dtype=np.int64),
+        "bounds": bounds,
+        "closest": closest,
+        "potentials": potentials,
+        "block": aligned((team.n_threads, len(centres), size), dtype),
+    }
+    job = np.zeros(1, dtype=JOB)
+    for name, array in arrays.items():
+        job[name] = array.ctypes.data
+    job["log_prob"] = folding.log_prob_address(CENTROIDS, dtype)
+    job["item_bytes"] = np.dtype(dtype).itemsize
+    job["tile_rows"], job["tile_size"], job["n_centres"] = tile_rows, size, len(centres)
+    job["weighted"], job["last_tile"], job["update"] = data.weighted, n_tiles - 1, update
+    work = 4.0 * len(centres) * data.n_features * data.n_samples
+    team.run(step_address(_SEED, dtype), job.ctypes.data, len(bounds) - 1, work)
+    return potentials.sum(axis=0)
+
+
+def centroid_shape(n_features: int, n_clusters: int) -> folding.Shape:
+    """The sizes of the rows of the centroids' kernels."""
+    return folding.Shape((n_clusters, n_features), (n_clusters, n_features + 1), 2, 5.0 * n_clusters * n_features)
+
+
+def lloyd(data: Data, centres: Array, team: Team) -> Array:
+    """Lloyd's iterations for several starts at once: centres (n_starts, n_clusters, n_features) in, and out.
+
+    A cluster that loses all its samples keeps its centre.
+    """
+    n_starts, n_clusters, n_features = centres.shape
+    kernels = CENTROIDS, centroid_shape(n_features, n_clusters)
+    plan = folding.Plan(data, n_clusters, np.array([n_features, n_clusters]), kernels, kernels, "hard")
+    centres, log_weights = centres.copy(), np.zeros((n_starts, n_clusters))
+    before, active = np.full(n_starts, -np.inf), np.arange(n_starts)
+    for _ in range(MAX_ITER):
+        totals, statistics = folding.run(plan, folding.Mixtures(centres, log_weights), centres, active, team)
+        counts = statistics[:, :, :1]
+        moved = statistics[:, :, 1:] / np.where(counts > 0, counts, 1.0)
+        centres[active] = np.where(counts > 0, moved, centres[active])
+        improving = totals - before[active] > TOLERANCE * np.abs(totals)
+        before[active] = totals
+        active = active[improving]
+        if len(active) == 0:
+            break
+    return centres

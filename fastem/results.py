@@ -1,0 +1,188 @@
+"""What a fit returns: frozen records of plain arrays, and their file format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem.families import FAMILIES
+from fastem.families.base import Array, Family
+
+FORMAT = 1
+
+
+class Status(Enum):
+    """How a start ended. The values are sentences for the user; earlier members rank higher among starts."""
+
+    CONVERGED = "Converged: the last gain in log-likelihood per sample was below tol."
+    MAX_ITER = "Ran out of iterations before the gain fell below tol; raise max_iter, or tol."
+    STOPPED = "Stopped by the callback."
+    GIVEN = "The parameters were given, not fitted."
+    COLLAPSED = (
+        "A component collapsed onto too few distinct samples (or onto collinear features) and is held at the floor "
+        "of its covariance, so its likelihood means little; lower n_components, or raise ridge or reg_covar."
+    )
+    NOT_FINITE = (
+        "The log-likelihood is not finite: some sample is impossible under every component, or the numbers "
+        "overflowed. The last parameters with a finite one are returned, if any; rescale the data or start elsewhere."
+    )
+
+    @property
+    def rank(self) -> int:
+        """0 for a start that ended well, higher for worse: starts are compared by rank, then by likelihood."""
+        return {Status.COLLAPSED: 1, Status.NOT_FINITE: 2}.get(self, 0)
+
+
+class Record(NamedTuple):
+    """What a callback gets after each iteration of each start.
+
+    start: index of the start. iteration: M-steps done so far. log_likelihood: total, in nats, of the parameters after
+    that M-step. gain: its increase per sample since the iteration before, in nats (NaN for the first).
+    """
+
+    start: int
+    iteration: int
+    log_likelihood: float
+    gain: float
+
+
+class StartReport(NamedTuple):
+    """How one start went.
+
+    status: a Status. log_likelihood: total, in nats. n_iter: M-steps. n_passes: passes over the data of the loop.
+    reseeded: how often a starving component was put at the worst-explained samples. floored: components whose
+    covariance ended at its floor.
+    """
+
+    status: Status
+    log_likelihood: float
+    n_iter: int
+    n_passes: int
+    reseeded: int
+    floored: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """A fitted (or given) mixture.
+
+    Attributes
+    ----------
+    family : the Family of its components.
+    weights : (n_components,) mixing proportions, sum 1.
+    parameters : named arrays, as `family` describes them, in the units of the data, float64.
+    log_likelihood : total over the (weighted) samples, nats, of exactly these parameters; NaN if never evaluated.
+    history : (n_passes,) log-likelihood at each pass of the best start; the first is the start's own.
+    n_iter : M-steps of the best start.
+    n_passes : passes over the data that the loop made for the best start.
+    status : how the best start ended.
+    starts : a StartReport for each start, in order.
+    best_start : the index of the start that is returned.
+    n_samples : rows of the data.
+    total_weight : the sum of the sample weights, which is n in BIC; n_samples without weights.
+    """
+
+    family: Family
+    weights: Array
+    parameters: Mapping[str, Array]
+    log_likelihood: float = float("nan")
+    history: Array = field(default_factory=lambda: np.empty(0))
+    n_iter: int = 0
+    n_passes: int = 0
+    status: Status = Status.GIVEN
+    starts: tuple[StartReport, ...] = ()
+    best_start: int = 0
+    n_samples: int = 0
+    total_weight: float = 0.0
+
+    @property
+    def n_components(self) -> int:
+        """The number of components."""
+        return len(self.weights)
+
+    @property
+    def n_features(self) -> int:
+        """The number of features of a sample."""
+        return int(next(iter(self.parameters.values())).shape[1])
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters: the components' and n_components - 1 weights."""
+        return self.family.n_parameters(self.n_features, self.n_components) + self.n_components - 1
+
+    @property
+    def bic(self) -> float:
+        """-2 log-likelihood + n_parameters log(total_weight): smaller is better (mclust's is its negative)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            penalty = self.n_parameters * float(np.log(self.total_weight))
+        return -2.0 * self.log_likelihood + penalty
+
+    @property
+    def aic(self) -> float:
+        """-2 log-likelihood + 2 n_parameters: smaller is better."""
+        return -2.0 * self.log_likelihood + 2.0 * self.n_parameters
+
+
+def save(result: Result, path: str | PathLike[str]) -> None:
+    """Write a result to `path` as an uncompressed .npz archive, readable by numpy without pickle.
+
+    The archive holds `format` (an integer), `family` and `hyperparameters` (JSON), `weights`, one array
+    `parameter_<name>` each, and the fields of the result. The path is used as it is; no suffix is added.
+    """
+    reports = np.array([(*report[1:],) for report in result.starts], dtype=np.float64).reshape(-1, 5)
+    arrays = {
+        "format": np.array(FORMAT),
+        "family": np.array(result.family.name),
+        "hyperparameters": np.array(json.dumps(result.family.to_json())),
+        "weights": result.weights,
+        "log_likelihood": np.array(result.log_likelihood),
+        "history": result.history,
+        "counts": np.array([result.n_iter, result.n_passes, result.best_start, result.n_samples]),
+        "total_weight": np.array(result.total_weight),
+        "status": np.array(result.status.name),
+        "starts": reports,
+        "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
+        **{f"parameter_{name}": np.asarray(value) for name, value in result.parameters.items()},
+    }
+    with open(path, "wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def load(path: str | PathLike[str]) -> Result:
+    """Read what `save` wrote.
+
+    Raises
+    ------
+    ValueError : the file is no fastem model, or was written by a newer version with another format.
+    """
+    from fastem.validation import check_model_file
+
+    with np.load(path, allow_pickle=False) as archive:
+        check_model_file(path, archive, FORMAT, FAMILIES)
+        stored: dict[str, Any] = {name: archive[name] for name in archive.files}
+    n_iter, n_passes, best_start, n_samples = (int(count) for count in stored["counts"])
+    reports = tuple(
+        StartReport(Status[str(status)], float(row[0]), int(row[1]), int(row[2]), int(row[3]), int(row[4]))
+        for status, row in zip(stored["start_statuses"], stored["starts"], strict=True)
+    )
+    prefix = "parameter_"
+    return Result(
+        family=FAMILIES[str(stored["family"])](**json.loads(str(stored["hyperparameters"]))),
+        weights=stored["weights"],
+        parameters={name[len(prefix) :]: value for name, value in stored.items() if name.startswith(prefix)},
+        log_likelihood=float(stored["log_likelihood"]),
+        history=stored["history"],
+        n_iter=n_iter,
+        n_passes=n_passes,
+        status=Status[str(stored["status"])],
+        starts=reports,
+        best_start=best_start,
+        n_samples=n_samples,
+        total_weight=float(stored["total_weight"]),
+    )

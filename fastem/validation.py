@@ -1,0 +1,326 @@
+"""Every check of user input, and every error about it. NumPy only.
+
+Messages say what was expected, what came, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from fastem.families.base import Array, Family, Specification
+
+_PIECE = 2**16  # rows looked at together when a place must be named
+
+
+def check_family(family: Any) -> None:
+    """Refuse anything but a family object."""
+    if not isinstance(family, Family):
+        raise TypeError(
+            f"family must be a family object such as fastem.Gaussian('full') or fastem.Poisson(), not {family!r}."
+        )
+
+
+def check_covariance_shape(covariance: Any, shapes: Sequence[str]) -> None:
+    """Refuse an unknown covariance shape."""
+    if covariance not in shapes:
+        raise ValueError(f"covariance must be one of {', '.join(map(repr, shapes))}; it is {covariance!r}.")
+
+
+def check_regularisation(reg_covar: Any, ridge: Any, floor: Any) -> None:
+    """Refuse negative or non-finite regularisation."""
+    for name, value in (("reg_covar", reg_covar), ("ridge", ridge)):
+        if not isinstance(value, Real) or not np.isfinite(value) or value < 0:
+            raise ValueError(f"{name} is {value!r}; it must be a finite number >= 0.")
+    if floor is not None and (not isinstance(floor, Real) or not np.isfinite(floor) or floor <= 0):
+        raise ValueError(f"floor is {floor!r}; it must be a finite number > 0, or None for the default.")
+
+
+def check_fit_arguments(n_init: Any, tol: Any, max_iter: Any, n_threads: Any) -> None:
+    """Refuse unusable settings of the loop."""
+    _check_integer("n_init", n_init, 1)
+    _check_integer("max_iter", max_iter, 0)
+    check_n_threads(n_threads)
+    if not isinstance(tol, Real) or not np.isfinite(tol) or tol < 0:
+        raise ValueError(f"tol is {tol!r}; it must be a finite number >= 0 (nats per sample).")
+
+
+def check_n_threads(n_threads: Any) -> None:
+    """Refuse a number of threads below 1."""
+    if n_threads is not None:
+        _check_integer("n_threads", n_threads, 1)
+
+
+def check_n_draws(n_samples: Any) -> None:
+    """Refuse a number of draws below 1."""
+    _check_integer("n_samples", n_samples, 1)
+
+
+def _check_integer(name: str, value: Any, smallest: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} is {value!r}; it must be an integer >= {smallest}.")
+    if value < smallest:
+        raise ValueError(f"{name} is {value}; it must be at least {smallest}.")
+
+
+def working_dtype(X: Array) -> Any:
+    """The dtype in which tiles are computed: float32 for float16 and float32, float64 for everything else."""
+    narrow = X.dtype.kind == "f" and X.dtype.itemsize <= 4
+    return np.dtype(np.float32 if narrow else np.float64)
+
+
+def check_data(X: Any, n_features: int | None = None) -> Array:
+    """X as a 2-D array of numbers, without a copy where it is one. Finiteness is checked where it is first read."""
+    array = _as_array("X", X)
+    if array.ndim != 2:
+        hint = "; use X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample" if array.ndim == 1 else ""
+        raise ValueError(f"X has {array.ndim} dimension(s); expected (n_samples, n_features){hint}.")
+    if 0 in array.shape:
+        raise ValueError(f"X has shape {array.shape}; at least one sample and one feature are needed.")
+    if n_features is not None and array.shape[1] != n_features:
+        raise ValueError(f"X has {array.shape[1]} feature(s), but the mixture has {n_features}.")
+    return array
+
+
+def _as_array(name: str, value: Any) -> Array:
+    """A numeric array on this machine's processor, or an error that says what came instead."""
+    if type(value).__module__.startswith("scipy.sparse"):
+        raise TypeError(f"{name} is a sparse matrix; only dense arrays are supported. Use {name}.toarray().")
+    device = getattr(value, "__dlpack_device__", None)
+    if hasattr(value, "__cuda_array_interface__") or (callable(device) and device()[0] not in (1, 3)):
+        raise TypeError(f"{name} is on another device; copy it to the host first (for example with .get() or .cpu()).")
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise ValueError(f"{name} is a masked array with masked entries; missing values are not supported.")
+        value = value.data
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
+    if array.dtype.kind == "O":
+        array = _from_objects(name, array)
+    if array.dtype.kind == "c":
+        raise ValueError(f"{name} is complex. Complex data not supported; pass real and imaginary parts as features.")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} has dtype {array.dtype}; expected numbers. Drop or encode text and dates first.")
+    return array
+
+
+def _from_objects(name: str, array: Array) -> Array:
+    """Objects that are all numbers as float64; otherwise an error that names the first that is not."""
+    flat = array.ravel()
+    for index, value in enumerate(flat):
+        place = ", ".join(map(str, np.unravel_index(index, array.shape)))
+        if isinstance(value, complex | np.complexfloating):
+            raise ValueError(f"{name}[{place}] is complex. Complex data not supported.")
+        if value is None or not isinstance(value, Real | np.bool_):
+            raise ValueError(f"{name}[{place}] is {value!r}; expected a number.")
+    return array.astype(np.float64)
+
+
+def check_columns(X: Array, facts: Any, family: Family, dtype: Any) -> Any:
+    """Refuse values that are not finite (facts is None then), or that the family cannot have produced."""
+    if facts is None:
+        check_finite(X, dtype)
+        raise ValueError("X contains values that are not finite.")
+    if family.support == "count":
+        if facts.low.min() < 0:
+            _raise_not_a_count(X, family)
+        if X.dtype.kind == "f":
+            for first in range(0, len(X), _PIECE):
+                piece = X[first : first + _PIECE]
+                if (piece != np.floor(piece)).any():
+                    _raise_not_a_count(X, family)
+    return facts
+
+
+def check_finite(X: Array, dtype: Any) -> None:
+    """Refuse NaN and infinity, and values that become infinite in `dtype`; names the first."""
+    for first in range(0, len(X), _PIECE):
+        with np.errstate(over="ignore"):
+            bad = ~np.isfinite(np.asarray(X[first : first + _PIECE], dtype=dtype))
+        if bad.any():
+            i, j = (int(index[0]) for index in np.nonzero(bad))
+            value = X[first + i, j]
+            kind = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"too large for {dtype}"
+            raise ValueError(
+                f"X contains {kind}: X[{first + i}, {j}] is {value}. Every value must be finite; drop or impute "
+                "missing ones."
+            )
+
+
+def check_support(X: Array, family: Family) -> None:
+    """Refuse data outside the family's support."""
+    if family.support == "count":
+        for first in range(0, len(X), _PIECE):
+            piece = X[first : first + _PIECE]
+            if ((piece < 0) | (piece != np.floor(piece))).any():
+                _raise_not_a_count(X, family)
+
+
+def _raise_not_a_count(X: Array, family: Family) -> None:
+    for first in range(0, len(X), _PIECE):
+        piece = X[first : first + _PIECE]
+        rows, columns = np.nonzero((piece < 0) | (piece != np.floor(piece)))
+        if len(rows):
+            i, j = first + int(rows[0]), int(columns[0])
+            name = family.name.capitalize()
+            raise ValueError(f"{name} needs non-negative integers; X[{i}, {j}] is {X[i, j]}.")
+
+
+def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
+    """Sample weights as a contiguous float64 array (n_samples,), or None."""
+    if sample_weight is None:
+        return None
+    weights = np.ascontiguousarray(_as_array("sample_weight", sample_weight), dtype=np.float64)
+    if weights.shape != (n_samples,):
+        raise ValueError(f"sample_weight has shape {weights.shape}; expected ({n_samples},), one per row of X.")
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise ValueError(
+            f"sample_weight[{bad[0]}] is {weights[bad[0]]}; weights must be finite and >= 0 (no negative weights)."
+        )
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if total == 0:
+        raise ValueError("sample_weight is all zero; at least one weight must be positive.")
+    if not np.isfinite(total):
+        raise ValueError("the sum of sample_weight overflows; divide the weights by their maximum.")
+    return weights
+
+
+def check_n_components(n_components: Any, n_samples: int, sample_weight: Array | None) -> None:
+    """Refuse more components than samples (of positive weight)."""
+    _check_integer("n_components", n_components, 1)
+    positive = n_samples if sample_weight is None else int(np.count_nonzero(sample_weight))
+    if n_components > positive:
+        what = "n_samples" if sample_weight is None else "number of samples of positive weight"
+        raise ValueError(f"n_components is {n_components}, but {what} = {positive}; there must be at least as many.")
+
+
+def check_start(
+    start: Any, names: Sequence[str], family: Family, n_components: int, shape: tuple[int, ...], sample_weight: Any
+) -> Any:
+    """A start as one of: a name, a mapping of checked parameters, labels (n,) or responsibilities (n, K)."""
+    if isinstance(start, str):
+        if start not in names:
+            raise ValueError(
+                f"start must be one of {', '.join(map(repr, names))}, a mapping of parameters, a Result, labels or "
+                f"responsibilities; it is {start!r}."
+            )
+        return start
+    if hasattr(start, "parameters") and hasattr(start, "weights"):
+        start = {"weights": start.weights, **start.parameters}
+    if isinstance(start, Mapping):
+        if "weights" not in start:
+            raise ValueError("start has no 'weights'; a start by parameters needs them.")
+        parameters = {name: value for name, value in start.items() if name != "weights"}
+        weights, parameters = check_parameters(start["weights"], parameters, family, shape[1], n_components)
+        return {"weights": weights, **parameters}
+    array = _as_array("start", start)
+    if array.shape == (shape[0],):
+        return _check_labels(array, n_components)
+    if array.shape == (shape[0], n_components):
+        return _check_responsibilities(array)
+    raise ValueError(
+        f"start has shape {array.shape}; expected labels ({shape[0]},) or responsibilities "
+        f"({shape[0]}, {n_components})."
+    )
+
+
+def _check_labels(labels: Array, n_components: int) -> Array:
+    bad = np.flatnonzero(~((labels >= 0) & (labels < n_components) & (labels == np.floor(labels))))
+    if len(bad):
+        raise ValueError(f"start[{bad[0]}] is {labels[bad[0]]}; labels must be integers in 0 .. {n_components - 1}.")
+    return labels.astype(np.int64)
+
+
+def _check_responsibilities(resp: Array) -> Array:
+    bad = np.argwhere(~((resp >= 0) & np.isfinite(resp)))
+    if len(bad):
+        i, k = bad[0]
+        raise ValueError(f"start[{i}, {k}] is {resp[i, k]}; responsibilities must be finite and >= 0.")
+    sums = resp.sum(axis=1, dtype=np.float64)
+    wrong = np.flatnonzero(np.abs(sums - 1.0) > 1e-3)
+    if len(wrong):
+        raise ValueError(f"start[{wrong[0]}] sums to {sums[wrong[0]]}; each row of responsibilities must sum to 1.")
+    return resp
+
+
+def check_parameters(
+    weights: Any, parameters: Mapping[str, Any], family: Family, n_features: int | None, n_components: int | None
+) -> tuple[Array, dict[str, Array]]:
+    """Mixing weights and named parameters as float64 arrays of the shapes that the family asks for."""
+    proportions = np.ascontiguousarray(_as_array("weights", weights), dtype=np.float64)
+    if proportions.ndim != 1 or len(proportions) == 0 or (n_components or len(proportions)) != len(proportions):
+        raise ValueError(f"weights has shape {proportions.shape}; expected ({n_components or 'n_components'},).")
+    bad = np.flatnonzero(~(np.isfinite(proportions) & (proportions >= 0)))
+    if len(bad):
+        raise ValueError(f"weights[{bad[0]}] is {proportions[bad[0]]}; mixing weights must be finite and >= 0.")
+    if abs(proportions.sum() - 1.0) > 1e-6:
+        raise ValueError(f"weights sum to {proportions.sum()}; mixing weights must sum to 1.")
+    n_components = len(proportions)
+    names = list(family.specification(1, n_components))
+    if set(parameters) != set(names):
+        raise ValueError(f"the parameters of {family.name} are {names}; got {sorted(parameters)}.")
+    arrays = {name: np.array(_as_array(name, parameters[name]), dtype=np.float64, order="C") for name in names}
+    first = arrays[names[0]]
+    if n_features is None:
+        n_features = first.shape[1] if first.ndim == 2 else -1
+    for name, specification in family.specification(n_features, n_components).items():
+        _check_parameter(name, arrays[name], specification)
+    return proportions / proportions.sum(), arrays
+
+
+def _check_parameter(name: str, value: Array, specification: Specification) -> None:
+    if value.shape != specification.shape:
+        raise ValueError(f"{name} has shape {value.shape}; expected {specification.shape}.")
+    if not np.isfinite(value).all():
+        place = ", ".join(map(str, np.argwhere(~np.isfinite(value))[0]))
+        raise ValueError(f"{name}[{place}] is not finite.")
+    if specification.kind == "positive" and not (value > 0).all():
+        raise ValueError(f"{name} must be > 0; its smallest entry is {value.min()}.")
+    if specification.kind == "nonnegative" and not (value >= 0).all():
+        raise ValueError(f"{name} must be >= 0; its smallest entry is {value.min()}.")
+    if specification.kind == "covariance":
+        for k, matrix in enumerate(value.reshape(-1, *value.shape[-2:])):
+            _check_covariance(name if value.ndim == 2 else f"{name}[{k}]", matrix)
+
+
+def _check_covariance(name: str, matrix: Array) -> None:
+    diagonal = np.diagonal(matrix)
+    if not (diagonal > 0).all():
+        raise ValueError(f"{name} is not positive definite: its diagonal has {diagonal.min()}.")
+    scale = np.sqrt(diagonal)
+    correlation = matrix / scale / scale[:, None]
+    if not np.allclose(correlation, correlation.T, rtol=0, atol=1e-8):
+        raise ValueError(f"{name} is not symmetric.")
+    smallest = np.linalg.eigvalsh(correlation)[0]
+    if not smallest > -1e-10:
+        raise ValueError(f"{name} is not positive definite: its correlation matrix has the eigenvalue {smallest:.3g}.")
+
+
+def check_same_mixture(one: Any, other: Any) -> None:
+    """Refuse to add evidence that was gathered at different parameters."""
+    same = one is other or (
+        one.family == other.family
+        and np.array_equal(one.weights, other.weights)
+        and all(np.array_equal(one.parameters[name], other.parameters[name]) for name in one.parameters)
+    )
+    if not same:
+        raise ValueError("the two Evidence were gathered at different mixtures; only those of one mixture add up.")
+
+
+def check_model_file(path: Any, archive: Any, newest: int, families: Mapping[str, Any]) -> None:
+    """Refuse an archive that is no fastem model, or one of a format that this version does not know."""
+    if "format" not in archive.files or "family" not in archive.files:
+        raise ValueError(f"{path} is not a model saved by fastem: it has no 'format' and 'family'.")
+    if int(archive["format"]) > newest:
+        raise ValueError(
+            f"{path} has model format {int(archive['format'])}, this fastem reads up to {newest}; upgrade fastem."
+        )
+    if str(archive["family"]) not in families:
+        raise ValueError(f"{path} holds the unknown family {str(archive['family'])!r}; upgrade fastem.")
