@@ -91,7 +91,8 @@ def mixture_frame(mixture: Result) -> Frame:
     return mixture.family.frame(location, spread)
 
 
-def _rows(mixture: Result, frame: Frame) -> tuple[Array, Array]:
+def mixture_rows(mixture: Result, frame: Frame) -> tuple[Array, Array]:
+    """The parameter matrix in the coordinates of `frame`, and the log weights."""
     with np.errstate(divide="ignore"):
         return mixture.family.pack(mixture.parameters, frame), np.log(mixture.weights)
 
@@ -135,7 +136,7 @@ def fold(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: int |
         shape = family.kernels(), folding.shape_of(family, data.n_features, mixture.n_components)
         layout = family.layout(data.n_features, mixture.n_components)
         plan = folding.Plan(data, mixture.n_components, layout, shape, shape)
-        params, log_weights = _rows(mixture, frame)
+        params, log_weights = mixture_rows(mixture, frame)
         mixtures = folding.Mixtures(params[None], log_weights[None])
         totals, statistics = folding.run(plan, mixtures, params[None], np.zeros(1, np.int64), threads)
     return Evidence(mixture, float(totals[0]), data.total_weight, len(checked), statistics[0], frame, dtype)
@@ -175,7 +176,7 @@ def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Arra
     validation.check_finite(checked, dtype)
     validation.check_support(checked, mixture.family)
     frame = mixture_frame(mixture)
-    params, log_weights = _rows(mixture, frame)
+    params, log_weights = mixture_rows(mixture, frame)
     with team(n_threads) as threads:
         evaluation = folding.evaluate(checked, mixture.family, frame, params, log_weights, dtype, threads, (want,))
     result: Array = getattr(evaluation, want)

@@ -95,7 +95,7 @@ class Team:
             _work(step, job, location, n_spans, 0)
         elif self._pool is None:
             before = numba.get_num_threads()
-            numba.set_num_threads(n_workers)
+            numba.set_num_threads(min(n_workers, config.NUMBA_NUM_THREADS))
             try:
                 _work_in_parallel(step, job, location, n_spans, n_workers)
             finally:

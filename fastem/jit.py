@@ -1,0 +1,85 @@
+"""For authors of @njit code: the log density of a mixture over a whole array, and the tile kernels.
+
+`log_density` runs in the calling thread and may be called from your own kernels, inside prange too. The tile kernels
+of a family are `family.kernels()`; their contracts are in `fastem.families.base.Kernels`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastem import folding
+from fastem._jit import call, kernel
+from fastem.families.base import Array
+from fastem.functional import mixture_frame, mixture_rows
+from fastem.results import Result
+from fastem.tiles import derive_address, pack_tile
+
+_TILE = 128
+
+
+class Arguments(NamedTuple):
+    """A mixture as compiled code reads it; make it with `arguments` and hand it to `log_density`.
+
+    log_prob, derive: addresses of compiled kernels, valid in this process. params (rows, width), log_weights (K,),
+    shift (d,), factor (d,): float64. layout: int64. tile_rows, scratch_rows: rows of the buffers.
+    """
+
+    log_prob: int
+    assign: int
+    derive: int
+    params: Array
+    log_weights: Array
+    layout: Array
+    shift: Array
+    factor: Array
+    tile_rows: int
+    scratch_rows: int
+
+
+def arguments(mixture: Result) -> Arguments:
+    """The arguments that `log_density` takes for this mixture, in float64."""
+    frame = mixture_frame(mixture)
+    params, log_weights = mixture_rows(mixture, frame)
+    family, dtype = mixture.family, np.float64
+    shape = folding.shape_of(family, mixture.n_features, mixture.n_components)
+    return Arguments(
+        folding.log_prob_address(family.kernels(), dtype),
+        folding.assign_address("soft", dtype),
+        derive_address(family, dtype),
+        np.ascontiguousarray(params),
+        np.ascontiguousarray(log_weights),
+        family.layout(mixture.n_features, mixture.n_components),
+        np.array(frame.shift),
+        2.0 / frame.scale,
+        mixture.n_features + family.n_derived,
+        shape.scratch_rows,
+    )
+
+
+@kernel
+def log_density(X, arguments, out):
+    """out[i] = log density of the mixture at X[i], nats.
+
+    X IN (n_samples, n_features), any strides, float64 or float32; arguments from `fastem.jit.arguments`; out OUT
+    (n_samples,). Nothing is checked. Allocates a few kB once per call.
+    """
+    n = X.shape[0]
+    n_components = arguments.log_weights.size
+    tile = np.empty((arguments.tile_rows, _TILE))
+    block = np.empty((n_components, _TILE))
+    scratch = np.empty((arguments.scratch_rows, _TILE))
+    log_norm, ones, total = np.empty(_TILE), np.ones(_TILE), np.zeros(1)
+    prior = np.empty((1, _TILE))
+    rows = np.arange(n_components)
+    for first in range(0, n, _TILE):
+        count = min(_TILE, n - first)
+        pack_tile(X, first, count, arguments.layout[0], arguments.shift, arguments.factor, tile)
+        if arguments.derive != 0:
+            call(arguments.derive, tile, arguments.layout)
+        call(arguments.log_prob, tile, arguments.params, arguments.layout, rows, block, scratch)
+        call(arguments.assign, block, arguments.log_weights, ones, prior, log_norm, total, scratch)
+        for t in range(count):
+            out[first + t] = log_norm[t]
