@@ -235,6 +235,12 @@ def _best(problem: Problem, runs: list[_Run]) -> Result:
         return status.rank, -run.log_likelihood if np.isfinite(run.log_likelihood) else np.inf
 
     best = min(runs, key=order)
+    with np.errstate(over="ignore", under="ignore"):
+        parameters = problem.family.unpack(best.step.params, problem.data.frame, problem.n_components)
+    if not guards.representable(
+        parameters, problem.family.specification(problem.data.n_features, problem.n_components)
+    ):
+        best.status = Status.NOT_FINITE
     weights = np.exp(best.step.log_weights)
     reports = tuple(
         StartReport(
@@ -250,7 +256,7 @@ def _best(problem: Problem, runs: list[_Run]) -> Result:
     return Result(
         family=problem.family,
         weights=weights / weights.sum(),
-        parameters=problem.family.unpack(best.step.params, problem.data.frame, problem.n_components),
+        parameters=parameters,
         log_likelihood=best.log_likelihood,
         history=np.array(best.history),
         n_iter=best.n_iter,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
+
+if TYPE_CHECKING:
+    from fastem.families.base import Parameters, Specification
 
 Array = NDArray[Any]
 
@@ -31,6 +34,20 @@ def raise_to_floor(values: Array, floor: Array) -> tuple[Array, Array]:
     For diagonal covariances and for rates this is the exact maximiser under the constraint value >= floor.
     """
     return np.maximum(values, floor), (values < floor).any(axis=-1)
+
+
+def representable(parameters: Parameters, specification: dict[str, Specification]) -> bool:
+    """Whether named parameters are finite, and positive where they must be, in the user's units.
+
+    Variances of data of magnitude 1e200 overflow there, though the fit itself, in scaled coordinates, went well.
+    """
+    for name, expected in specification.items():
+        value = np.asarray(parameters[name])
+        if expected.kind == "covariance":
+            value = np.diagonal(value, axis1=-2, axis2=-1)
+        if not np.isfinite(value).all() or (expected.kind in ("positive", "covariance") and not (value > 0).all()):
+            return False
+    return True
 
 
 class Factor(NamedTuple):

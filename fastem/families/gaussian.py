@@ -41,7 +41,8 @@ class GaussianFamily(Family):
 
     def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
         floors = np.full(len(location), self.floor if self.floor is not None else floor)
-        ridge = self.ridge * np.where(spread > 0, spread / frame.scale, 1.0) ** 2 + self.reg_covar / frame.scale**2
+        relative = np.where(spread > 0, spread / frame.scale, 1.0)
+        ridge = self.ridge * relative**2 + self.reg_covar / frame.scale / frame.scale
         # A constant feature is held at its floor by a ridge of that size: no component's fault, so not reported.
         return Limits(floors, np.where(spread > 0, ridge, np.maximum(ridge, 2.0 * floors)))
 
@@ -77,6 +78,12 @@ def frame_means(parameters: Parameters, frame: Frame) -> Array:
 
 def user_means(means: Array, frame: Frame) -> Array:
     return means * frame.scale + frame.shift
+
+
+def user_covariances(covariances: Array, frame: Frame) -> Array:
+    """Covariance matrices (..., d, d) in the user's units, symmetric to the last bit."""
+    lower = np.tril(covariances * frame.scale * frame.scale[:, None])
+    return lower + np.swapaxes(np.tril(lower, -1), -1, -2)
 
 
 def gaussian_draws(rng: np.random.Generator, means: Array, labels: Array) -> tuple[Array, Array]:

@@ -126,7 +126,7 @@ class GaussianFull(gaussian.GaussianFamily):
 
     def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
         d = len(frame.scale)
-        covariances = matrix_of(params[:, d + 1 + 16 * n_blocks(d) :], d) * frame.scale * frame.scale[:, None]
+        covariances = gaussian.user_covariances(matrix_of(params[:, d + 1 + 16 * n_blocks(d) :], d), frame)
         return {"means": gaussian.user_means(params[:, :d], frame), "covariances": covariances}
 
     def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:

@@ -169,7 +169,7 @@ class GaussianTied(gaussian.GaussianFamily):
     def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
         d = len(frame.scale)
         blocks = params[n_components:].reshape(-1)[16 * n_blocks(d) : 32 * n_blocks(d)]
-        covariance = matrix_of(blocks, d) * frame.scale * frame.scale[:, None]
+        covariance = gaussian.user_covariances(matrix_of(blocks, d), frame)
         return {"means": gaussian.user_means(params[:n_components, :d], frame), "covariances": covariance}
 
     def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:
