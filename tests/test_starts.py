@@ -1,0 +1,156 @@
+"""Where EM begins."""
+
+import naive
+import numpy as np
+import pytest
+from tables import FAMILIES, blobs
+
+import fastem
+from fastem import initialise, kmeans, threads, tiles
+from fastem.em import prepare
+
+every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
+
+
+def assert_mixture(actual, weights, parameters, rtol=1e-9):
+    np.testing.assert_allclose(actual.weights, weights, rtol=rtol)
+    for name, value in parameters.items():
+        np.testing.assert_allclose(actual.parameters[name], value, rtol=rtol, atol=rtol * np.abs(value).max())
+
+
+@every_family
+def test_labels_give_the_first_m_step(case, rng):
+    _, X = blobs(case, rng, 600, 3, 3)
+    labels = rng.integers(0, 3, 600)
+    w = rng.uniform(0, 2, 600)
+    expected = naive.m_step(case.family.name, np.eye(3)[labels], X, w)
+    for start in (labels, labels.tolist(), labels.astype(np.uint8)):
+        actual = fastem.fit(X, case.family, 3, sample_weight=w, start=start, max_iter=0)
+        assert_mixture(actual, *expected)
+    assert actual.n_iter == 0
+
+
+@every_family
+def test_responsibilities_give_the_first_m_step(case, rng, monkeypatch):
+    monkeypatch.setattr(initialise, "RESP_BYTES", 30_000)  # several pieces
+    _, X = blobs(case, rng, 3000, 3, 3)
+    resp = rng.dirichlet([1.0, 2.0, 0.5], 3000)
+    w = rng.uniform(0, 2, 3000)
+    expected = naive.m_step(case.family.name, resp, X, w)
+    assert_mixture(fastem.fit(X, case.family, 3, sample_weight=w, start=resp, max_iter=0), *expected)
+
+
+@every_family
+def test_given_parameters_are_the_start(case, rng):
+    mixture, X = blobs(case, rng, 300, 3, 2)
+    for start in (mixture, {"weights": mixture.weights, **mixture.parameters}):
+        actual = fastem.fit(X, case.family, 3, start=start, max_iter=0)
+        assert_mixture(actual, mixture.weights, mixture.parameters, rtol=1e-14)
+    again = fastem.fit(X, case.family, 3, start=fastem.fit(X, case.family, 3, start=mixture, tol=0, max_iter=3))
+    assert again.log_likelihood >= actual.log_likelihood
+
+
+@every_family
+@pytest.mark.parametrize("start", initialise.NAMES)
+def test_named_starts_lead_to_separated_clusters(case, start, rng):
+    """Three clusters far apart: the best of ten starts finds them, whatever the method.
+
+    Random responsibilities make all components alike at first, so early gains are minute: they need a small tol.
+    """
+    if case.shape == "counts":
+        X = np.concatenate([rng.poisson(rate, (200, 2)) for rate in (3.0, 60.0, 300.0)]).astype(float)
+    else:
+        X = np.concatenate([rng.standard_normal((200, 2)) + c for c in ([0, 0], [30, 0], [0, 40])])
+    truth = np.repeat([0, 1, 2], 200)
+    best = fastem.fit(X, case.family, 3, start=truth)
+    result = fastem.fit(X, case.family, 3, start=start, n_init=10, seed=1, tol=1e-12 if start == "random" else 1e-6)
+    np.testing.assert_allclose(result.log_likelihood, best.log_likelihood, rtol=1e-4)
+    assert len(set(zip(truth, fastem.predict(X, result), strict=True))) == 3
+
+
+def packed(X, sample_weight=None, family=None):
+    family = family or fastem.Gaussian("spherical")
+    with threads.team(1) as team:
+        return prepare(np.asarray(X), sample_weight, family, 1, team).data
+
+
+def test_seeds_are_never_samples_of_weight_zero(rng):
+    X = rng.standard_normal((100, 2))
+    w = np.zeros(100)
+    w[:5] = rng.uniform(1, 2, 5)
+    data = packed(X, w)
+    allowed = {tuple(kmeans.sample_at(data, i)) for i in range(5)}
+    with threads.team(1) as team:
+        for seed in range(50):
+            centres = kmeans.seed(data, 5, np.random.default_rng(seed), team)
+            assert {tuple(c) for c in centres} == allowed  # five distinct points: k-means++ finds them all
+    for start in initialise.NAMES:
+        result = fastem.fit(X, fastem.Gaussian("diag"), 3, sample_weight=w, start=start, seed=0, n_init=3)
+        assert np.isfinite(result.log_likelihood)
+
+
+def test_k_means_is_lloyds_algorithm(rng):
+    X = rng.standard_normal((2000, 3)) + rng.integers(0, 3, (2000, 1)) * 2
+    family = fastem.Gaussian("spherical")  # one scale for all features, so distances are the user's
+    data = packed(X, family=family)
+    begin = X[:4]
+    expected = begin.copy()
+    for _ in range(200):
+        labels = ((X[:, None] - expected) ** 2).sum(axis=2).argmin(axis=1)
+        expected = np.array([X[labels == k].mean(axis=0) for k in range(4)])
+    with threads.team(1) as team:
+        centres = (begin - data.frame.shift) / data.frame.scale
+        for _ in range(20):  # each call stops at a gain of 1e-4
+            centres = kmeans.lloyd(data, centres[None], team)[0]
+    np.testing.assert_allclose(centres * data.frame.scale + data.frame.shift, expected, atol=0.02)
+
+
+def test_greedy_seeding_spreads_over_clusters(rng):
+    centres = rng.uniform(-100, 100, (20, 2))
+    X = np.repeat(centres, 50, axis=0) + rng.standard_normal((1000, 2)) * 0.1
+    data = packed(X)
+    with threads.team(2) as team:
+        found = kmeans.seed(data, 20, np.random.default_rng(0), team) * data.frame.scale + data.frame.shift
+    nearest = ((found[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+    assert len(set(nearest)) == 20
+
+
+def test_large_data_are_seeded_from_a_sample(rng, monkeypatch):
+    monkeypatch.setattr(initialise, "SAMPLE", 1000)
+    X = np.concatenate([rng.standard_normal((5000, 2)), rng.standard_normal((5000, 2)) + 20])
+    w = np.repeat([1.0, 0.0], 5000)
+    w[5000] = 1.0
+    result = fastem.fit(X, fastem.Gaussian("full"), 2, seed=0, n_init=2)
+    np.testing.assert_allclose(np.sort(result.weights), [0.5, 0.5], atol=1e-3)
+    weighted = fastem.fit(X, fastem.Gaussian("full"), 1, sample_weight=w, seed=0)
+    assert np.abs(weighted.parameters["means"]).max() < 1
+
+
+def test_n_init_reports_every_start_and_returns_the_best(rng):
+    _, X = blobs(FAMILIES[0], rng, 500, 5, 2)
+    result = fastem.fit(X, fastem.Gaussian("full"), 5, start="random_from_data", n_init=8, seed=0, max_iter=200)
+    assert len(result.starts) == 8
+    best = result.starts[result.best_start]
+    assert best.log_likelihood == result.log_likelihood
+    assert all(
+        (r.status.rank, -r.log_likelihood) >= (best.status.rank, -best.log_likelihood) for r in result.starts
+    )
+
+
+def test_seeds_make_different_starts(rng):
+    _, X = blobs(FAMILIES[0], rng, 500, 5, 2)
+    found = {
+        fastem.fit(X, fastem.Gaussian("diag"), 5, start="random", seed=seed, max_iter=2).log_likelihood
+        for seed in range(5)
+    }
+    assert len(found) == 5
+
+
+def test_span_bounds_depend_on_shape_alone_and_cover_every_tile():
+    for n_tiles in (1, 2, 63, 64, 65, 1000):
+        for size in (1, 10**6, 10**9):
+            bounds = tiles.span_bounds(n_tiles, size)
+            assert bounds[0] == 0
+            assert bounds[-1] == n_tiles
+            assert (np.diff(bounds) > 0).all()
+            assert (len(bounds) - 1) * size <= max(tiles.MAX_PARTIALS, size)
