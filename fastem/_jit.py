@@ -16,7 +16,8 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, config, njit, types
+from numba import carray as _carray
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -112,6 +113,16 @@ def matrix(dtype: Any) -> Any:
 INTEGER = types.int64
 
 
+def record(dtype: Any, arrays: dict[str, Any], numbers: dict[str, Any]) -> Any:
+    """A job for a step: a record of int64 fields, arrays as the addresses of their data, which must outlive it."""
+    job = np.zeros(1, dtype=dtype)
+    for name, array in arrays.items():
+        job[name] = array.ctypes.data
+    for name, number in numbers.items():
+        job[name] = number
+    return job
+
+
 def _scalar(dtype: Any) -> Any:
     return {"f4": types.float32, "f8": types.float64, "i8": types.int64}[np.dtype(dtype).str[1:]]
 
@@ -121,6 +132,7 @@ _ADDRESSES: dict[tuple[int, Any], int] = {}
 _PYTHON_KERNELS: dict[int, Callable[..., Any]] = {}
 
 if JIT:
+    carray = _carray
 
     @intrinsic
     def call(_typing: Any, target: Any, *arguments: Any) -> Any:
@@ -145,6 +157,11 @@ if JIT:
             return builder.inttoptr(values[0], ir.IntType(8).as_pointer())
 
         return types.voidptr(types.int64), generate
+
+    @inline
+    def record_at(location, dtype):
+        """The record at an address; its fields are attributes."""
+        return carray(pointer(location), 1, dtype)[0]
 
     @intrinsic
     def fetch_add(_typing: Any, location: Any, increment: Any) -> Any:
@@ -173,14 +190,21 @@ if JIT:
 
 else:
 
+    def carray(location: Any, shape: Any, dtype: Any) -> Any:
+        """numba's, which knows no null pointer in plain Python."""
+        return _carray(location, shape, dtype) if location.value else np.empty(0, dtype=dtype)
+
     def call(target: int, *arguments: Any) -> None:
         _PYTHON_KERNELS[int(target)](*arguments)
 
     def pointer(location: int) -> Any:
         return ctypes.c_void_p(int(location))
 
+    def record_at(location: int, dtype: Any) -> Any:
+        return _carray(ctypes.c_void_p(int(location)), 1, dtype).view(np.recarray)[0]
+
     def fetch_add(location: int, increment: int) -> int:
-        counter = carray(ctypes.c_void_p(int(location)), (1,), np.int64)
+        counter = _carray(ctypes.c_void_p(int(location)), (1,), np.int64)
         before = int(counter[0])
         counter[0] += increment
         return before

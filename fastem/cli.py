@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 import sys
 import time
 from collections.abc import Sequence
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    fit.add_argument("data", type=Path, help="a .csv with a header, a .npy matrix, or a .npz archive")
+    fit.add_argument("data", type=Path, help="a .csv (or .csv.gz) with a header, a .npy matrix, or a .npz archive")
     fit.add_argument("--key", help="which array of a .npz archive (default: X, or its only array)")
     fit.add_argument("--columns", type=_names, help="comma-separated columns to use, by name or 0-based index")
     fit.add_argument("--drop", type=_names, help="comma-separated columns to leave out")
@@ -222,7 +223,8 @@ def _read_numpy(path: Path, key: str | None) -> Array:
 
 
 def _read_csv(path: Path, columns: list[str] | None, drop: list[str] | None) -> Table:
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rt", newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         try:
             names = [name.strip() for name in next(reader)]

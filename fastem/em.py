@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastem import folding, guards, initialise, validation
+from fastem import evaluating, folding, guards, initialise, validation
 from fastem.families.base import Array, Family
 from fastem.problem import Problem, Step
 from fastem.results import Record, Result, StartReport, Status
@@ -211,7 +211,7 @@ def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
     """Statistics of the samples of lowest density under a mixture, a tenth of a component's fair share of them."""
     data = problem.data
     dtype = data.tiles.dtype
-    evaluation = folding.evaluate(
+    evaluation = evaluating.evaluate(
         problem.X, problem.family, data.frame, step.params, step.log_weights, dtype, problem.team, ("log_density",)
     )
     density = evaluation.log_density

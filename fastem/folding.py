@@ -1,4 +1,4 @@
-"""EM's one fold: log-likelihood and sufficient statistics over tiles of samples, and its sibling `evaluate`.
+"""EM's one fold: log-likelihood and sufficient statistics over tiles of samples, for several starts at once.
 
 fold(theta, data) = sum_i w_i (log sum_k weight_k p(x_i | theta_k), r_ik T(x_i; theta_k)). The fold calls a family's
 kernels by address and knows no family; one compiled step serves all of them.
@@ -10,23 +10,19 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import carray
-
 from fastem import assign
-from fastem._jit import address, call, exact, kernel, matrix, pointer, vector
-from fastem.families.base import Array, Family, Frame, Kernels
+from fastem._jit import address, call, carray, exact, kernel, matrix, pointer, record, record_at, vector
+from fastem.families.base import Array, Family, Kernels
 from fastem.threads import Team
-from fastem.tiles import MAX_PARTIALS, Data, aligned, chunks, derive_address, pack_tile, span_bounds, step_address
-from fastem.tiles import tile_size as choose_tile_size
+from fastem.tiles import MAX_PARTIALS, Data, aligned, span_bounds, step_address
 
 _FIELDS = """
-    item_bytes log_prob assign accumulate derive
-    tiles tile_rows tile_size n_tiles first_tile weights weighted last_tile prior prior_rows
+    item_bytes log_prob assign accumulate
+    tiles tile_rows tile_size first_tile weights weighted last_tile prior prior_rows
     density density_rows density_width params params_rows params_width log_weights n_components
-    starts n_starts rows n_rows layout n_layout bounds
+    starts n_starts rows layout n_layout bounds
     totals statistics statistics_rows statistics_width
-    block scratch scratch_rows
-    source n_samples n_features shift factor log_density resp labels
+    block scratch_rows
 """
 JOB = np.dtype([(name, np.int64) for name in _FIELDS.split()])
 
@@ -34,13 +30,13 @@ JOB = np.dtype([(name, np.int64) for name in _FIELDS.split()])
 @kernel
 def _fold_span(job_address, span, worker, real):
     """Fold the tiles of one span, in order, for each active start; only pointers move here."""
-    job = carray(pointer(job_address), 1, JOB)[0]
+    job = record_at(job_address, JOB)
     bytes_per_real = job.item_bytes
     size, n_components = job.tile_size, job.n_components
     bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
     layout = carray(pointer(job.layout), job.n_layout, np.int64)
     starts = carray(pointer(job.starts), job.n_starts, np.int64)
-    rows = carray(pointer(job.rows), job.n_rows, np.int64)
+    rows = carray(pointer(job.rows), job.n_components, np.int64)
     block_bytes = bytes_per_real * size * (n_components + 1 + job.scratch_rows)
     place = job.block + worker * block_bytes
     block = carray(pointer(place), (n_components, size), real)
@@ -84,55 +80,6 @@ def _fold_span(job_address, span, worker, real):
 
 
 @kernel
-def _evaluate_span(job_address, span, worker, real):
-    """Log densities, responsibilities and labels of the samples of one span, packed on the way."""
-    job = carray(pointer(job_address), 1, JOB)[0]
-    bytes_per_real = job.item_bytes
-    size, n_components, n, d = job.tile_size, job.n_components, job.n_samples, job.n_features
-    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
-    layout = carray(pointer(job.layout), job.n_layout, np.int64)
-    rows = carray(pointer(job.rows), job.n_rows, np.int64)
-    source = carray(pointer(job.source), (n, d), real)
-    shift, factor = carray(pointer(job.shift), d, np.float64), carray(pointer(job.factor), d, np.float64)
-    params = carray(pointer(job.params), (job.params_rows, job.params_width), real)
-    log_weights = carray(pointer(job.log_weights), n_components, real)
-    log_density = carray(pointer(job.log_density), n if job.log_density != 0 else 0, np.float64)
-    resp = carray(pointer(job.resp), (n if job.resp != 0 else 0, n_components), real)
-    labels = carray(pointer(job.labels), n if job.labels != 0 else 0, np.int64)
-    weights = carray(pointer(job.weights), size, real)
-    row_bytes = bytes_per_real * size
-    place = job.block + worker * row_bytes * (n_components + 1 + job.scratch_rows + job.tile_rows)
-    block = carray(pointer(place), (n_components, size), real)
-    place += row_bytes * n_components
-    log_norm = carray(pointer(place), size, real)
-    scratch = carray(pointer(place + row_bytes), (job.scratch_rows, size), real)
-    tile = carray(pointer(place + row_bytes * (1 + job.scratch_rows)), (job.tile_rows, size), real)
-    total = np.zeros(1)
-    for i in range(bounds[0], bounds[1]):
-        first = i * size
-        count = min(size, n - first)
-        pack_tile(source, first, count, d, shift, factor, tile)
-        if job.derive != 0:
-            call(job.derive, tile, layout)
-        call(job.log_prob, tile, params, layout, rows, block, scratch)
-        call(job.assign, block, log_weights, weights, weights.reshape((1, size)), log_norm, total, scratch)
-        if job.log_density != 0:
-            for t in range(count):
-                log_density[first + t] = log_norm[t]
-        if job.resp != 0:
-            for t in range(count):
-                for k in range(n_components):
-                    resp[first + t, k] = block[k, t]
-        if job.labels != 0:
-            for t in range(count):
-                best = 0
-                for k in range(1, n_components):
-                    if block[k, t] > block[best, t]:
-                        best = k
-                labels[first + t] = best
-
-
-@kernel
 def _fold_span_f4(job, span, worker):
     _fold_span(job, span, worker, np.float32)
 
@@ -142,18 +89,7 @@ def _fold_span_f8(job, span, worker):
     _fold_span(job, span, worker, np.float64)
 
 
-@kernel
-def _evaluate_span_f4(job, span, worker):
-    _evaluate_span(job, span, worker, np.float32)
-
-
-@kernel
-def _evaluate_span_f8(job, span, worker):
-    _evaluate_span(job, span, worker, np.float64)
-
-
 _FOLD = {"f4": _fold_span_f4, "f8": _fold_span_f8}
-_EVALUATE = {"f4": _evaluate_span_f4, "f8": _evaluate_span_f8}
 ASSIGN = {"soft": assign.soft, "hard": assign.hard, "given": assign.given}
 
 
@@ -296,90 +232,13 @@ def _run_batch(
         "params_width": shape.params[1],
         "n_components": n_components,
         "n_starts": n_starts,
-        "n_rows": n_components,
         "n_layout": len(plan.layout),
         "statistics_rows": shape.statistics[0],
         "statistics_width": shape.statistics[1],
         "scratch_rows": scratch_rows,
     }
-    job = _record(arrays, numbers)
+    job = record(JOB, arrays, numbers)
     work = (shape.work + 20.0 * n_components) * float(bounds[-1] - bounds[0]) * size * n_starts
     team.run(step_address(_FOLD, dtype), job.ctypes.data, n_spans, work)
     _combine(arrays["totals"], totals)
     _combine(arrays["statistics"], statistics.reshape(-1))
-
-
-def _record(arrays: dict[str, Array], numbers: dict[str, Any]) -> Array:
-    job = np.zeros(1, dtype=JOB)
-    for name, array in arrays.items():
-        job[name] = array.ctypes.data
-    for name, number in numbers.items():
-        job[name] = number
-    return job
-
-
-class Evaluation(NamedTuple):
-    """log_density (n,) float64; resp (n, K) in the data's dtype; labels (n,) int64; None where not asked for."""
-
-    log_density: Array | None
-    resp: Array | None
-    labels: Array | None
-
-
-def evaluate(
-    X: Array,
-    family: Family,
-    frame: Frame,
-    params: Array,
-    log_weights: Array,
-    dtype: Any,
-    team: Team,
-    want: tuple[str, ...],
-) -> Evaluation:
-    """Evaluate one mixture at checked data (n_samples, n_features), in pieces; `want` names fields of Evaluation.
-
-    Beyond the results it holds one converted piece of X at most, and none where X is C-contiguous of this dtype.
-    """
-    n, d = X.shape
-    n_components = len(log_weights)
-    shape, size = shape_of(family, d, n_components), choose_tile_size(n)
-    tile_rows = d + family.n_derived
-    results: dict[str, Any] = {
-        "log_density": np.empty(n) if "log_density" in want else None,
-        "resp": np.empty((n, n_components), dtype=dtype) if "resp" in want else None,
-        "labels": np.empty(n, dtype=np.int64) if "labels" in want else None,
-    }
-    arrays = {
-        "params": np.ascontiguousarray(params, dtype=dtype),
-        "log_weights": np.ascontiguousarray(log_weights, dtype=dtype),
-        "rows": np.arange(n_components, dtype=np.int64),
-        "layout": family.layout(d, n_components),
-        "shift": np.ascontiguousarray(frame.shift),
-        "factor": 2.0 / frame.scale,
-        "weights": np.ones(size, dtype=dtype),
-        "block": aligned((team.n_threads, n_components + 1 + shape.scratch_rows + tile_rows, size), dtype),
-    }
-    numbers = {
-        "log_prob": log_prob_address(family.kernels(), dtype),
-        "assign": assign_address("soft", dtype),
-        "derive": derive_address(family, dtype),
-        "item_bytes": np.dtype(dtype).itemsize,
-        "tile_rows": tile_rows,
-        "tile_size": size,
-        "n_components": n_components,
-        "n_rows": n_components,
-        "n_layout": len(arrays["layout"]),
-        "n_features": d,
-        "params_rows": shape.params[0],
-        "params_width": shape.params[1],
-        "scratch_rows": shape.scratch_rows,
-    }
-    for first, piece in chunks(X, dtype, size):
-        bounds = span_bounds(-(-len(piece) // size), 1)
-        targets = {name: array[first:] for name, array in results.items() if array is not None}
-        job = _record(
-            {**arrays, **targets, "source": piece, "bounds": bounds}, {**numbers, "n_samples": len(piece)}
-        )
-        work = (shape.work + 20.0 * n_components) * len(piece)
-        team.run(step_address(_EVALUATE, dtype), job.ctypes.data, len(bounds) - 1, work)
-    return Evaluation(**results)

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem import folding
-from fastem import guards, validation
+from fastem import evaluating, folding, guards, validation
 from fastem.families.base import Array, Family, Frame
 from fastem.problem import log_weights_of
 from fastem.results import Result
@@ -178,7 +177,7 @@ def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Arra
     frame = mixture_frame(mixture)
     params, log_weights = mixture_rows(mixture, frame)
     with team(n_threads) as threads:
-        evaluation = folding.evaluate(checked, mixture.family, frame, params, log_weights, dtype, threads, (want,))
+        evaluation = evaluating.evaluate(checked, mixture.family, frame, params, log_weights, dtype, threads, (want,))
     result: Array = getattr(evaluation, want)
     return result
 

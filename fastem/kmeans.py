@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import carray
-
 from fastem import folding
-from fastem._jit import call, kernel, pointer
+from fastem._jit import call, carray, kernel, pointer, record, record_at
 from fastem.families import centroids
 from fastem.families.base import Array, Kernels
 from fastem.threads import Team
@@ -18,7 +16,7 @@ MAX_ITER = 100
 TOLERANCE = 1e-4
 
 _FIELDS = "item_bytes log_prob tiles tile_rows tile_size weights weighted last_tile centres n_centres layout rows bounds"
-JOB = np.dtype([(name, np.int64) for name in (_FIELDS + " closest update potentials block scratch").split()])
+JOB = np.dtype([(name, np.int64) for name in (_FIELDS + " closest update potentials block").split()])
 
 
 @kernel
@@ -27,7 +25,7 @@ def _seed_span(job_address, span, worker, real):
 
     potentials[span, c] = sum_t weight_t min(closest_t, |x_t - c|^2); with `update`, closest becomes that minimum.
     """
-    job = carray(pointer(job_address), 1, JOB)[0]
+    job = record_at(job_address, JOB)
     bytes_per_real = job.item_bytes
     size, n_centres = job.tile_size, job.n_centres
     bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
@@ -123,13 +121,17 @@ def _potentials(data: Data, centres: Array, closest: Array, update: bool, team: 
         "potentials": potentials,
         "block": aligned((team.n_threads, len(centres), size), dtype),
     }
-    job = np.zeros(1, dtype=JOB)
-    for name, array in arrays.items():
-        job[name] = array.ctypes.data
-    job["log_prob"] = folding.log_prob_address(CENTROIDS, dtype)
-    job["item_bytes"] = np.dtype(dtype).itemsize
-    job["tile_rows"], job["tile_size"], job["n_centres"] = tile_rows, size, len(centres)
-    job["weighted"], job["last_tile"], job["update"] = data.weighted, n_tiles - 1, update
+    numbers = {
+        "item_bytes": np.dtype(dtype).itemsize,
+        "log_prob": folding.log_prob_address(CENTROIDS, dtype),
+        "tile_rows": tile_rows,
+        "tile_size": size,
+        "n_centres": len(centres),
+        "weighted": data.weighted,
+        "last_tile": n_tiles - 1,
+        "update": update,
+    }
+    job = record(JOB, arrays, numbers)
     work = 4.0 * len(centres) * data.n_features * data.n_samples
     team.run(step_address(_SEED, dtype), job.ctypes.data, len(bounds) - 1, work)
     return potentials.sum(axis=0)

@@ -163,8 +163,9 @@ def load(path: str | PathLike[str]) -> Result:
     """
     from fastem.validation import check_model_file
 
-    with np.load(path, allow_pickle=False) as archive:
-        check_model_file(path, archive, FORMAT, FAMILIES)
+    archive = np.load(path, allow_pickle=False)
+    check_model_file(path, archive, FORMAT, FAMILIES)
+    with archive:
         stored: dict[str, Any] = {name: archive[name] for name in archive.files}
     n_iter, n_passes, best_start, n_samples = (int(count) for count in stored["counts"])
     reports = tuple(

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import carray
-
-from fastem._jit import INTEGER, address, call, inline, kernel, matrix, pointer, vector
+from fastem._jit import INTEGER, address, call, carray, inline, kernel, matrix, pointer, record, record_at, vector
 from fastem.families.base import Array, Family, Frame
 from fastem.threads import Team
 
@@ -103,7 +101,7 @@ def pack_tile(source, first, count, n_features, shift, factor, tile):
 @kernel
 def _pack_span(job_address, span, worker, real):
     """Pack the tiles of one span. Memory-bound: reads and writes each value once."""
-    job = carray(pointer(job_address), 1, JOB)[0]
+    job = record_at(job_address, JOB)
     bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
     n, d, size = job.count, job.n_features, job.tile_size
     source = carray(pointer(job.source), (n, d), real)
@@ -120,7 +118,7 @@ def _pack_span(job_address, span, worker, real):
 @kernel
 def _extent_span(job_address, span, worker, real):
     """Smallest and largest value per column of one span's rows; sums of 0 x, which are NaN where x is not finite."""
-    job = carray(pointer(job_address), 1, JOB)[0]
+    job = record_at(job_address, JOB)
     bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
     d = job.n_features
     source = carray(pointer(job.source), (job.count, d), real)
@@ -140,7 +138,7 @@ def _extent_span(job_address, span, worker, real):
 @kernel
 def _moment_span(job_address, span, worker, real):
     """Weighted sums of u and u^2 per column, u = (x - centre) / half range in [-1, 1]; and of the weights."""
-    job = carray(pointer(job_address), 1, JOB)[0]
+    job = record_at(job_address, JOB)
     bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
     d = job.n_features
     source = carray(pointer(job.source), (job.count, d), real)
@@ -220,14 +218,6 @@ def chunks(X: Array, dtype: Any, size: int) -> Any:
         yield first, np.ascontiguousarray(X[first : first + rows], dtype=dtype)
 
 
-def _record(**fields: Any) -> Array:
-    """A job: the fields that a step reads, arrays as the addresses of their data."""
-    job = np.zeros(1, dtype=JOB)
-    for name, value in fields.items():
-        job[name] = value.ctypes.data if isinstance(value, np.ndarray) else value
-    return job
-
-
 def columns(X: Array, sample_weight: Array | None, dtype: Any, team: Team) -> Columns | None:
     """Location and spread of the columns of X, or None where some value is not finite. Reads X twice."""
     n, d = X.shape
@@ -236,8 +226,8 @@ def columns(X: Array, sample_weight: Array | None, dtype: Any, team: Team) -> Co
     for _, piece in chunks(X, dtype, size):
         bounds = span_bounds(-(-len(piece) // size), 24 * d)
         lows, highs, sums = (np.empty((len(bounds) - 1, d)) for _ in range(3))
-        fields = {"source": piece, "n_features": d, "count": len(piece), "bounds": bounds, "tile_size": size}
-        job = _record(**fields, low=lows, high=highs, sums=sums)
+        arrays = {"source": piece, "bounds": bounds, "low": lows, "high": highs, "sums": sums}
+        job = record(JOB, arrays, {"n_features": d, "count": len(piece), "tile_size": size})
         team.run(step_address(_STEPS["extent"], dtype), job.ctypes.data, len(bounds) - 1, 2.0 * piece.size)
         low, high = np.minimum(low, lows.min(axis=0)), np.maximum(high, highs.max(axis=0))
         finite = finite and not np.isnan(sums).any()
@@ -249,9 +239,10 @@ def columns(X: Array, sample_weight: Array | None, dtype: Any, team: Team) -> Co
     for first, piece in chunks(X, dtype, size):
         bounds = span_bounds(-(-len(piece) // size), 24 * d)
         sums = np.empty((len(bounds) - 1, 2 * d + 1))
-        fields = {"source": piece, "n_features": d, "count": len(piece), "bounds": bounds, "tile_size": size}
-        weights = 0 if sample_weight is None else sample_weight[first : first + len(piece)]
-        job = _record(**fields, weights=weights, shift=centre, factor=factor, sums=sums)
+        arrays = {"source": piece, "bounds": bounds, "shift": centre, "factor": factor, "sums": sums}
+        if sample_weight is not None:
+            arrays["weights"] = sample_weight[first : first + len(piece)]
+        job = record(JOB, arrays, {"n_features": d, "count": len(piece), "tile_size": size})
         team.run(step_address(_STEPS["moment"], dtype), job.ctypes.data, len(bounds) - 1, 5.0 * piece.size)
         for partial in sums:
             total += partial
@@ -284,17 +275,23 @@ def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dt
     for first, piece in chunks(X, dtype, size):
         target = tiles[first // size :]
         bounds = span_bounds(-(-len(piece) // size), 1)
-        fields = {"source": piece, "n_features": d, "count": len(piece), "bounds": bounds, "tile_size": size}
-        job = _record(
-            **fields,
-            shift=frame.shift,
-            factor=factor,
-            tiles=target,
-            tile_rows=rows,
-            derive=derive,
-            layout=layout,
-            n_layout=len(layout),
-        )
+        arrays = {
+            "source": piece,
+            "bounds": bounds,
+            "shift": np.ascontiguousarray(frame.shift),
+            "factor": factor,
+            "tiles": target,
+            "layout": layout,
+        }
+        numbers = {
+            "n_features": d,
+            "count": len(piece),
+            "tile_rows": rows,
+            "tile_size": size,
+            "derive": derive,
+            "n_layout": len(layout),
+        }
+        job = record(JOB, arrays, numbers)
         team.run(step_address(_STEPS["pack"], dtype), job.ctypes.data, len(bounds) - 1, 3.0 * piece.size)
     weights, unit = _packed_weights(sample_weight, n, size, dtype)
     total = float(n) if sample_weight is None else float(sample_weight.sum())

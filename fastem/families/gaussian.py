@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -56,9 +57,9 @@ class GaussianFamily(Family):
         relative = variances / size / size + ((means - location) / size) ** 2
         return location, size * np.sqrt(weights @ relative)
 
+    @abstractmethod
     def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:
         """The variance of each feature in each component, (n_components, n_features)."""
-        raise NotImplementedError
 
     def mean_specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
         return {"means": Specification((n_components, n_features), "real")}

@@ -1,0 +1,150 @@
+"""Densities, responsibilities and labels of samples under one mixture, packed into tiles on the way.
+
+The sibling of the fold: the same kernels by address, and no knowledge of any family.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from fastem._jit import call, carray, kernel, pointer, record, record_at
+from fastem.families.base import Array, Family, Frame
+from fastem.folding import assign_address, log_prob_address, shape_of
+from fastem.threads import Team
+from fastem.tiles import aligned, chunks, derive_address, pack_tile, span_bounds, step_address
+from fastem.tiles import tile_size as choose_tile_size
+
+_FIELDS = """
+    item_bytes log_prob assign derive
+    source n_samples n_features shift factor tile_rows tile_size bounds
+    params params_rows params_width log_weights n_components rows layout n_layout weights
+    log_density resp labels block scratch_rows
+"""
+JOB = np.dtype([(name, np.int64) for name in _FIELDS.split()])
+
+
+@kernel
+def _evaluate_span(job_address, span, worker, real):
+    """Log densities, responsibilities and labels of the samples of one span, packed on the way."""
+    job = record_at(job_address, JOB)
+    bytes_per_real = job.item_bytes
+    size, n_components, n, d = job.tile_size, job.n_components, job.n_samples, job.n_features
+    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
+    layout = carray(pointer(job.layout), job.n_layout, np.int64)
+    rows = carray(pointer(job.rows), n_components, np.int64)
+    source = carray(pointer(job.source), (n, d), real)
+    shift, factor = carray(pointer(job.shift), d, np.float64), carray(pointer(job.factor), d, np.float64)
+    params = carray(pointer(job.params), (job.params_rows, job.params_width), real)
+    log_weights = carray(pointer(job.log_weights), n_components, real)
+    log_density = carray(pointer(job.log_density), n if job.log_density != 0 else 0, np.float64)
+    resp = carray(pointer(job.resp), (n if job.resp != 0 else 0, n_components), real)
+    labels = carray(pointer(job.labels), n if job.labels != 0 else 0, np.int64)
+    weights = carray(pointer(job.weights), size, real)
+    row_bytes = bytes_per_real * size
+    place = job.block + worker * row_bytes * (n_components + 1 + job.scratch_rows + job.tile_rows)
+    block = carray(pointer(place), (n_components, size), real)
+    place += row_bytes * n_components
+    log_norm = carray(pointer(place), size, real)
+    scratch = carray(pointer(place + row_bytes), (job.scratch_rows, size), real)
+    tile = carray(pointer(place + row_bytes * (1 + job.scratch_rows)), (job.tile_rows, size), real)
+    total = np.zeros(1)
+    for i in range(bounds[0], bounds[1]):
+        first = i * size
+        count = min(size, n - first)
+        pack_tile(source, first, count, d, shift, factor, tile)
+        if job.derive != 0:
+            call(job.derive, tile, layout)
+        call(job.log_prob, tile, params, layout, rows, block, scratch)
+        call(job.assign, block, log_weights, weights, weights.reshape((1, size)), log_norm, total, scratch)
+        if job.log_density != 0:
+            for t in range(count):
+                log_density[first + t] = log_norm[t]
+        if job.resp != 0:
+            for t in range(count):
+                for k in range(n_components):
+                    resp[first + t, k] = block[k, t]
+        if job.labels != 0:
+            for t in range(count):
+                best = 0
+                for k in range(1, n_components):
+                    if block[k, t] > block[best, t]:
+                        best = k
+                labels[first + t] = best
+
+
+@kernel
+def _evaluate_span_f4(job, span, worker):
+    _evaluate_span(job, span, worker, np.float32)
+
+
+@kernel
+def _evaluate_span_f8(job, span, worker):
+    _evaluate_span(job, span, worker, np.float64)
+
+
+_EVALUATE = {"f4": _evaluate_span_f4, "f8": _evaluate_span_f8}
+
+
+class Evaluation(NamedTuple):
+    """log_density (n,) float64; resp (n, K) in the data's dtype; labels (n,) int64; None where not asked for."""
+
+    log_density: Array | None
+    resp: Array | None
+    labels: Array | None
+
+
+def evaluate(
+    X: Array,
+    family: Family,
+    frame: Frame,
+    params: Array,
+    log_weights: Array,
+    dtype: Any,
+    team: Team,
+    want: tuple[str, ...],
+) -> Evaluation:
+    """Evaluate one mixture at checked data (n_samples, n_features), in pieces; `want` names fields of Evaluation.
+
+    Beyond the results it holds one converted piece of X at most, and none where X is C-contiguous of this dtype.
+    """
+    n, d = X.shape
+    n_components = len(log_weights)
+    shape, size = shape_of(family, d, n_components), choose_tile_size(n)
+    tile_rows = d + family.n_derived
+    results: dict[str, Any] = {
+        "log_density": np.empty(n) if "log_density" in want else None,
+        "resp": np.empty((n, n_components), dtype=dtype) if "resp" in want else None,
+        "labels": np.empty(n, dtype=np.int64) if "labels" in want else None,
+    }
+    arrays = {
+        "params": np.ascontiguousarray(params, dtype=dtype),
+        "log_weights": np.ascontiguousarray(log_weights, dtype=dtype),
+        "rows": np.arange(n_components, dtype=np.int64),
+        "layout": family.layout(d, n_components),
+        "shift": np.ascontiguousarray(frame.shift),
+        "factor": 2.0 / frame.scale,
+        "weights": np.ones(size, dtype=dtype),
+        "block": aligned((team.n_threads, n_components + 1 + shape.scratch_rows + tile_rows, size), dtype),
+    }
+    numbers = {
+        "log_prob": log_prob_address(family.kernels(), dtype),
+        "assign": assign_address("soft", dtype),
+        "derive": derive_address(family, dtype),
+        "item_bytes": np.dtype(dtype).itemsize,
+        "tile_rows": tile_rows,
+        "tile_size": size,
+        "n_components": n_components,
+        "n_layout": len(arrays["layout"]),
+        "n_features": d,
+        "params_rows": shape.params[0],
+        "params_width": shape.params[1],
+        "scratch_rows": shape.scratch_rows,
+    }
+    for first, piece in chunks(X, dtype, size):
+        bounds = span_bounds(-(-len(piece) // size), 1)
+        targets = {name: array[first:] for name, array in results.items() if array is not None}
+        job = record(JOB, {**arrays, **targets, "source": piece, "bounds": bounds}, {**numbers, "n_samples": len(piece)})
+        work = (shape.work + 20.0 * n_components) * len(piece)
+        team.run(step_address(_EVALUATE, dtype), job.ctypes.data, len(bounds) - 1, work)
+    return Evaluation(**results)

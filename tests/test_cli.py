@@ -1,0 +1,164 @@
+"""The command line, as a user would call it."""
+
+import gzip
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import HERE
+
+import fastem
+from fastem.cli import main
+
+FAITHFUL = str(HERE / "data" / "faithful.csv")
+IRIS = str(HERE / "data" / "iris.csv")
+
+
+def test_the_main_job(capsys):
+    status = main(
+        ["fit", FAITHFUL, "--components", "1:9", "--covariance", "full,tied,diag,spherical", "--seed", "0"]
+    )
+    out = capsys.readouterr().out
+    assert status == 0
+    assert "272 samples x 2 features (eruptions, waiting)" in out
+    assert "chosen (lowest BIC, smaller is better): tied, 3 component(s)" in out
+    rows = [line.split() for line in out.splitlines() if line.strip().startswith(("full", "tied", "diag", "spher"))]
+    assert len(rows) == 36
+    by_model = {(row[0], int(row[1])): float(row[2]) for row in rows}
+    assert by_model["full", 2] == pytest.approx(-1130.2640, abs=2e-4)
+    assert by_model["diag", 2] == pytest.approx(-1147.8064, abs=2e-4)
+    assert by_model["full", 1] == pytest.approx(-1289.7967, abs=2e-4)
+    for word in ("weights", "means", "covariances", "36 models in", "BIC", "AIC", "status"):
+        assert word in out
+
+
+def test_save_and_labels(tmp_path, capsys):
+    model, labels = tmp_path / "m.npz", tmp_path / "l.csv"
+    arguments = ["fit", IRIS, "--drop", "Species", "--components", "3", "--seed", "1"]
+    assert main([*arguments, "--save", str(model), "--labels-out", str(labels)]) == 0
+    result = fastem.load(model)
+    X = np.loadtxt(IRIS, delimiter=",", skiprows=1, usecols=range(4))
+    assert labels.read_text().splitlines()[0] == "label"
+    np.testing.assert_array_equal(np.loadtxt(labels, skiprows=1), fastem.predict(X, result))
+
+
+def test_columns_by_name_and_by_index(capsys):
+    assert main(["fit", IRIS, "--columns", "Petal.Length,1", "--components", "2"]) == 0
+    assert "2 features (Petal.Length, Sepal.Width)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "npz with a key", "npz with one array", "1-D npy", "uint8 npy"])
+def test_numpy_files(kind, tmp_path, capsys):
+    X = np.random.default_rng(0).standard_normal((50, 2))
+    arguments = []
+    path = tmp_path / ("x.npz" if "npz" in kind else "x.npy")
+    if kind == "npy":
+        np.save(path, X)
+    elif kind == "1-D npy":
+        np.save(path, X[:, 0])
+    elif kind == "uint8 npy":
+        np.save(path, (X * 10).astype(np.uint8))
+    elif kind == "npz":
+        np.savez(path, X=X, y=X)
+    elif kind == "npz with one array":
+        np.savez(path, data=X)
+    else:
+        np.savez(path, a=X, b=X)
+        arguments = ["--key", "b"]
+    assert main(["fit", str(path), "--components", "1,2", *arguments]) == 0
+    assert "50 samples" in capsys.readouterr().out
+
+
+def test_poisson(tmp_path, capsys):
+    path = tmp_path / "counts.csv"
+    counts = np.random.default_rng(0).poisson([[2.0, 9.0]] * 100)
+    np.savetxt(path, counts, fmt="%d", delimiter=",", header="a,b", comments="")
+    assert main(["fit", str(path), "--family", "poisson", "--components", "1:2", "--threads", "1"]) == 0
+    assert "rates" in capsys.readouterr().out
+
+
+def bad(tmp_path):
+    """Calls that must end with one sentence: (arguments, what it says)."""
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "header.csv").write_text("a,b\n")
+    (tmp_path / "headless.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "hole.csv").write_text("a,b\n1,2\n3,\n")
+    (tmp_path / "ragged.csv").write_text("a,b\n1,2\n3\n")
+    (tmp_path / "nan.csv").write_text("a,b\n1,2\n3,nan\n")
+    np.savez(tmp_path / "two.npz", a=np.zeros((3, 2)), b=np.zeros((3, 2)))
+    np.save(tmp_path / "cube.npy", np.zeros((2, 2, 2)))
+    np.save(tmp_path / "object.npy", np.array([{}]), allow_pickle=True)
+    (tmp_path / "text.npy").write_text("hello")
+    return {
+        "absent": ([str(tmp_path / "absent.csv")], "does not exist"),
+        "empty": ([str(tmp_path / "empty.csv")], "is empty"),
+        "header only": ([str(tmp_path / "header.csv")], "no rows"),
+        "no header": ([str(tmp_path / "headless.csv")], "no header"),
+        "hole": ([str(tmp_path / "hole.csv")], "could not convert"),
+        "ragged": ([str(tmp_path / "ragged.csv")], "must be a number"),
+        "nan": ([str(tmp_path / "nan.csv"), "--components", "1"], "X[1, 1] is nan"),
+        "text column": ([IRIS], "Species"),
+        "unknown column": ([IRIS, "--columns", "nothing"], "no column 'nothing'"),
+        "all dropped": ([FAITHFUL, "--drop", "eruptions,waiting"], "no column is left"),
+        "which array": ([str(tmp_path / "two.npz")], "choose one with --key"),
+        "3-D": ([str(tmp_path / "cube.npy")], "shape (2, 2, 2)"),
+        "pickled": ([str(tmp_path / "object.npy")], "cannot be read"),
+        "not numpy": ([str(tmp_path / "text.npy")], "cannot be read"),
+        "shape": ([FAITHFUL, "--covariance", "banded"], "'banded'"),
+        "too many": ([FAITHFUL, "--components", "273"], "n_components is 273"),
+        "folder": ([FAITHFUL, "--save", str(tmp_path / "no" / "m.npz")], "folder does not exist"),
+        "fractional": ([FAITHFUL, "--family", "poisson"], "non-negative integers"),
+        "threads": ([FAITHFUL, "--threads", "0"], "n_threads is 0"),
+    }
+
+
+def test_bad_calls_end_with_one_sentence(tmp_path, capsys):
+    for name, (arguments, message) in bad(tmp_path).items():
+        assert main(["fit", *arguments]) == 2, name
+        captured = capsys.readouterr()
+        assert captured.err.startswith("fastem: error: "), name
+        assert message in captured.err, name
+        assert len(captured.err.strip().splitlines()) == 1, name
+
+
+@pytest.mark.parametrize("value", ["0", "3:1", "a", "", "1:b", "-2"])
+def test_bad_ranges_of_components(value, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", FAITHFUL, f"--components={value}"])
+    assert stop.value.code == 2
+    assert "components" in capsys.readouterr().err
+
+
+def test_help_and_version(capsys):
+    for arguments in (["--help"], ["fit", "--help"], ["--version"]):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 0
+    out = capsys.readouterr().out
+    for word in ("--components", "--covariance", "--seed", "--threads", "--save", "--labels-out", "examples:"):
+        assert word in out
+    assert fastem.__version__ in out
+
+
+def test_it_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "fastem.cli", "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.startswith("fastem ")
+
+
+def test_the_same_seed_prints_the_same_table(capsys):
+    def table():
+        main(["fit", FAITHFUL, "--components", "2:4", "--seed", "5", "--n-init", "3"])
+        return capsys.readouterr().out.split("models in")[0]
+
+    assert table() == table()
+
+
+def test_gzipped_csv(tmp_path, capsys):
+    path = tmp_path / "faithful.csv.gz"
+    with gzip.open(path, "wt") as file:
+        file.write((HERE / "data" / "faithful.csv").read_text())
+    assert main(["fit", str(path), "--components", "2"]) == 0
+    assert "272 samples" in capsys.readouterr().out

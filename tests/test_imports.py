@@ -1,0 +1,119 @@
+"""The direction of imports, and what `import fastem` costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastem
+
+PACKAGE = Path(fastem.__file__).parent
+# Each room may import the rooms named here, and nothing else of the package.
+ALLOWED = {
+    "__init__": {"*"},
+    "_jit": set(),
+    "_math": {"_jit"},
+    "guards": {"families.base"},  # for types only
+    "families.base": set(),
+    "families.blocks": {"_jit"},
+    "families.gaussian": {"families.base"},
+    "families.__init__": {"*families", "validation"},
+    "threads": {"_jit"},
+    "assign": {"_jit", "_math"},
+    "tiles": {"_jit", "families.base", "threads"},
+    "folding": {"_jit", "assign", "families.base", "threads", "tiles"},
+    "evaluating": {"_jit", "families.base", "folding", "threads", "tiles"},
+    "problem": {"folding", "guards", "families.base", "threads", "tiles"},
+    "kmeans": {"_jit", "folding", "families.centroids", "families.base", "threads", "tiles"},
+    "initialise": {"folding", "kmeans", "families.base", "problem", "tiles"},
+    "validation": {"families.base"},
+    "results": {"families", "families.base", "validation"},
+    "em": {"evaluating", "folding", "guards", "initialise", "validation", "families.base", "problem", "results", "threads", "tiles"},
+    "functional": {
+        "evaluating", "folding", "guards", "validation", "families.base", "problem", "results", "threads", "tiles"
+    },
+    "jit": {"folding", "_jit", "families.base", "functional", "results", "tiles"},
+    "cli": {"__init__", "results"},
+}  # fmt: skip
+FAMILY = {"_jit", "_math", "families.base", "families.blocks", "families.gaussian", "guards"}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def imported(path):
+    """Modules of the package that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "fastem":
+                inner = name.split(".")[1:]
+                while inner and ".".join(inner) not in MODULES and not (PACKAGE / Path(*inner)).is_dir():
+                    inner = inner[:-1]
+                found.add(".".join(inner) or "__init__")
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_dependencies_point_one_way(module):
+    allowed = ALLOWED.get(module, FAMILY if module.startswith("families.") else set())
+    found = imported(MODULES[module])
+    if "*" in allowed:
+        return
+    if "*families" in allowed:
+        found = {name for name in found if not name.startswith("families.")}
+    assert found <= allowed, f"{module} imports {sorted(found - allowed)}"
+
+
+def test_files_stay_one_room():
+    for module, path in MODULES.items():
+        assert len(path.read_text().splitlines()) <= 350, module
+
+
+@pytest.mark.parametrize("word", ["print(", "logging", "jitclass", "os.environ", "NotImplementedError"])
+def test_words_that_have_no_room_in_the_core(word):
+    for module, path in MODULES.items():
+        if module != "cli":
+            assert word not in path.read_text(), module
+
+
+def test_numba_is_spelled_in_few_rooms():
+    users = {module for module, path in MODULES.items() if "njit" in path.read_text().replace("@njit code", "")}
+    assert users <= {"_jit", "families.base"}  # the latter in a docstring
+
+
+def run(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout.strip()
+
+
+def test_import_fastem_imports_neither_numba_nor_scipy_nor_sklearn():
+    code = "import fastem, sys; print([m for m in ('numba', 'scipy', 'sklearn', 'numpy') if m in sys.modules])"
+    assert run(code) == "[]"
+
+
+def test_help_of_the_command_line_needs_no_numba():
+    code = (
+        "import sys, fastem.cli\n"
+        "try: fastem.cli.main(['fit', '--help'])\n"
+        "except SystemExit as e: print(e.code, 'numba' in sys.modules)"
+    )
+    assert run(code).splitlines()[-1] == "0 False"
+
+
+def test_the_core_never_imports_sklearn():
+    code = (
+        "import fastem, numpy as np, sys\n"
+        "fastem.fit(np.random.default_rng(0).standard_normal((50, 2)), fastem.Gaussian('diag'), 2)\n"
+        "print('sklearn' in sys.modules, 'dask' in sys.modules)"
+    )
+    assert run(code) == "False False"
