@@ -70,8 +70,8 @@ def exp(x: Any) -> Any:
 @overload(exp, jit_options={"forceinline": True, "fastmath": {"contract"}, "error_model": "numpy"})
 def _exp_by_type(x):  # numba wants the signature of the implementation, to the annotation
     if x == types.float32:
-        return lambda x: exp32(x)
-    return lambda x: exp64(x)
+        return lambda x: exp32(x)  # noqa: PLW0108
+    return lambda x: exp64(x)  # noqa: PLW0108
 
 
 @inline

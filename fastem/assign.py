@@ -48,7 +48,7 @@ def soft(block, log_weights, sample_weight, prior, log_norm, total, scratch):
     added = 0.0
     for t in range(size):
         norm = scratch[1, t]
-        possible = not norm == zero
+        possible = norm != zero  # true for NaN
         # norm - norm is 0, or NaN where a NaN must not get lost in the bits that log64 takes apart.
         value = scratch[0, t] + real(log64(np.float64(norm if possible else real(1)))) + (norm - norm)
         value = value if possible else lowest

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from fastem.results import Result
+    from fastem import Family, Result
 
 Array = NDArray[Any]
 
@@ -119,7 +119,10 @@ def _fit(options: argparse.Namespace) -> None:
             raise CommandError(f"{target} cannot be written: its folder does not exist.")
     begun = time.perf_counter()
     table = read_table(options.data, options.key, options.columns, options.drop)
-    print(f"{options.data}: {table.X.shape[0]} samples x {table.X.shape[1]} features ({', '.join(table.names[:8])}", end="")
+    print(
+        f"{options.data}: {table.X.shape[0]} samples x {table.X.shape[1]} features ({', '.join(table.names[:8])}",
+        end="",
+    )
     print(", ...)" if len(table.names) > 8 else ")")
     read = time.perf_counter()
     fitted = _grid(table.X, options)
@@ -144,9 +147,8 @@ def _fit(options: argparse.Namespace) -> None:
 def _grid(X: Array, options: argparse.Namespace) -> list[tuple[str, Result]]:
     from fastem import Gaussian, Poisson, fit
 
-    if options.family == "poisson":
-        families = [("poisson", Poisson())]
-    else:
+    families: list[tuple[str, Family]] = [("poisson", Poisson())]
+    if options.family == "gaussian":
         families = [(shape, Gaussian(shape, reg_covar=options.reg_covar)) for shape in options.covariance]
     return [
         (
@@ -239,7 +241,7 @@ def _read_csv(path: Path, columns: list[str] | None, drop: list[str] | None) -> 
     text = [names[j] for j in chosen if j < len(first) and not _is_number(first[j])]
     if text:
         raise CommandError(
-            f"column(s) {', '.join(text)} of {path} hold text, such as {first[names.index(text[0])]!r} in the first row; "
+            f"column(s) {', '.join(text)} of {path} hold text, such as {first[names.index(text[0])]!r}; "
             f"leave them out with --drop {','.join(text)}, or choose others with --columns."
         )
     try:

@@ -97,7 +97,7 @@ def fit(
     checked = validation.check_data(X)
     sample_weight = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_components(n_components, len(checked), sample_weight)
-    given = validation.check_start(start, initialise.NAMES, family, n_components, checked.shape, sample_weight)
+    given = validation.check_start(start, initialise.NAMES, family, n_components, checked.shape)
     with team(n_threads) as threads:
         problem = prepare(checked, sample_weight, family, n_components, threads)
         if isinstance(given, str):
@@ -114,9 +114,7 @@ def fit(
     return _best(problem, runs)
 
 
-def prepare(
-    X: Array, sample_weight: Array | None, family: Family, n_components: int, threads: Team
-) -> Problem:
+def prepare(X: Array, sample_weight: Array | None, family: Family, n_components: int, threads: Team) -> Problem:
     """Checked data to a problem: its frame, its tiles, its limits."""
     dtype = validation.working_dtype(X)
     facts = validation.check_columns(X, columns(X, sample_weight, dtype, threads), family, dtype)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from fastem._jit import call, carray, kernel, pointer, record, record_at
 from fastem.families.base import Array, Family, Frame
 from fastem.folding import assign_address, log_prob_address, shape_of
@@ -144,7 +145,9 @@ def evaluate(
     for first, piece in chunks(X, dtype, size):
         bounds = span_bounds(-(-len(piece) // size), 1)
         targets = {name: array[first:] for name, array in results.items() if array is not None}
-        job = record(JOB, {**arrays, **targets, "source": piece, "bounds": bounds}, {**numbers, "n_samples": len(piece)})
+        job = record(
+            JOB, {**arrays, **targets, "source": piece, "bounds": bounds}, {**numbers, "n_samples": len(piece)}
+        )
         work = (shape.work + 20.0 * n_components) * len(piece)
         team.run(step_address(_EVALUATE, dtype), job.ctypes.data, len(bounds) - 1, work)
     return Evaluation(**results)

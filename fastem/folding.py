@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from fastem import assign
 from fastem._jit import address, call, carray, exact, kernel, matrix, pointer, record, record_at, vector
 from fastem.families.base import Array, Family, Kernels
@@ -41,9 +42,7 @@ def _fold_span(job_address, span, worker, real):
     place = job.block + worker * block_bytes
     block = carray(pointer(place), (n_components, size), real)
     log_norm = carray(pointer(place + bytes_per_real * size * n_components), size, real)
-    scratch = carray(
-        pointer(place + bytes_per_real * size * (n_components + 1)), (job.scratch_rows, size), real
-    )
+    scratch = carray(pointer(place + bytes_per_real * size * (n_components + 1)), (job.scratch_rows, size), real)
     partial = 8 * job.statistics_rows * job.statistics_width
     for g in range(job.n_starts):
         slot = span * job.n_starts + g
@@ -67,9 +66,7 @@ def _fold_span(job_address, span, worker, real):
             density = carray(pointer(job.density + start * width), (job.density_rows, job.density_width), real)
             width = bytes_per_real * job.params_rows * job.params_width
             params = carray(pointer(job.params + start * width), (job.params_rows, job.params_width), real)
-            log_weights = carray(
-                pointer(job.log_weights + bytes_per_real * n_components * start), n_components, real
-            )
+            log_weights = carray(pointer(job.log_weights + bytes_per_real * n_components * start), n_components, real)
             statistics = carray(
                 pointer(job.statistics + partial * slot), (job.statistics_rows, job.statistics_width), np.float64
             )

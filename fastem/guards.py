@@ -33,7 +33,7 @@ def raise_to_floor(values: Array, floor: Array) -> tuple[Array, Array]:
 
     For diagonal covariances and for rates this is the exact maximiser under the constraint value >= floor.
     """
-    return np.maximum(values, floor), (values < floor).any(axis=-1)
+    return np.maximum(values, floor), np.any(values < floor, axis=-1)
 
 
 def representable(parameters: Parameters, specification: dict[str, Specification]) -> bool:
@@ -92,13 +92,18 @@ def factorise(covariances: Array, floor: Array) -> Factor:
 
 def _clip(covariance: Array, root: Array) -> tuple[Array, Array, Array, bool]:
     if not np.isfinite(covariance).all():
-        return (*(np.full_like(covariance, np.nan) for _ in range(3)), True)  # type: ignore[return-value]
+        return (
+            np.full_like(covariance, np.nan),
+            np.full_like(covariance, np.nan),
+            np.full_like(covariance, np.nan),
+            True,
+        )
     scales = np.outer(root, root)
     values, vectors = np.linalg.eigh(covariance / scales)
     clipped = np.maximum(values, 1.0)
     # The covariance is B B' with B = D V sqrt(values); B' = Q R makes R' its Cholesky factor without ever forming
     # (and rounding) the product.
-    triangle = np.linalg.qr((root[:, None] * vectors * np.sqrt(clipped)).T, mode="r")
+    triangle: Array = np.linalg.qr((root[:, None] * vectors * np.sqrt(clipped)).T)[1]
     factor = (triangle * np.where(np.diagonal(triangle) < 0, -1.0, 1.0)[:, None]).T
     inverse = lapack.dtrtri(factor, lower=1)[0]
     return factor @ factor.T, np.tril(inverse), factor, bool(values[0] < 1.0)

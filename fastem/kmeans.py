@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from fastem import folding
 from fastem._jit import call, carray, kernel, pointer, record, record_at
 from fastem.families import centroids
@@ -15,7 +16,9 @@ MAX_ITER = 100
 # Stop when the inertia falls by less than this fraction: a start for EM needs no more.
 TOLERANCE = 1e-4
 
-_FIELDS = "item_bytes log_prob tiles tile_rows tile_size weights weighted last_tile centres n_centres layout rows bounds"
+_FIELDS = (
+    "item_bytes log_prob tiles tile_rows tile_size weights weighted last_tile centres n_centres layout rows bounds"
+)
 JOB = np.dtype([(name, np.int64) for name in (_FIELDS + " closest update potentials block").split()])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,7 +151,7 @@ def save(result: Result, path: str | PathLike[str]) -> None:
         "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
         **{f"parameter_{name}": np.asarray(value) for name, value in result.parameters.items()},
     }
-    with open(path, "wb") as file:
+    with Path(path).open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 

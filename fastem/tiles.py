@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from fastem._jit import INTEGER, address, call, carray, inline, kernel, matrix, pointer, record, record_at, vector
 from fastem.families.base import Array, Family, Frame
 from fastem.threads import Team
@@ -20,14 +21,10 @@ MAX_SPANS = 64
 MAX_PARTIALS = 128 * 2**20  # bytes of all partial statistics of one mixture together
 CHUNK = 16 * 2**20  # bytes of the user's array that are converted at a time, where they must be
 
-JOB = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "source n_features count weights bounds shift factor tiles tile_rows tile_size derive layout n_layout low high sums"
-        ).split()
-    ]
-)
+_FIELDS = """
+    source n_features count weights bounds shift factor tiles tile_rows tile_size derive layout n_layout low high sums
+"""
+JOB = np.dtype([(name, np.int64) for name in _FIELDS.split()])
 
 
 class Columns(NamedTuple):

@@ -33,9 +33,9 @@ def check_covariance_shape(covariance: Any, shapes: Sequence[str]) -> None:
 def check_regularisation(reg_covar: Any, ridge: Any, floor: Any) -> None:
     """Refuse negative or non-finite regularisation."""
     for name, value in (("reg_covar", reg_covar), ("ridge", ridge)):
-        if not isinstance(value, Real) or not np.isfinite(value) or value < 0:
+        if not _is_finite(value) or value < 0:
             raise ValueError(f"{name} is {value!r}; it must be a finite number >= 0.")
-    if floor is not None and (not isinstance(floor, Real) or not np.isfinite(floor) or floor <= 0):
+    if floor is not None and (not _is_finite(floor) or floor <= 0):
         raise ValueError(f"floor is {floor!r}; it must be a finite number > 0, or None for the default.")
 
 
@@ -44,7 +44,7 @@ def check_fit_arguments(n_init: Any, tol: Any, max_iter: Any, n_threads: Any) ->
     _check_integer("n_init", n_init, 1)
     _check_integer("max_iter", max_iter, 0)
     check_n_threads(n_threads)
-    if not isinstance(tol, Real) or not np.isfinite(tol) or tol < 0:
+    if not _is_finite(tol) or tol < 0:
         raise ValueError(f"tol is {tol!r}; it must be a finite number >= 0 (nats per sample).")
 
 
@@ -57,6 +57,10 @@ def check_n_threads(n_threads: Any) -> None:
 def check_n_draws(n_samples: Any) -> None:
     """Refuse a number of draws below 1."""
     _check_integer("n_samples", n_samples, 1)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and bool(np.isfinite(float(value)))
 
 
 def _check_integer(name: str, value: Any, smallest: int) -> None:
@@ -201,9 +205,7 @@ def check_n_components(n_components: Any, n_samples: int, sample_weight: Array |
         raise ValueError(f"n_components is {n_components}, but {what} = {positive}; there must be at least as many.")
 
 
-def check_start(
-    start: Any, names: Sequence[str], family: Family, n_components: int, shape: tuple[int, ...], sample_weight: Any
-) -> Any:
+def check_start(start: Any, names: Sequence[str], family: Family, n_components: int, shape: tuple[int, ...]) -> Any:
     """A start as one of: a name, a mapping of checked parameters, labels (n,) or responsibilities (n, K)."""
     if isinstance(start, str):
         if start not in names:

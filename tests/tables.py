@@ -24,7 +24,9 @@ class Case:
         if self.shape == "counts":
             return fastem.from_parameters(self.family, weights, rates=rng.gamma(3.0, 2.0, (n_components, n_features)))
         means = spread * rng.standard_normal((n_components, n_features))
-        return fastem.from_parameters(self.family, weights, means=means, covariances=self._covariances(rng, *means.shape))
+        return fastem.from_parameters(
+            self.family, weights, means=means, covariances=self._covariances(rng, *means.shape)
+        )
 
     def _covariances(self, rng, n_components, n_features):
         def matrix():

@@ -16,9 +16,7 @@ IRIS = str(HERE / "data" / "iris.csv")
 
 
 def test_the_main_job(capsys):
-    status = main(
-        ["fit", FAITHFUL, "--components", "1:9", "--covariance", "full,tied,diag,spherical", "--seed", "0"]
-    )
+    status = main(["fit", FAITHFUL, "--components", "1:9", "--covariance", "full,tied,diag,spherical", "--seed", "0"])
     out = capsys.readouterr().out
     assert status == 0
     assert "272 samples x 2 features (eruptions, waiting)" in out

@@ -1,5 +1,7 @@
 """The loop: callbacks, statuses, stopping, and guards."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from tables import FAMILIES, blobs
@@ -20,7 +22,7 @@ def test_the_callback_gets_one_record_per_iteration_and_start(data):
         mine = [record for record in records if record.start == index]
         assert [record.iteration for record in mine] == list(range(1, report.n_iter + 1))
         assert mine[-1].log_likelihood == report.log_likelihood
-        for before, after in zip(mine, mine[1:], strict=False):
+        for before, after in pairwise(mine):
             gain = (after.log_likelihood - before.log_likelihood) / len(data)
             np.testing.assert_allclose(after.gain, gain, atol=1e-15)
 

@@ -72,9 +72,7 @@ def test_tile_kernels_from_compiled_code(case, rng):
     scratch = np.empty((max(1, family.scratch_rows(d, k)), size))
     rows = np.array([0, 2, 3])
     one_tile(tile, params, layout, rows, out, resp, statistics, scratch)
-    single = [
-        fastem.from_parameters(family, [1.0], **one_component(mixture.parameters, case, i)) for i in range(k)
-    ]
+    single = [fastem.from_parameters(family, [1.0], **one_component(mixture.parameters, case, i)) for i in range(k)]
     for row in rows:
         np.testing.assert_allclose(out[row], fastem.log_density(X, single[row]), rtol=1e-11)
         np.testing.assert_allclose(statistics[row, 0], resp[row].sum(), rtol=1e-13)

@@ -279,7 +279,7 @@ def test_an_offset_moves_the_means_and_nothing_else(case, offset, rng):
 
 
 @every_family
-def test_two_fits_from_one_seed_are_the_same_and_X_is_never_changed(case, rng):
+def test_two_fits_from_one_seed_are_the_same_and_the_data_are_never_changed(case, rng):
     _, X = blobs(case, rng, 500, 3, 2)
     X.flags.writeable = False
     before = X.tobytes()

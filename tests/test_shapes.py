@@ -82,7 +82,7 @@ def test_no_finite_data_set_raises_in_float32(case, name, rng):
 @every_gaussian
 def test_scales_three_hundred_decades_apart(case, rng):
     """Floors and frames are per feature; spherical shapes see the large feature alone, as their model says."""
-    mixture, Z = blobs(case, rng, 500, 2, 2)
+    _, Z = blobs(case, rng, 500, 2, 2)
     scale = np.array([1e-150, 1e150])
     X = Z * scale
     result = fastem.fit(X, case.family, 2, seed=0, tol=0, max_iter=20)
@@ -172,7 +172,7 @@ def test_any_memory_layout_is_accepted_and_gives_the_same_bits(layout, rng, tmp_
         "strided": lambda: np.repeat(np.repeat(X, 2, axis=0), 3, axis=1)[::2, ::3],
         "transposed": lambda: np.ascontiguousarray(X.T).T,
         "memmap": lambda: np.load(tmp_path / "x.npy", mmap_mode="r"),
-        "list": lambda: X.tolist(),
+        "list": X.tolist,
     }[layout]()
     one, two = (fastem.fit(data, fastem.Gaussian("full"), 3, seed=0) for data in (X, other))
     assert one.history.tobytes() == two.history.tobytes()

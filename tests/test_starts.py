@@ -132,9 +132,7 @@ def test_n_init_reports_every_start_and_returns_the_best(rng):
     assert len(result.starts) == 8
     best = result.starts[result.best_start]
     assert best.log_likelihood == result.log_likelihood
-    assert all(
-        (r.status.rank, -r.log_likelihood) >= (best.status.rank, -best.log_likelihood) for r in result.starts
-    )
+    assert all((r.status.rank, -r.log_likelihood) >= (best.status.rank, -best.log_likelihood) for r in result.starts)
 
 
 def test_seeds_make_different_starts(rng):

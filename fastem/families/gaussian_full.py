@@ -158,5 +158,3 @@ class GaussianFull(gaussian.GaussianFamily):
             chosen = labels == k
             noise[chosen] = noise[chosen] @ gaussian.scaled_cholesky(covariances[k]).T
         return centres + noise
-
-

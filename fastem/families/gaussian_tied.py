@@ -115,9 +115,7 @@ def accumulate(tile, resp, params, layout, rows, out, scratch):
         for k in range(0, whole, 4):
             m0, m1, m2, m3 = params[k, j], params[k + 1, j], params[k + 2, j], params[k + 3, j]
             for t in range(size):
-                residual[j, t] -= (
-                    m0 * share[k, t] + m1 * share[k + 1, t] + m2 * share[k + 2, t] + m3 * share[k + 3, t]
-                )
+                residual[j, t] -= m0 * share[k, t] + m1 * share[k + 1, t] + m2 * share[k + 2, t] + m3 * share[k + 3, t]
         for k in range(whole, n_components):
             m0 = params[k, j]
             for t in range(size):
