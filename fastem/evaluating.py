@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem._jit import call, carray, kernel, pointer, record, record_at
+from fastem._jit import call, carray, kernel, part, pointer, record, record_at
 from fastem.families.base import Array, Family, Frame
 from fastem.folding import assign_address, log_prob_address, shape_of
 from fastem.threads import Team
@@ -25,7 +25,7 @@ _FIELDS = """
 JOB = np.dtype([(name, np.int64) for name in _FIELDS.split()])
 
 
-@kernel
+@part
 def _evaluate_span(job_address, span, worker, real):
     """Log densities, responsibilities and labels of the samples of one span, packed on the way."""
     job = record_at(job_address, JOB)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem import assign
-from fastem._jit import address, call, carray, exact, kernel, matrix, pointer, record, record_at, vector
+from fastem._jit import address, call, carray, exact, kernel, matrix, part, pointer, record, record_at, vector
 from fastem.families.base import Array, Family, Kernels
 from fastem.threads import Team
 from fastem.tiles import MAX_PARTIALS, Data, aligned, span_bounds, step_address
@@ -28,7 +28,7 @@ _FIELDS = """
 JOB = np.dtype([(name, np.int64) for name in _FIELDS.split()])
 
 
-@kernel
+@part
 def _fold_span(job_address, span, worker, real):
     """Fold the tiles of one span, in order, for each active start; only pointers move here."""
     job = record_at(job_address, JOB)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastem import folding
-from fastem._jit import call, carray, kernel, pointer, record, record_at
+from fastem._jit import call, carray, kernel, part, pointer, record, record_at
 from fastem.families import centroids
 from fastem.families.base import Array, Kernels
 from fastem.threads import Team
@@ -22,7 +22,7 @@ _FIELDS = (
 JOB = np.dtype([(name, np.int64) for name in (_FIELDS + " closest update potentials block").split()])
 
 
-@kernel
+@part
 def _seed_span(job_address, span, worker, real):
     """Distances of one span's samples to candidate centres.
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem._jit import INTEGER, address, call, carray, inline, kernel, matrix, pointer, record, record_at, vector
+from fastem._jit import INTEGER, address, call, carray, kernel, matrix, part, pointer, record, record_at, vector
 from fastem.families.base import Array, Family, Frame
 from fastem.threads import Team
 
@@ -81,7 +81,7 @@ def span_bounds(n_tiles: int, partial_bytes: int) -> Array:
     return np.arange(n_spans + 1, dtype=np.int64) * n_tiles // n_spans
 
 
-@inline
+@part
 def pack_tile(source, first, count, n_features, shift, factor, tile):
     """tile[j, t] = (source[first + t, j] - shift_j) / scale_j for t < count, 0 beyond.
 
@@ -95,7 +95,7 @@ def pack_tile(source, first, count, n_features, shift, factor, tile):
             tile[j, t] = (0.5 * source[first + t, j] - 0.5 * shift[j]) * factor[j]
 
 
-@kernel
+@part
 def _pack_span(job_address, span, worker, real):
     """Pack the tiles of one span. Memory-bound: reads and writes each value once."""
     job = record_at(job_address, JOB)
@@ -112,45 +112,38 @@ def _pack_span(job_address, span, worker, real):
             call(job.derive, tiles[i], layout)
 
 
-@kernel
-def _extent_span(job_address, span, worker, real):
-    """Smallest and largest value per column of one span's rows; sums of 0 x, which are NaN where x is not finite."""
-    job = record_at(job_address, JOB)
-    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
-    d = job.n_features
-    source = carray(pointer(job.source), (job.count, d), real)
-    low = carray(pointer(job.low + 8 * d * span), d, np.float64)
-    high = carray(pointer(job.high + 8 * d * span), d, np.float64)
-    sums = carray(pointer(job.sums + 8 * d * span), d, np.float64)
-    for j in range(d):
-        low[j], high[j], sums[j] = np.inf, -np.inf, 0.0
-    for i in range(bounds[0] * job.tile_size, min(bounds[1] * job.tile_size, job.count)):
-        for j in range(d):
-            value = np.float64(source[i, j])
-            low[j] = min(low[j], value)
-            high[j] = max(high[j], value)
-            sums[j] += 0.0 * value
+@part
+def _column_span(job_address, span, worker, real):
+    """Facts about the columns of one span's rows, about `shift`; rows of weight 0 count for finiteness alone.
 
-
-@kernel
-def _moment_span(job_address, span, worker, real):
-    """Weighted sums of u and u^2 per column, u = (x - centre) / half range in [-1, 1]; and of the weights."""
+    high, low OUT (d,): largest and smallest value. sums OUT (3 d + 1,): sums of w u and w u^2 with u = x - shift, of
+    0 x, which is NaN where x is not finite, and of the weights w.
+    """
     job = record_at(job_address, JOB)
     bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
     d = job.n_features
     source = carray(pointer(job.source), (job.count, d), real)
     weights = carray(pointer(job.weights), job.count if job.weights != 0 else 0, np.float64)
-    shift, factor = carray(pointer(job.shift), d, np.float64), carray(pointer(job.factor), d, np.float64)
-    sums = carray(pointer(job.sums + 8 * (2 * d + 1) * span), 2 * d + 1, np.float64)
-    for j in range(2 * d + 1):
+    shift = carray(pointer(job.shift), d, np.float64)
+    low = carray(pointer(job.low + 8 * d * span), d, np.float64)
+    high = carray(pointer(job.high + 8 * d * span), d, np.float64)
+    sums = carray(pointer(job.sums + 8 * (3 * d + 1) * span), 3 * d + 1, np.float64)
+    for j in range(d):
+        low[j] = np.inf
+        high[j] = -np.inf
+    for j in range(3 * d + 1):
         sums[j] = 0.0
     for i in range(bounds[0] * job.tile_size, min(bounds[1] * job.tile_size, job.count)):
         weight = 1.0 if job.weights == 0 else weights[i]
-        sums[2 * d] += weight
+        sums[3 * d] += weight
         for j in range(d):
-            u = (0.5 * source[i, j] - 0.5 * shift[j]) * factor[j]
+            value = np.float64(source[i, j])
+            u = value - shift[j]
             sums[j] += weight * u
             sums[d + j] += weight * u * u
+            sums[2 * d + j] += 0.0 * value
+            low[j] = value if value < low[j] and weight > 0.0 else low[j]
+            high[j] = value if value > high[j] and weight > 0.0 else high[j]
 
 
 @kernel
@@ -164,30 +157,17 @@ def _pack_span_f8(job, span, worker):
 
 
 @kernel
-def _extent_span_f4(job, span, worker):
-    _extent_span(job, span, worker, np.float32)
+def _column_span_f4(job, span, worker):
+    _column_span(job, span, worker, np.float32)
 
 
 @kernel
-def _extent_span_f8(job, span, worker):
-    _extent_span(job, span, worker, np.float64)
+def _column_span_f8(job, span, worker):
+    _column_span(job, span, worker, np.float64)
 
 
-@kernel
-def _moment_span_f4(job, span, worker):
-    _moment_span(job, span, worker, np.float32)
-
-
-@kernel
-def _moment_span_f8(job, span, worker):
-    _moment_span(job, span, worker, np.float64)
-
-
-_STEPS = {
-    "pack": {"f4": _pack_span_f4, "f8": _pack_span_f8},
-    "extent": {"f4": _extent_span_f4, "f8": _extent_span_f8},
-    "moment": {"f4": _moment_span_f4, "f8": _moment_span_f8},
-}
+_PACK = {"f4": _pack_span_f4, "f8": _pack_span_f8}
+_COLUMN = {"f4": _column_span_f4, "f8": _column_span_f8}
 
 
 def step_address(steps: dict[str, Any], dtype: Any) -> int:
@@ -216,36 +196,49 @@ def chunks(X: Array, dtype: Any, size: int) -> Any:
 
 
 def columns(X: Array, sample_weight: Array | None, dtype: Any, team: Team) -> Columns | None:
-    """Location and spread of the columns of X, or None where some value is not finite. Reads X twice."""
-    n, d = X.shape
-    size = tile_size(n)
-    low, high, finite = np.full(d, np.inf), np.full(d, -np.inf), True
-    for _, piece in chunks(X, dtype, size):
-        bounds = span_bounds(-(-len(piece) // size), 24 * d)
-        lows, highs, sums = (np.empty((len(bounds) - 1, d)) for _ in range(3))
-        arrays = {"source": piece, "bounds": bounds, "low": lows, "high": highs, "sums": sums}
-        job = record(JOB, arrays, {"n_features": d, "count": len(piece), "tile_size": size})
-        team.run(step_address(_STEPS["extent"], dtype), job.ctypes.data, len(bounds) - 1, 2.0 * piece.size)
-        low, high = np.minimum(low, lows.min(axis=0)), np.maximum(high, highs.max(axis=0))
-        finite = finite and not np.isnan(sums).any()
-    if not finite:
-        return None
-    centre, half = 0.5 * low + 0.5 * high, 0.5 * high - 0.5 * low
-    factor = 2.0 / np.where(half > 1e-300, half, np.inf)
-    total = np.zeros(2 * d + 1)
+    """Location and spread of the columns of X, or None where some value is not finite. Reads X once, rarely twice."""
+    first = 0 if sample_weight is None else int(np.argmax(sample_weight > 0))
+    shift = np.array(X[first], dtype=np.float64)
+    for _ in range(2):
+        low, high, sums = _column_facts(X, sample_weight, shift, dtype, team)
+        d = len(shift)
+        if np.isnan(sums[2 * d : 3 * d]).any() or not np.isfinite(shift).all():
+            return None
+        with np.errstate(all="ignore"):
+            offset, square = sums[:d] / sums[-1], sums[d : 2 * d] / sums[-1]
+            location, variance = shift + offset, square - offset * offset
+            half = 0.5 * high - 0.5 * low
+            # Squares beyond the range of floating point: any scale within the data's range serves as well.
+            spread = np.where((variance > 1e-305) & np.isfinite(variance), np.sqrt(variance), half)
+        location = np.clip(np.where(np.isfinite(location), location, 0.5 * low + 0.5 * high), low, high)
+        if (spread >= 1e-6 * np.abs(location - shift)).all():
+            break
+        # The first row lies so far from the others that the variance has cancelled: once more, about the mean.
+        shift = location
+    constant = ~(half > 1e-300)
+    return Columns(np.where(constant, low, location), np.where(constant, 0.0, spread), low, high)
+
+
+def _column_facts(
+    X: Array, sample_weight: Array | None, shift: Array, dtype: Any, team: Team
+) -> tuple[Array, Array, Array]:
+    """(low, high, sums) of `_column_span` over all of X."""
+    d = X.shape[1]
+    size = tile_size(len(X))
+    low, high, total = np.full(d, np.inf), np.full(d, -np.inf), np.zeros(3 * d + 1)
     for first, piece in chunks(X, dtype, size):
-        bounds = span_bounds(-(-len(piece) // size), 24 * d)
-        sums = np.empty((len(bounds) - 1, 2 * d + 1))
-        arrays = {"source": piece, "bounds": bounds, "shift": centre, "factor": factor, "sums": sums}
+        bounds = span_bounds(-(-len(piece) // size), 40 * d)
+        n = len(bounds) - 1
+        lows, highs, sums = np.empty((n, d)), np.empty((n, d)), np.empty((n, 3 * d + 1))
+        arrays = {"source": piece, "bounds": bounds, "shift": shift, "low": lows, "high": highs, "sums": sums}
         if sample_weight is not None:
             arrays["weights"] = sample_weight[first : first + len(piece)]
         job = record(JOB, arrays, {"n_features": d, "count": len(piece), "tile_size": size})
-        team.run(step_address(_STEPS["moment"], dtype), job.ctypes.data, len(bounds) - 1, 5.0 * piece.size)
+        team.run(step_address(_COLUMN, dtype), job.ctypes.data, n, 6.0 * piece.size)
+        low, high = np.minimum(low, lows.min(axis=0)), np.maximum(high, highs.max(axis=0))
         for partial in sums:
             total += partial
-    mean, square = total[:d] / total[2 * d], total[d : 2 * d] / total[2 * d]
-    spread = half * np.sqrt(np.maximum(square - mean * mean, 0.0))
-    return Columns(centre + half * mean, np.where(half > 1e-300, spread, 0.0), low, high)
+    return low, high, total
 
 
 def _packed_weights(sample_weight: Array | None, n: int, size: int, dtype: Any) -> tuple[Array, float]:
@@ -289,7 +282,7 @@ def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dt
             "n_layout": len(layout),
         }
         job = record(JOB, arrays, numbers)
-        team.run(step_address(_STEPS["pack"], dtype), job.ctypes.data, len(bounds) - 1, 3.0 * piece.size)
+        team.run(step_address(_PACK, dtype), job.ctypes.data, len(bounds) - 1, 3.0 * piece.size)
     weights, unit = _packed_weights(sample_weight, n, size, dtype)
     total = float(n) if sample_weight is None else float(sample_weight.sum())
     return Data(tiles, weights, sample_weight is not None, unit, n, d, total, frame)

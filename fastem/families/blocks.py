@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem._jit import inline, kernel, wide
+from fastem._jit import kernel, part, wide
 
 Array = NDArray[Any]
 
@@ -45,7 +45,7 @@ def matrix_of(blocks: Array, order: int) -> Array:
     return lower + np.swapaxes(np.tril(full, -1), -1, -2)
 
 
-@inline
+@part
 def pad(buffer, n, size):
     """Zero the rows n .. up to the next multiple of 4 of a buffer of which only `n` rows hold data."""
     for j in range(n, (n + 3) // 4 * 4):
@@ -53,33 +53,55 @@ def pad(buffer, n, size):
             buffer[j, t] = 0
 
 
-@kernel
+@part
 def strip_product(flat, row, start, strip, z, y):
     """y[0:4] = the blocks left of the diagonal of one strip of a lower-triangular matrix, times z.
 
-    flat IN (rows, width): the matrix in blocks begins at flat[row, start]; z IN (4 * strips, T); y OUT (>= 4, T).
+    flat IN (rows, width): the matrix in blocks begins at flat[row, start] and may run on through the rows below, no
+    block across two of them; z IN (4 * strips, T); y OUT (>= 4, T).
     8 * 4 * strip * T flops. Nothing is written where strip is 0.
     """
     wide()
     size = z.shape[1]
+    width = flat.shape[1]
     first = start + 16 * (strip * (strip + 1) // 2)
     for column in range(strip):
-        o = first + 16 * column
-        a00, a01, a02, a03 = flat[row, o], flat[row, o + 1], flat[row, o + 2], flat[row, o + 3]
-        a10, a11, a12, a13 = flat[row, o + 4], flat[row, o + 5], flat[row, o + 6], flat[row, o + 7]
-        a20, a21, a22, a23 = flat[row, o + 8], flat[row, o + 9], flat[row, o + 10], flat[row, o + 11]
-        a30, a31, a32, a33 = flat[row, o + 12], flat[row, o + 13], flat[row, o + 14], flat[row, o + 15]
+        place = first + 16 * column
+        k = row + place // width
+        o = place % width
+        a00 = flat[k, o]
+        a01 = flat[k, o + 1]
+        a02 = flat[k, o + 2]
+        a03 = flat[k, o + 3]
+        a10 = flat[k, o + 4]
+        a11 = flat[k, o + 5]
+        a12 = flat[k, o + 6]
+        a13 = flat[k, o + 7]
+        a20 = flat[k, o + 8]
+        a21 = flat[k, o + 9]
+        a22 = flat[k, o + 10]
+        a23 = flat[k, o + 11]
+        a30 = flat[k, o + 12]
+        a31 = flat[k, o + 13]
+        a32 = flat[k, o + 14]
+        a33 = flat[k, o + 15]
         j = 4 * column
         if column == 0:
             for t in range(size):
-                z0, z1, z2, z3 = z[j, t], z[j + 1, t], z[j + 2, t], z[j + 3, t]
+                z0 = z[j, t]
+                z1 = z[j + 1, t]
+                z2 = z[j + 2, t]
+                z3 = z[j + 3, t]
                 y[0, t] = a00 * z0 + a01 * z1 + a02 * z2 + a03 * z3
                 y[1, t] = a10 * z0 + a11 * z1 + a12 * z2 + a13 * z3
                 y[2, t] = a20 * z0 + a21 * z1 + a22 * z2 + a23 * z3
                 y[3, t] = a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
         else:
             for t in range(size):
-                z0, z1, z2, z3 = z[j, t], z[j + 1, t], z[j + 2, t], z[j + 3, t]
+                z0 = z[j, t]
+                z1 = z[j + 1, t]
+                z2 = z[j + 2, t]
+                z3 = z[j + 3, t]
                 y[0, t] += a00 * z0 + a01 * z1 + a02 * z2 + a03 * z3
                 y[1, t] += a10 * z0 + a11 * z1 + a12 * z2 + a13 * z3
                 y[2, t] += a20 * z0 + a21 * z1 + a22 * z2 + a23 * z3
@@ -90,11 +112,13 @@ def strip_product(flat, row, start, strip, z, y):
 def weighted_outer(a, b, n, out, row, start):
     """Add sum_t a[j, t] b[c, t], c <= j < n, to the blocks that begin at out[row, start].
 
-    a, b IN (>= n rounded up to 4, T), padded with zero rows; out INOUT float64. 32 * n_blocks * T flops.
+    a, b IN (>= n rounded up to 4, T), padded with zero rows; out INOUT float64, laid out as for `strip_product`.
+    32 * n_blocks * T flops.
     """
     wide()
     size = a.shape[1]
-    o = start
+    width = out.shape[1]
+    place = start
     for strip in range((n + 3) // 4):
         j = 4 * strip
         for column in range(strip + 1):
@@ -105,8 +129,14 @@ def weighted_outer(a, b, n, out, row, start):
             s20 = s21 = s22 = s23 = zero
             s30 = s31 = s32 = s33 = zero
             for t in range(size):
-                a0, a1, a2, a3 = a[j, t], a[j + 1, t], a[j + 2, t], a[j + 3, t]
-                b0, b1, b2, b3 = b[c, t], b[c + 1, t], b[c + 2, t], b[c + 3, t]
+                a0 = a[j, t]
+                a1 = a[j + 1, t]
+                a2 = a[j + 2, t]
+                a3 = a[j + 3, t]
+                b0 = b[c, t]
+                b1 = b[c + 1, t]
+                b2 = b[c + 2, t]
+                b3 = b[c + 3, t]
                 s00 += a0 * b0
                 s01 += a0 * b1
                 s02 += a0 * b2
@@ -123,26 +153,28 @@ def weighted_outer(a, b, n, out, row, start):
                 s31 += a3 * b1
                 s32 += a3 * b2
                 s33 += a3 * b3
-            out[row, o] += s00
-            out[row, o + 1] += s01
-            out[row, o + 2] += s02
-            out[row, o + 3] += s03
-            out[row, o + 4] += s10
-            out[row, o + 5] += s11
-            out[row, o + 6] += s12
-            out[row, o + 7] += s13
-            out[row, o + 8] += s20
-            out[row, o + 9] += s21
-            out[row, o + 10] += s22
-            out[row, o + 11] += s23
-            out[row, o + 12] += s30
-            out[row, o + 13] += s31
-            out[row, o + 14] += s32
-            out[row, o + 15] += s33
-            o += 16
+            k = row + place // width
+            o = place % width
+            out[k, o] += s00
+            out[k, o + 1] += s01
+            out[k, o + 2] += s02
+            out[k, o + 3] += s03
+            out[k, o + 4] += s10
+            out[k, o + 5] += s11
+            out[k, o + 6] += s12
+            out[k, o + 7] += s13
+            out[k, o + 8] += s20
+            out[k, o + 9] += s21
+            out[k, o + 10] += s22
+            out[k, o + 11] += s23
+            out[k, o + 12] += s30
+            out[k, o + 13] += s31
+            out[k, o + 14] += s32
+            out[k, o + 15] += s33
+            place += 16
 
 
-@kernel
+@part
 def squared_distances(points, n_features, params, start, rows, out):
     """out[k, t] = sum_j (points[j, t] - params[k, start + j])**2 for k in rows. 3 flops per entry.
 
@@ -157,17 +189,23 @@ def squared_distances(points, n_features, params, start, rows, out):
             for t in range(size):
                 out[k, t] = 0
         for j in range(0, whole, 4):
-            m0, m1 = params[k, start + j], params[k, start + j + 1]
-            m2, m3 = params[k, start + j + 2], params[k, start + j + 3]
+            m0 = params[k, start + j]
+            m1 = params[k, start + j + 1]
+            m2 = params[k, start + j + 2]
+            m3 = params[k, start + j + 3]
             if j == 0:
                 for t in range(size):
-                    z0, z1 = points[j, t] - m0, points[j + 1, t] - m1
-                    z2, z3 = points[j + 2, t] - m2, points[j + 3, t] - m3
+                    z0 = points[j, t] - m0
+                    z1 = points[j + 1, t] - m1
+                    z2 = points[j + 2, t] - m2
+                    z3 = points[j + 3, t] - m3
                     out[k, t] = z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3
             else:
                 for t in range(size):
-                    z0, z1 = points[j, t] - m0, points[j + 1, t] - m1
-                    z2, z3 = points[j + 2, t] - m2, points[j + 3, t] - m3
+                    z0 = points[j, t] - m0
+                    z1 = points[j + 1, t] - m1
+                    z2 = points[j + 2, t] - m2
+                    z3 = points[j + 3, t] - m3
                     out[k, t] += z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3
         for j in range(whole, n_features):
             m0 = params[k, start + j]
@@ -176,7 +214,7 @@ def squared_distances(points, n_features, params, start, rows, out):
                 out[k, t] += z0 * z0
 
 
-@kernel
+@part
 def weighted_sums(resp, tile, n_features, rows, out):
     """Add sum_t resp[k, t] to out[k, 0] and sum_t resp[k, t] tile[j, t] to out[k, 1 + j]. 2 flops per entry."""
     wide()
@@ -208,7 +246,7 @@ def weighted_sums(resp, tile, n_features, rows, out):
             out[k, 1 + j] += s0
 
 
-@kernel
+@part
 def weighted_squares(tile, resp, params, n_features, k, out, row):
     """Add sum r and sum r z to out[k], and sum r z^2 to out[row, 1 + d :], z = x - mean_k. 5 d flops a sample.
 
@@ -224,13 +262,22 @@ def weighted_squares(tile, resp, params, n_features, k, out, row):
         s0 += resp[k, t]
     out[k, 0] += s0
     for j in range(0, whole, 4):
-        m0, m1, m2, m3 = params[k, j], params[k, j + 1], params[k, j + 2], params[k, j + 3]
+        m0 = params[k, j]
+        m1 = params[k, j + 1]
+        m2 = params[k, j + 2]
+        m3 = params[k, j + 3]
         s0 = s1 = s2 = s3 = zero
         q0 = q1 = q2 = q3 = zero
         for t in range(size):
             r = resp[k, t]
-            z0, z1, z2, z3 = tile[j, t] - m0, tile[j + 1, t] - m1, tile[j + 2, t] - m2, tile[j + 3, t] - m3
-            w0, w1, w2, w3 = r * z0, r * z1, r * z2, r * z3
+            z0 = tile[j, t] - m0
+            z1 = tile[j + 1, t] - m1
+            z2 = tile[j + 2, t] - m2
+            z3 = tile[j + 3, t] - m3
+            w0 = r * z0
+            w1 = r * z1
+            w2 = r * z2
+            w3 = r * z3
             s0 += w0
             s1 += w1
             s2 += w2
@@ -257,13 +304,6 @@ def weighted_squares(tile, resp, params, n_features, k, out, row):
             q0 += w0 * z0
         out[k, 1 + j] += s0
         out[row, d + 1 + j] += q0
-
-
-@inline
-def shared_row(matrix, n_components):
-    """The rows below the components' rows as one long row."""
-    shared = matrix[n_components:]
-    return shared.reshape((1, shared.size))
 
 
 @kernel

@@ -35,14 +35,23 @@ def log_prob(tile, params, layout, rows, out, scratch):
         for t in range(size):
             out[k, t] = constant
         for j in range(0, whole, 4):
-            m0, m1, m2, m3 = params[k, j], params[k, j + 1], params[k, j + 2], params[k, j + 3]
-            s0, s1, s2, s3 = params[k, d + j], params[k, d + j + 1], params[k, d + j + 2], params[k, d + j + 3]
+            m0 = params[k, j]
+            m1 = params[k, j + 1]
+            m2 = params[k, j + 2]
+            m3 = params[k, j + 3]
+            s0 = params[k, d + j]
+            s1 = params[k, d + j + 1]
+            s2 = params[k, d + j + 2]
+            s3 = params[k, d + j + 3]
             for t in range(size):
-                z0, z1 = (tile[j, t] - m0) * s0, (tile[j + 1, t] - m1) * s1
-                z2, z3 = (tile[j + 2, t] - m2) * s2, (tile[j + 3, t] - m3) * s3
+                z0 = (tile[j, t] - m0) * s0
+                z1 = (tile[j + 1, t] - m1) * s1
+                z2 = (tile[j + 2, t] - m2) * s2
+                z3 = (tile[j + 3, t] - m3) * s3
                 out[k, t] -= half * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
         for j in range(whole, d):
-            m0, s0 = params[k, j], params[k, d + j]
+            m0 = params[k, j]
+            s0 = params[k, d + j]
             for t in range(size):
                 z0 = (tile[j, t] - m0) * s0
                 out[k, t] -= half * z0 * z0

@@ -44,12 +44,21 @@ def log_prob(tile, params, layout, rows, out, scratch):
             o = d + 1 + 16 * (strip * (strip + 1) // 2 + strip)
             j = 4 * strip
             a00 = params[k, o]
-            a10, a11 = params[k, o + 4], params[k, o + 5]
-            a20, a21, a22 = params[k, o + 8], params[k, o + 9], params[k, o + 10]
-            a30, a31, a32, a33 = params[k, o + 12], params[k, o + 13], params[k, o + 14], params[k, o + 15]
+            a10 = params[k, o + 4]
+            a11 = params[k, o + 5]
+            a20 = params[k, o + 8]
+            a21 = params[k, o + 9]
+            a22 = params[k, o + 10]
+            a30 = params[k, o + 12]
+            a31 = params[k, o + 13]
+            a32 = params[k, o + 14]
+            a33 = params[k, o + 15]
             if strip == 0:
                 for t in range(size):
-                    z0, z1, z2, z3 = scratch[j, t], scratch[j + 1, t], scratch[j + 2, t], scratch[j + 3, t]
+                    z0 = scratch[j, t]
+                    z1 = scratch[j + 1, t]
+                    z2 = scratch[j + 2, t]
+                    z3 = scratch[j + 3, t]
                     y0 = a00 * z0
                     y1 = a10 * z0 + a11 * z1
                     y2 = a20 * z0 + a21 * z1 + a22 * z2
@@ -57,7 +66,10 @@ def log_prob(tile, params, layout, rows, out, scratch):
                     out[k, t] = constant - half * (y0 * y0 + y1 * y1 + y2 * y2 + y3 * y3)
             else:
                 for t in range(size):
-                    z0, z1, z2, z3 = scratch[j, t], scratch[j + 1, t], scratch[j + 2, t], scratch[j + 3, t]
+                    z0 = scratch[j, t]
+                    z1 = scratch[j + 1, t]
+                    z2 = scratch[j + 2, t]
+                    z3 = scratch[j + 3, t]
                     y0 = y[0, t] + a00 * z0
                     y1 = y[1, t] + a10 * z0 + a11 * z1
                     y2 = y[2, t] + a20 * z0 + a21 * z1 + a22 * z2

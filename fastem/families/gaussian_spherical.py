@@ -51,11 +51,17 @@ def accumulate(tile, resp, params, layout, rows, out, scratch):
             total += resp[k, t]
         out[k, 0] += total
         for j in range(0, whole, 4):
-            m0, m1, m2, m3 = params[k, j], params[k, j + 1], params[k, j + 2], params[k, j + 3]
+            m0 = params[k, j]
+            m1 = params[k, j + 1]
+            m2 = params[k, j + 2]
+            m3 = params[k, j + 3]
             s0 = s1 = s2 = s3 = q = zero
             for t in range(size):
                 r = resp[k, t]
-                z0, z1, z2, z3 = tile[j, t] - m0, tile[j + 1, t] - m1, tile[j + 2, t] - m2, tile[j + 3, t] - m3
+                z0 = tile[j, t] - m0
+                z1 = tile[j + 1, t] - m1
+                z2 = tile[j + 2, t] - m2
+                z3 = tile[j + 3, t] - m3
                 s0 += r * z0
                 s1 += r * z1
                 s2 += r * z2

@@ -1,6 +1,7 @@
 """Gaussian components that share one full covariance matrix.
 
-Row of params: mean (d) | whitened mean W mean (d) | constant. Shared rows: W in blocks | covariance in blocks.
+Row of params: mean (d) | whitened mean W mean (d) | constant. Shared rows: W in blocks | covariance in blocks. Rows are
+padded to a multiple of 16, so that no block lies across two of them.
 Row of statistics: sum r | sum r x (d). Shared rows: sum w e e' in blocks | R in blocks, with e_t = x_t - sum_k r_tk
 mean_k the residual from the posterior mean and R_kl = sum_t w_t r_tk r_tl.
 
@@ -24,7 +25,6 @@ from fastem.families.blocks import (
     matrix_of,
     n_blocks,
     pad,
-    shared_row,
     squared_distances,
     strip_product,
     weighted_outer,
@@ -44,7 +44,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
     size = tile.shape[1]
     strips = (d + 3) // 4
     half = tile.dtype.type(0.5)
-    shared = shared_row(params, n_components)
+    width = params.shape[1]
     whitened = scratch[4 * strips :]
     for j in range(d):
         for t in range(size):
@@ -56,15 +56,26 @@ def log_prob(tile, params, layout, rows, out, scratch):
             for j in range(4):
                 for t in range(size):
                     y[j, t] = 0
-        strip_product(shared, 0, 0, strip, scratch, y)
-        o = 16 * (strip * (strip + 1) // 2 + strip)
+        strip_product(params, n_components, 0, strip, scratch, y)
+        place = 16 * (strip * (strip + 1) // 2 + strip)
+        k = n_components + place // width
+        o = place % width
         j = 4 * strip
-        a00 = shared[0, o]
-        a10, a11 = shared[0, o + 4], shared[0, o + 5]
-        a20, a21, a22 = shared[0, o + 8], shared[0, o + 9], shared[0, o + 10]
-        a30, a31, a32, a33 = shared[0, o + 12], shared[0, o + 13], shared[0, o + 14], shared[0, o + 15]
+        a00 = params[k, o]
+        a10 = params[k, o + 4]
+        a11 = params[k, o + 5]
+        a20 = params[k, o + 8]
+        a21 = params[k, o + 9]
+        a22 = params[k, o + 10]
+        a30 = params[k, o + 12]
+        a31 = params[k, o + 13]
+        a32 = params[k, o + 14]
+        a33 = params[k, o + 15]
         for t in range(size):
-            z0, z1, z2, z3 = scratch[j, t], scratch[j + 1, t], scratch[j + 2, t], scratch[j + 3, t]
+            z0 = scratch[j, t]
+            z1 = scratch[j + 1, t]
+            z2 = scratch[j + 2, t]
+            z3 = scratch[j + 3, t]
             y[0, t] += a00 * z0
             y[1, t] += a10 * z0 + a11 * z1
             y[2, t] += a20 * z0 + a21 * z1 + a22 * z2
@@ -81,58 +92,51 @@ def log_prob(tile, params, layout, rows, out, scratch):
 def accumulate(tile, resp, params, layout, rows, out, scratch):
     """Add sum r and sum r x to row k, and the two pooled matrices to the shared rows. d(d+1) + 4Kd + K(K+1) flops.
 
-    tile IN (d, T); resp IN (K, T), already times the sample weights w, which are recovered as its column sums;
-    out INOUT float64; scratch OUT (>= ceil4(d) + ceil4(K) + 1, T).
+    tile IN (d, T); resp IN (K, T), times the sample weights w, which are recovered as its column sums; 0 in rows that
+    are not listed; out INOUT float64; scratch OUT (>= ceil4(d) + ceil4(K) + 1, T).
     """
     wide()
-    d, n_components = layout[0], layout[1]
+    d = layout[0]
+    n_components = layout[1]
     size = tile.shape[1]
-    padded = (d + 3) // 4 * 4
     residual = scratch
-    share = scratch[padded:]
-    zero = tile.dtype.type(0)
+    share = scratch[(d + 3) // 4 * 4 :]
     root = (n_components + 3) // 4 * 4
-    shared = shared_row(out, n_components)
+    whole = n_components // 4 * 4
+    zero = tile.dtype.type(0)
     weighted_sums(resp, tile, d, rows, out)
+    # With root = sqrt(w): share_k = root r_k = resp_k / root and residual = root (x - sum_k r_k mean_k), so that the
+    # outer products of residual and of share with themselves are the two matrices.
     for t in range(size):
         share[root, t] = zero
     for k in range(n_components):
         for t in range(size):
-            share[k, t] = zero
-    for i in range(rows.size):
-        k = rows[i]
-        for t in range(size):
             share[root, t] += resp[k, t]
-    for i in range(rows.size):
-        k = rows[i]
+    for t in range(size):
+        share[root, t] = np.sqrt(share[root, t])
+    for k in range(n_components):
         for t in range(size):
-            total = share[root, t]
-            share[k, t] = resp[k, t] / total if total > zero else zero
+            share[k, t] = resp[k, t] / share[root, t] if share[root, t] > zero else zero
     for j in range(d):
         for t in range(size):
-            residual[j, t] = tile[j, t]
-        whole = n_components // 4 * 4
+            residual[j, t] = share[root, t] * tile[j, t]
         for k in range(0, whole, 4):
-            m0, m1, m2, m3 = params[k, j], params[k + 1, j], params[k + 2, j], params[k + 3, j]
+            m0 = params[k, j]
+            m1 = params[k + 1, j]
+            m2 = params[k + 2, j]
+            m3 = params[k + 3, j]
             for t in range(size):
                 residual[j, t] -= m0 * share[k, t] + m1 * share[k + 1, t] + m2 * share[k + 2, t] + m3 * share[k + 3, t]
         for k in range(whole, n_components):
             m0 = params[k, j]
             for t in range(size):
                 residual[j, t] -= m0 * share[k, t]
-    for t in range(size):
-        share[root, t] = np.sqrt(max(share[root, t], zero))
-    for j in range(d):
-        for t in range(size):
-            residual[j, t] *= share[root, t]
-    for k in range(n_components):
-        for t in range(size):
-            share[k, t] *= share[root, t]
     pad(residual, d, size)
     pad(share, n_components, size)
-    weighted_outer(residual, residual, d, shared, 0, 0)
+    # As int64, not literals: numba would compile weighted_outer once for each.
     strips = (d + 3) // 4
-    weighted_outer(share, share, n_components, shared, 0, 16 * (strips * (strips + 1) // 2))
+    weighted_outer(residual, residual, d, out, n_components, np.int64(0))
+    weighted_outer(share, share, n_components, out, n_components, np.int64(16 * (strips * (strips + 1) // 2)))
 
 
 @dataclass(frozen=True)
@@ -145,11 +149,11 @@ class GaussianTied(gaussian.GaussianFamily):
         return Kernels(log_prob, accumulate, None)
 
     def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
-        width = 2 * n_features + 1
+        width = (2 * n_features + 16) // 16 * 16
         return n_components - (-32 * n_blocks(n_features) // width), width
 
     def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
-        width = n_features + 1
+        width = (n_features + 16) // 16 * 16
         return n_components - (-16 * (n_blocks(n_features) + n_blocks(n_components)) // width), width
 
     def scratch_rows(self, n_features: int, n_components: int) -> int:
