@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem._jit import kernel, part, wide
+from fastem._jit import kernel, part, routine, wide
 
 Array = NDArray[Any]
 
@@ -108,7 +108,7 @@ def strip_product(flat, row, start, strip, z, y):
                 y[3, t] += a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
 
 
-@kernel
+@routine
 def weighted_outer(a, b, n, out, row, start):
     """Add sum_t a[j, t] b[c, t], c <= j < n, to the blocks that begin at out[row, start].
 
