@@ -7,6 +7,7 @@ kernels by address and knows no family; one compiled step serves all of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,6 +159,48 @@ class Plan:
     statistics: tuple[Kernels, Shape]
     mode: str = "soft"
 
+    @cached_property
+    def scratch_rows(self) -> int:
+        """Rows of scratch that the kernels of both roles can share."""
+        roles = (self.statistics, self.density or self.statistics)
+        return max(shape.scratch_rows for _, shape in roles)
+
+    @cached_property
+    def job(self) -> Array:
+        """The fields of a job that stay the same from pass to pass."""
+        dtype = self.data.tiles.dtype
+        n_tiles, tile_rows, size = self.data.tiles.shape
+        shape = self.statistics[1]
+        density_shape = shape if self.density is None else self.density[1]
+        rows = np.arange(self.n_components, dtype=np.int64)
+        arrays = {
+            "tiles": self.data.tiles,
+            "weights": self.data.sample_weight,
+            "rows": rows,
+            "layout": self.layout,
+        }
+        self.__dict__["_kept_alive"] = arrays  # a job holds addresses only
+        numbers = {
+            "item_bytes": dtype.itemsize,
+            "log_prob": 0 if self.density is None else log_prob_address(self.density[0], dtype),
+            "assign": assign_address(self.mode, dtype),
+            "accumulate": _accumulate_address(self.statistics[0], dtype),
+            "tile_rows": tile_rows,
+            "tile_size": size,
+            "weighted": self.data.weighted,
+            "last_tile": n_tiles - 1,
+            "density_rows": density_shape.params[0],
+            "density_width": density_shape.params[1],
+            "params_rows": shape.params[0],
+            "params_width": shape.params[1],
+            "n_components": self.n_components,
+            "n_layout": len(self.layout),
+            "statistics_rows": shape.statistics[0],
+            "statistics_width": shape.statistics[1],
+            "scratch_rows": self.scratch_rows,
+        }
+        return record(JOB, arrays, numbers)
+
 
 def run(
     plan: Plan, density: Mixtures, params: Array, starts: Array, team: Team, prior: Array | None = None, first: int = 0
@@ -190,52 +233,26 @@ def _run_batch(
     totals: Array,
     statistics: Array,
 ) -> None:
-    data, n_components = plan.data, plan.n_components
-    dtype, shape = data.tiles.dtype, plan.statistics[1]
-    n_tiles, tile_rows, size = data.tiles.shape
-    density_shape = shape if plan.density is None else plan.density[1]
-    scratch_rows = max(shape.scratch_rows, density_shape.scratch_rows)
+    dtype, size, shape = plan.data.tiles.dtype, plan.data.tiles.shape[2], plan.statistics[1]
     n_spans, n_starts = len(bounds) - 1, len(starts)
-    workspace = aligned((team.n_threads, n_components + 1 + scratch_rows, size), dtype)
+    partial_totals = np.empty((n_spans, n_starts))
+    partial_statistics = np.empty((n_spans, n_starts * shape.statistics[0] * shape.statistics[1]))
     arrays = {
-        "tiles": data.tiles,
-        "weights": data.sample_weight,
         "prior": np.empty((0, 0), dtype=dtype) if prior is None else prior,
         "density": np.ascontiguousarray(density.params, dtype=dtype),
         "log_weights": np.ascontiguousarray(density.log_weights, dtype=dtype),
         "params": np.ascontiguousarray(params, dtype=dtype),
         "starts": np.ascontiguousarray(starts, dtype=np.int64),
-        "rows": np.arange(n_components, dtype=np.int64),
-        "layout": plan.layout,
         "bounds": bounds,
-        "totals": np.empty((n_spans, n_starts)),
-        "statistics": np.empty((n_spans, n_starts * shape.statistics[0] * shape.statistics[1])),
-        "block": workspace,
+        "totals": partial_totals,
+        "statistics": partial_statistics,
+        "block": aligned((team.n_threads, plan.n_components + 1 + plan.scratch_rows, size), dtype),
     }
-    numbers = {
-        "log_prob": 0 if plan.density is None else log_prob_address(plan.density[0], dtype),
-        "assign": assign_address(plan.mode, dtype),
-        "accumulate": _accumulate_address(plan.statistics[0], dtype),
-        "item_bytes": np.dtype(dtype).itemsize,
-        "tile_rows": tile_rows,
-        "tile_size": size,
-        "first_tile": bounds[0],
-        "weighted": data.weighted,
-        "last_tile": n_tiles - 1,
-        "prior_rows": arrays["prior"].shape[1],
-        "density_rows": density_shape.params[0],
-        "density_width": density_shape.params[1],
-        "params_rows": shape.params[0],
-        "params_width": shape.params[1],
-        "n_components": n_components,
-        "n_starts": n_starts,
-        "n_layout": len(plan.layout),
-        "statistics_rows": shape.statistics[0],
-        "statistics_width": shape.statistics[1],
-        "scratch_rows": scratch_rows,
-    }
-    job = record(JOB, arrays, numbers)
-    work = (shape.work + 20.0 * n_components) * float(bounds[-1] - bounds[0]) * size * n_starts
+    job = plan.job.copy()
+    for name, array in arrays.items():
+        job[name] = array.ctypes.data
+    job["n_starts"], job["first_tile"], job["prior_rows"] = n_starts, bounds[0], arrays["prior"].shape[1]
+    work = (shape.work + 20.0 * plan.n_components) * float(bounds[-1] - bounds[0]) * size * n_starts
     team.run(step_address(_FOLD, dtype), job.ctypes.data, n_spans, work)
-    _combine(arrays["totals"], totals)
-    _combine(arrays["statistics"], statistics.reshape(-1))
+    _combine(partial_totals, totals)
+    _combine(partial_statistics, statistics.reshape(-1))

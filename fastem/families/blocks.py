@@ -7,6 +7,7 @@ blocks, the last row and column padded with zeros; `blocks_of` and `matrix_of` c
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,11 @@ def n_blocks(order: int) -> int:
     return strips * (strips + 1) // 2
 
 
+@lru_cache(maxsize=64)
+def _lower(strips: int) -> tuple[Array, Array]:
+    return np.tril_indices(strips)
+
+
 def blocks_of(matrices: Array) -> Array:
     """Lower-triangular matrices (..., n, n) as blocks (..., n_blocks * 16)."""
     order = matrices.shape[-1]
@@ -30,14 +36,14 @@ def blocks_of(matrices: Array) -> Array:
     padded = np.zeros((*matrices.shape[:-2], 4 * strips, 4 * strips))
     padded[..., :order, :order] = matrices
     split = padded.reshape(*matrices.shape[:-2], strips, 4, strips, 4).swapaxes(-3, -2)
-    down, across = np.tril_indices(strips)
+    down, across = _lower(strips)
     return np.ascontiguousarray(split[..., down, across, :, :]).reshape(*matrices.shape[:-2], -1)
 
 
 def matrix_of(blocks: Array, order: int) -> Array:
     """Symmetric matrices (..., n, n) from the blocks (..., n_blocks * 16) of their lower triangles."""
     strips = (order + 3) // 4
-    down, across = np.tril_indices(strips)
+    down, across = _lower(strips)
     split = np.zeros((*blocks.shape[:-1], strips, strips, 4, 4))
     split[..., down, across, :, :] = blocks.reshape(*blocks.shape[:-1], -1, 4, 4)
     full = split.swapaxes(-3, -2).reshape(*blocks.shape[:-1], 4 * strips, 4 * strips)[..., :order, :order]

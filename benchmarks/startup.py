@@ -1,0 +1,63 @@
+"""What starting costs: import, and the first fit in a process with a cold and a warm cache.
+
+python -m benchmarks.startup [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+IMPORT = """
+import time
+import numpy
+begun = time.perf_counter()
+import fastem
+print(time.perf_counter() - begun)
+"""
+FIRST_FIT = """
+import time
+import numpy as np
+X = np.random.default_rng(0).standard_normal((20_000, 2))
+begun = time.perf_counter()
+import fastem
+fastem.fit(X, fastem.Gaussian("SHAPE"), 2, seed=0, max_iter=10)
+print(time.perf_counter() - begun)
+"""
+
+
+def seconds(code: str, cache: str) -> float:
+    """What the code prints, run in a fresh process with this cache folder."""
+    env = {**os.environ, "NUMBA_CACHE_DIR": cache}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def main() -> None:
+    """Print medians and ranges."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+
+    def show(name: str, values: list[float]) -> None:
+        print(f"{name}: {statistics.median(values):.3f} s ({min(values):.3f} to {max(values):.3f})", flush=True)
+
+    with tempfile.TemporaryDirectory() as cache:
+        show("import fastem, after numpy", [seconds(IMPORT, cache) for _ in range(rounds)])
+    for shape in ("full", "tied", "diag", "spherical"):
+        code = FIRST_FIT.replace("SHAPE", shape)
+        cold, warm = [], []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as cache:
+                cold.append(seconds(code, cache))
+                warm.append(seconds(code, cache))
+        show(f"import and first fit ever, {shape}", cold)
+        show(f"import and first fit, warm cache, {shape}", warm)
+
+
+if __name__ == "__main__":
+    main()
