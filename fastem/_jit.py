@@ -52,6 +52,7 @@ def _compile(function: Function, label: str, **options: Any) -> Function:
     stamped = _stamped(function, label)
     stamped.__doc__, stamped.__module__ = function.__doc__, function.__module__
     stamped.__qualname__ = function.__qualname__
+    stamped.__wrapped__ = function  # type: ignore[attr-defined]
     try:
         return cast(Function, njit(cache=True, **options)(stamped))
     except RuntimeError:  # "no locator available": no cache folder can be written, so compile in memory
@@ -68,10 +69,7 @@ def kernel(function: Function) -> Function:
     What `address` hands out is compiled on its own, without wrappers, which saves a fifth of the first fit's time; the
     dispatcher that is returned is for callers from compiled code and from Python, and costs nothing until called.
     """
-    compiled = _compile(function, "kernel", nogil=True, fastmath=_FLAGS)
-    if JIT:
-        compiled.bare = routine(function)  # type: ignore[attr-defined]
-    return compiled
+    return _compile(function, "kernel", nogil=True, fastmath=_FLAGS)
 
 
 def routine(function: Function) -> Function:
@@ -115,7 +113,10 @@ def address(function: Any, *argument_types: Any) -> int:
     key = (id(function), argument_types)
     if key not in _ADDRESSES:
         if JIT:
-            bare = getattr(function, "bare", function)
+            if not function.targetoptions.get("no_cpython_wrapper"):
+                bare = _BARE_TWINS.setdefault(id(function), routine(function.py_func.__wrapped__))
+            else:
+                bare = function
             bare.compile(types.void(*argument_types))
             compiled = bare.overloads[argument_types]
             _ADDRESSES[key] = int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
@@ -154,6 +155,7 @@ def _scalar(dtype: Any) -> Any:
 
 # Kernels live as long as the process, so their ids are keys.
 _ADDRESSES: dict[tuple[int, Any], int] = {}
+_BARE_TWINS: dict[int, Any] = {}
 _PYTHON_KERNELS: dict[int, Callable[..., Any]] = {}
 
 if JIT:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastem._jit import kernel, wide
+from fastem._jit import routine, wide
 from fastem._math import exp, log64
 
 
-@kernel
+@routine
 def soft(block, log_weights, sample_weight, prior, log_norm, total, scratch):
     """Posterior probabilities and log_norm = log sum_k weight_k p_k(x), shifted by the largest term.
 
@@ -62,7 +62,7 @@ def soft(block, log_weights, sample_weight, prior, log_norm, total, scratch):
             block[k, t] *= scratch[1, t]
 
 
-@kernel
+@routine
 def hard(block, log_weights, sample_weight, prior, log_norm, total, scratch):
     """All of a sample to its likeliest component, the first of equals; log_norm is that component's term."""
     wide()
@@ -88,7 +88,7 @@ def hard(block, log_weights, sample_weight, prior, log_norm, total, scratch):
             block[k, t] = sample_weight[t] if scratch[0, t] == real(k) else zero
 
 
-@kernel
+@routine
 def given(block, log_weights, sample_weight, prior, log_norm, total, scratch):
     """The responsibilities are the prior's rows; nothing is added to the total."""
     n_components, size = block.shape

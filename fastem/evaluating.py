@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem._jit import call, carray, kernel, part, pointer, record, record_at
+from fastem._jit import call, carray, part, pointer, record, record_at, routine
 from fastem.families.base import Array, Family, Frame
 from fastem.folding import assign_address, log_prob_address, shape_of
 from fastem.threads import Team
@@ -74,12 +74,12 @@ def _evaluate_span(job_address, span, worker, real):
                 labels[first + t] = best
 
 
-@kernel
+@routine
 def _evaluate_span_f4(job, span, worker):
     _evaluate_span(job, span, worker, np.float32)
 
 
-@kernel
+@routine
 def _evaluate_span_f8(job, span, worker):
     _evaluate_span(job, span, worker, np.float64)
 

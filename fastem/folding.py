@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem import assign
-from fastem._jit import address, call, carray, exact, kernel, matrix, part, pointer, record, record_at, vector
+from fastem._jit import address, call, carray, exact, matrix, part, pointer, record, record_at, routine, vector
 from fastem.families.base import Array, Family, Kernels
 from fastem.threads import Team
 from fastem.tiles import MAX_PARTIALS, Data, aligned, span_bounds, step_address
@@ -77,12 +77,12 @@ def _fold_span(job_address, span, worker, real):
             call(job.accumulate, tile, block, params, layout, rows, statistics, scratch)
 
 
-@kernel
+@routine
 def _fold_span_f4(job, span, worker):
     _fold_span(job, span, worker, np.float32)
 
 
-@kernel
+@routine
 def _fold_span_f8(job, span, worker):
     _fold_span(job, span, worker, np.float64)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastem import folding
-from fastem._jit import call, carray, kernel, part, pointer, record, record_at
+from fastem._jit import call, carray, part, pointer, record, record_at, routine
 from fastem.families import centroids
 from fastem.families.base import Array, Kernels
 from fastem.threads import Team
@@ -54,12 +54,12 @@ def _seed_span(job_address, span, worker, real):
             potentials[c] += added
 
 
-@kernel
+@routine
 def _seed_span_f4(job, span, worker):
     _seed_span(job, span, worker, np.float32)
 
 
-@kernel
+@routine
 def _seed_span_f8(job, span, worker):
     _seed_span(job, span, worker, np.float64)
 

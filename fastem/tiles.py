@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem._jit import INTEGER, address, call, carray, kernel, matrix, part, pointer, record, record_at, vector
+from fastem._jit import INTEGER, address, call, carray, matrix, part, pointer, record, record_at, routine, vector
 from fastem.families.base import Array, Family, Frame
 from fastem.threads import Team
 
@@ -77,7 +77,9 @@ def tile_size(n_samples: int) -> int:
 
 def span_bounds(n_tiles: int, partial_bytes: int) -> Array:
     """Where each span of tiles begins: a function of the data's shape alone, never of threads or starts."""
-    n_spans = max(1, min(MAX_SPANS, n_tiles, MAX_PARTIALS // max(partial_bytes, 1)))
+    # A power of two where memory is the limit, so that the spans of few large partials share out evenly.
+    affordable = 1 << max(0, (MAX_PARTIALS // max(partial_bytes, 1)).bit_length() - 1)
+    n_spans = min(MAX_SPANS, n_tiles, affordable)
     return np.arange(n_spans + 1, dtype=np.int64) * n_tiles // n_spans
 
 
@@ -146,22 +148,22 @@ def _column_span(job_address, span, worker, real):
             high[j] = value if value > high[j] and weight > 0.0 else high[j]
 
 
-@kernel
+@routine
 def _pack_span_f4(job, span, worker):
     _pack_span(job, span, worker, np.float32)
 
 
-@kernel
+@routine
 def _pack_span_f8(job, span, worker):
     _pack_span(job, span, worker, np.float64)
 
 
-@kernel
+@routine
 def _column_span_f4(job, span, worker):
     _column_span(job, span, worker, np.float32)
 
 
-@kernel
+@routine
 def _column_span_f8(job, span, worker):
     _column_span(job, span, worker, np.float64)
 
