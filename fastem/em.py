@@ -97,6 +97,7 @@ def fit(
     checked = validation.check_data(X)
     sample_weight = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_components(n_components, len(checked), sample_weight)
+    n_components, n_init, max_iter = int(n_components), int(n_init), int(max_iter)
     given = validation.check_start(start, initialise.NAMES, family, n_components, checked.shape)
     with team(n_threads) as threads:
         problem = prepare(checked, sample_weight, family, n_components, threads)

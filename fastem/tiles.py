@@ -78,7 +78,7 @@ def tile_size(n_samples: int) -> int:
 def span_bounds(n_tiles: int, partial_bytes: int) -> Array:
     """Where each span of tiles begins: a function of the data's shape alone, never of threads or starts."""
     # A power of two where memory is the limit, so that the spans of few large partials share out evenly.
-    affordable = 1 << max(0, (MAX_PARTIALS // max(partial_bytes, 1)).bit_length() - 1)
+    affordable = 1 << max(0, int(MAX_PARTIALS // max(partial_bytes, 1)).bit_length() - 1)
     n_spans = min(MAX_SPANS, n_tiles, affordable)
     return np.arange(n_spans + 1, dtype=np.int64) * n_tiles // n_spans
 
