@@ -87,8 +87,8 @@ def fit(
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(-4, 1, (500, 1)), rng.normal(4, 1, (500, 1))])
     >>> result = fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0)
-    >>> np.sort(result.parameters["means"].round(1), axis=0).ravel().tolist()
-    [-4.1, 4.0]
+    >>> np.sort(result.parameters["means"].round(), axis=0).ravel().tolist()
+    [-4.0, 4.0]
     >>> result.status.name
     'CONVERGED'
     """
