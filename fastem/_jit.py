@@ -1,7 +1,7 @@
 """The only place that spells numba options: decorators, flags, the cache key, and kernels as addresses.
 
 A kernel travels as the int64 address of its machine code. One compiled fold then serves every family, the disk cache
-is hit in a new process, and an edited kernel is seen (DESIGN, section 3). With NUMBA_DISABLE_JIT=1 every piece here
+is hit in a new process, and an edited kernel is seen. With NUMBA_DISABLE_JIT=1 every piece here
 has a twin in plain Python, so that coverage can be measured.
 """
 
@@ -25,7 +25,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 JIT = not config.DISABLE_JIT
 
-# 'nnan' and 'ninf' stay out: -inf is a legal log weight and NaN must be seen (DESIGN, section 4, rule 6).
+# 'nnan' and 'ninf' stay out: -inf is a legal log weight and NaN must be seen.
 _FLAGS = {"reassoc", "nsz", "arcp", "contract", "afn"}
 
 
@@ -85,7 +85,7 @@ def exact(function: Function) -> Function:
 def inline(function: Function) -> Function:
     """Compile arithmetic that is inlined into kernels and keeps its own flags.
 
-    'reassoc' would fold (x + MAGIC) - MAGIC to x, and inline='always' would inherit the caller's flags (rule 4).
+    'reassoc' would fold (x + MAGIC) - MAGIC to x, and inline='always' would inherit the caller's flags.
     """
     return _compile(function, "inline", forceinline=True, fastmath={"contract"}, **_BARE)
 
@@ -113,12 +113,9 @@ def address(function: Any, *argument_types: Any) -> int:
     key = (id(function), argument_types)
     if key not in _ADDRESSES:
         if JIT:
-            if not function.targetoptions.get("no_cpython_wrapper"):
-                bare = _BARE_TWINS.setdefault(id(function), routine(function.py_func.__wrapped__))
-            else:
-                bare = function
-            bare.compile(types.void(*argument_types))
-            compiled = bare.overloads[argument_types]
+            twin = _bare_twin(function)
+            twin.compile(types.void(*argument_types))
+            compiled = twin.overloads[argument_types]
             _ADDRESSES[key] = int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
         else:
             _ADDRESSES[key] = id(function)
@@ -126,9 +123,18 @@ def address(function: Any, *argument_types: Any) -> int:
     return _ADDRESSES[key]
 
 
+def _bare_twin(function: Any) -> Any:
+    """The routine of a kernel's source; a dispatcher that `kernel` did not make is its own."""
+    if id(function) not in _BARE_TWINS:
+        source: Any = getattr(function.py_func, "__wrapped__", None)
+        is_kernel = source is not None and not function.targetoptions.get("no_cpython_wrapper")
+        _BARE_TWINS[id(function)] = routine(source) if is_kernel else function
+    return _BARE_TWINS[id(function)]
+
+
 def vector(dtype: Any) -> Any:
     """The type of a contiguous 1-D array, for `address`."""
-    return types.Array(types.float64 if dtype is None else _scalar(dtype), 1, "C")
+    return types.Array(_scalar(dtype), 1, "C")
 
 
 def matrix(dtype: Any) -> Any:

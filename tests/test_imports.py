@@ -17,8 +17,9 @@ ALLOWED = {
     "_math": {"_jit"},
     "guards": {"families.base"},  # for types only
     "families.base": set(),
-    "families.blocks": {"_jit"},
-    "families.gaussian": {"families.base"},
+    "families.squares": {"_jit"},
+    "families.triangular": {"_jit"},
+    "families.gaussian": {"families.base", "families.squares"},
     "families.__init__": {"*families", "validation"},
     "threads": {"_jit"},
     "assign": {"_jit", "_math"},
@@ -40,7 +41,7 @@ ALLOWED = {
     "jit": {"folding", "_jit", "families.base", "functional", "results", "tiles"},
     "cli": {"__init__", "results"},
 }  # fmt: skip
-FAMILY = {"_jit", "_math", "families.base", "families.blocks", "families.gaussian", "guards"}
+FAMILY = {"_jit", "_math", "families.base", "families.gaussian", "families.squares", "families.triangular", "guards"}
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 

@@ -6,7 +6,7 @@ Row of params: centre (d). Row of statistics: sum r | sum r x (d).
 from __future__ import annotations
 
 from fastem._jit import kernel, wide
-from fastem.families.blocks import squared_distances, weighted_sums
+from fastem.families.squares import squared_distances, weighted_sums
 
 
 @kernel

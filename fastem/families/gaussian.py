@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastem.families.base import Array, Family, Frame, Limits, Parameters, Specification
+from fastem.families.base import Array, Family, Frame, Kernels, Limits, Parameters, Specification
+from fastem.families.squares import scaled_log_prob, tied_squares
 
 LOG_2_PI = float(np.log(2.0 * np.pi))
 
@@ -66,6 +67,31 @@ class GaussianFamily(Family):
 
     def to_json(self) -> dict[str, Any]:
         return {"reg_covar": self.reg_covar, "ridge": self.ridge, "floor": self.floor}
+
+
+@dataclass(frozen=True)
+class TiedSquares(GaussianFamily):
+    """What the two families with a shared diagonal covariance matrix have in common: their kernels and rows.
+
+    Row of params: mean (d) | mean / sd (d) | constant. Shared row: 1/sd (d) | variance (d) | unused.
+    Row of statistics: sum r | sum r z (d). Shared row: unused | sum over k and t of r z^2 (d), with z = x - mean_k.
+    """
+
+    def kernels(self) -> Kernels:
+        return Kernels(scaled_log_prob, tied_squares, None)
+
+    def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components + 1, 2 * n_features + 1
+
+    def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components + 1, 1 + 2 * n_features
+
+    def scratch_rows(self, n_features: int, n_components: int) -> int:
+        return n_features
+
+    def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
+        centres, noise = gaussian_draws(rng, np.asarray(parameters["means"]), labels)
+        return centres + noise * np.sqrt(np.asarray(parameters["covariances"]))
 
 
 def log_constant(log_determinants: Array, frame: Frame) -> Array:

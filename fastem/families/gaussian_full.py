@@ -15,7 +15,7 @@ import numpy as np
 from fastem._jit import kernel, wide
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.blocks import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
+from fastem.families.triangular import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
 from fastem.guards import Factor, factorise
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from fastem._jit import kernel, wide
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.blocks import squared_distances
+from fastem.families.squares import squared_distances
 from fastem.guards import raise_to_floor
 
 

@@ -20,16 +20,8 @@ import numpy as np
 from fastem._jit import kernel, wide
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.blocks import (
-    blocks_of,
-    matrix_of,
-    n_blocks,
-    pad,
-    squared_distances,
-    strip_product,
-    weighted_outer,
-    weighted_sums,
-)
+from fastem.families.squares import halve_from, squared_distances, weighted_sums
+from fastem.families.triangular import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
 from fastem.guards import Factor, factorise
 
 
@@ -43,7 +35,6 @@ def log_prob(tile, params, layout, rows, out, scratch):
     d, n_components = layout[0], layout[1]
     size = tile.shape[1]
     strips = (d + 3) // 4
-    half = tile.dtype.type(0.5)
     width = params.shape[1]
     whitened = scratch[4 * strips :]
     for j in range(d):
@@ -81,11 +72,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
             y[2, t] += a20 * z0 + a21 * z1 + a22 * z2
             y[3, t] += a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
     squared_distances(whitened, d, params, d, rows, out)
-    for i in range(rows.size):
-        k = rows[i]
-        constant = params[k, 2 * d]
-        for t in range(size):
-            out[k, t] = constant - half * out[k, t]
+    halve_from(params, 2 * d, rows, out)
 
 
 @kernel

@@ -1,8 +1,4 @@
-"""Gaussian components that share one diagonal covariance matrix.
-
-Row of params: mean (d) | mean / sd (d) | constant. Shared row: 1/sd (d) | variance (d) | unused.
-Row of statistics: sum r | sum r z (d). Shared row: unused | sum over k and t of r z^2 (d), with z = x - mean_k.
-"""
+"""Gaussian components that share one diagonal covariance matrix: rows as in gaussian.TiedSquares."""
 
 from __future__ import annotations
 
@@ -12,28 +8,15 @@ from typing import ClassVar
 import numpy as np
 
 from fastem.families import gaussian
-from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.blocks import scaled_log_prob, tied_squares
+from fastem.families.base import Array, Frame, Limits, Maximised, Parameters, Specification
 from fastem.guards import raise_to_floor
 
 
 @dataclass(frozen=True)
-class GaussianTiedDiag(gaussian.GaussianFamily):
+class GaussianTiedDiag(gaussian.TiedSquares):
     __doc__ = gaussian.GaussianFamily.__doc__
 
     name: ClassVar[str] = "gaussian_tied_diag"
-
-    def kernels(self) -> Kernels:
-        return Kernels(scaled_log_prob, tied_squares, None)
-
-    def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
-        return n_components + 1, 2 * n_features + 1
-
-    def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
-        return n_components + 1, 1 + 2 * n_features
-
-    def scratch_rows(self, n_features: int, n_components: int) -> int:
-        return n_features
 
     def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
         variances = Specification((n_features,), "positive")
@@ -59,7 +42,3 @@ class GaussianTiedDiag(gaussian.GaussianFamily):
 
     def n_parameters(self, n_features: int, n_components: int) -> int:
         return n_components * n_features + n_features
-
-    def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
-        centres, noise = gaussian.gaussian_draws(rng, np.asarray(parameters["means"]), labels)
-        return centres + noise * np.sqrt(np.asarray(parameters["covariances"]))

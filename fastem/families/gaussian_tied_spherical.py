@@ -1,7 +1,4 @@
-"""Gaussian components that share one variance, the same for all features.
-
-Rows as in gaussian_tied_diag, all entries of the shared variance being equal.
-"""
+"""Gaussian components that share one variance, the same for all features: rows as in gaussian.TiedSquares."""
 
 from __future__ import annotations
 
@@ -11,29 +8,16 @@ from typing import ClassVar
 import numpy as np
 
 from fastem.families import gaussian
-from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.blocks import scaled_log_prob, tied_squares
+from fastem.families.base import Array, Frame, Limits, Maximised, Parameters, Specification
 from fastem.guards import raise_to_floor
 
 
 @dataclass(frozen=True)
-class GaussianTiedSpherical(gaussian.GaussianFamily):
+class GaussianTiedSpherical(gaussian.TiedSquares):
     __doc__ = gaussian.GaussianFamily.__doc__
 
     name: ClassVar[str] = "gaussian_tied_spherical"
     common_scale: ClassVar[bool] = True
-
-    def kernels(self) -> Kernels:
-        return Kernels(scaled_log_prob, tied_squares, None)
-
-    def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
-        return n_components + 1, 2 * n_features + 1
-
-    def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
-        return n_components + 1, 1 + 2 * n_features
-
-    def scratch_rows(self, n_features: int, n_components: int) -> int:
-        return n_features
 
     def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
         return {**self.mean_specification(n_features, n_components), "covariances": Specification((), "positive")}
@@ -60,7 +44,3 @@ class GaussianTiedSpherical(gaussian.GaussianFamily):
 
     def n_parameters(self, n_features: int, n_components: int) -> int:
         return n_components * n_features + 1
-
-    def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
-        centres, noise = gaussian.gaussian_draws(rng, np.asarray(parameters["means"]), labels)
-        return centres + noise * np.sqrt(np.asarray(parameters["covariances"]))

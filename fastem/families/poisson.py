@@ -14,7 +14,7 @@ import numpy as np
 from fastem._jit import kernel, wide
 from fastem._math import log_factorial64
 from fastem.families.base import Array, Family, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.blocks import weighted_sums
+from fastem.families.squares import weighted_sums
 from fastem.guards import raise_to_floor
 
 

@@ -1,7 +1,7 @@
-"""Loops that several families share. Each runs over the samples of one tile innermost and is blocked by hand.
+"""Triangular matrices against tiles, in blocks. Each loop runs over the samples of one tile innermost.
 
 A block is 4 rows x 4 columns because 16 coefficients, 4 inputs and 4 accumulators fill the 32 vector registers of
-AVX-512 (DESIGN, section 4, rule 2). Lower-triangular matrices are stored as 4 x 4 blocks, row of blocks by row of
+AVX-512. Lower-triangular matrices are stored as 4 x 4 blocks, row of blocks by row of
 blocks, the last row and column padded with zeros; `blocks_of` and `matrix_of` convert.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem._jit import kernel, part, routine, wide
+from fastem._jit import part, routine, wide
 
 Array = NDArray[Any]
 
@@ -178,169 +178,3 @@ def weighted_outer(a, b, n, out, row, start):
             out[k, o + 14] += s32
             out[k, o + 15] += s33
             place += 16
-
-
-@part
-def squared_distances(points, n_features, params, start, rows, out):
-    """out[k, t] = sum_j (points[j, t] - params[k, start + j])**2 for k in rows. 3 flops per entry.
-
-    points IN (>= n_features, T); out OUT (n_components, T).
-    """
-    wide()
-    size = points.shape[1]
-    whole = n_features // 4 * 4
-    for i in range(rows.size):
-        k = rows[i]
-        if whole == 0:
-            for t in range(size):
-                out[k, t] = 0
-        for j in range(0, whole, 4):
-            m0 = params[k, start + j]
-            m1 = params[k, start + j + 1]
-            m2 = params[k, start + j + 2]
-            m3 = params[k, start + j + 3]
-            if j == 0:
-                for t in range(size):
-                    z0 = points[j, t] - m0
-                    z1 = points[j + 1, t] - m1
-                    z2 = points[j + 2, t] - m2
-                    z3 = points[j + 3, t] - m3
-                    out[k, t] = z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3
-            else:
-                for t in range(size):
-                    z0 = points[j, t] - m0
-                    z1 = points[j + 1, t] - m1
-                    z2 = points[j + 2, t] - m2
-                    z3 = points[j + 3, t] - m3
-                    out[k, t] += z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3
-        for j in range(whole, n_features):
-            m0 = params[k, start + j]
-            for t in range(size):
-                z0 = points[j, t] - m0
-                out[k, t] += z0 * z0
-
-
-@part
-def weighted_sums(resp, tile, n_features, rows, out):
-    """Add sum_t resp[k, t] to out[k, 0] and sum_t resp[k, t] tile[j, t] to out[k, 1 + j]. 2 flops per entry."""
-    wide()
-    size = tile.shape[1]
-    whole = n_features // 4 * 4
-    zero = tile.dtype.type(0)
-    for i in range(rows.size):
-        k = rows[i]
-        s0 = zero
-        for t in range(size):
-            s0 += resp[k, t]
-        out[k, 0] += s0
-        for j in range(0, whole, 4):
-            s0 = s1 = s2 = s3 = zero
-            for t in range(size):
-                r = resp[k, t]
-                s0 += r * tile[j, t]
-                s1 += r * tile[j + 1, t]
-                s2 += r * tile[j + 2, t]
-                s3 += r * tile[j + 3, t]
-            out[k, 1 + j] += s0
-            out[k, 2 + j] += s1
-            out[k, 3 + j] += s2
-            out[k, 4 + j] += s3
-        for j in range(whole, n_features):
-            s0 = zero
-            for t in range(size):
-                s0 += resp[k, t] * tile[j, t]
-            out[k, 1 + j] += s0
-
-
-@part
-def weighted_squares(tile, resp, params, n_features, k, out, row):
-    """Add sum r and sum r z to out[k], and sum r z^2 to out[row, 1 + d :], z = x - mean_k. 5 d flops a sample.
-
-    With row == k each component keeps its own squares; a shared row pools them.
-    """
-    wide()
-    d = n_features
-    size = tile.shape[1]
-    whole = d // 4 * 4
-    zero = tile.dtype.type(0)
-    s0 = zero
-    for t in range(size):
-        s0 += resp[k, t]
-    out[k, 0] += s0
-    for j in range(0, whole, 4):
-        m0 = params[k, j]
-        m1 = params[k, j + 1]
-        m2 = params[k, j + 2]
-        m3 = params[k, j + 3]
-        s0 = s1 = s2 = s3 = zero
-        q0 = q1 = q2 = q3 = zero
-        for t in range(size):
-            r = resp[k, t]
-            z0 = tile[j, t] - m0
-            z1 = tile[j + 1, t] - m1
-            z2 = tile[j + 2, t] - m2
-            z3 = tile[j + 3, t] - m3
-            w0 = r * z0
-            w1 = r * z1
-            w2 = r * z2
-            w3 = r * z3
-            s0 += w0
-            s1 += w1
-            s2 += w2
-            s3 += w3
-            q0 += w0 * z0
-            q1 += w1 * z1
-            q2 += w2 * z2
-            q3 += w3 * z3
-        out[k, 1 + j] += s0
-        out[k, 2 + j] += s1
-        out[k, 3 + j] += s2
-        out[k, 4 + j] += s3
-        out[row, d + 1 + j] += q0
-        out[row, d + 2 + j] += q1
-        out[row, d + 3 + j] += q2
-        out[row, d + 4 + j] += q3
-    for j in range(whole, d):
-        m0 = params[k, j]
-        s0 = q0 = zero
-        for t in range(size):
-            z0 = tile[j, t] - m0
-            w0 = resp[k, t] * z0
-            s0 += w0
-            q0 += w0 * z0
-        out[k, 1 + j] += s0
-        out[row, d + 1 + j] += q0
-
-
-@kernel
-def scaled_log_prob(tile, params, layout, rows, out, scratch):
-    """out[k, t] = constant_k - 1/2 |x_t / sd - mean_k / sd|^2 with one sd per feature; x is scaled once. 3 K d flops.
-
-    Row k of params: mean (d) | mean / sd (d) | constant; the shared row begins with 1/sd (d). tile IN (d, T);
-    out OUT (K, T); scratch OUT (>= d, T).
-    """
-    wide()
-    d, n_components = layout[0], layout[1]
-    size = tile.shape[1]
-    half = tile.dtype.type(0.5)
-    for j in range(d):
-        factor = params[n_components, j]
-        for t in range(size):
-            scratch[j, t] = tile[j, t] * factor
-    squared_distances(scratch, d, params, d, rows, out)
-    for i in range(rows.size):
-        k = rows[i]
-        constant = params[k, 2 * d]
-        for t in range(size):
-            out[k, t] = constant - half * out[k, t]
-
-
-@kernel
-def tied_squares(tile, resp, params, layout, rows, out, scratch):
-    """Add sum r and sum r z to row k of out, and sum r z^2 over all components to its shared row. 5 d flops per entry.
-
-    tile IN (d, T); resp IN (K, T); params IN, beginning with the means; out INOUT float64; scratch unused.
-    """
-    wide()
-    for i in range(rows.size):
-        weighted_squares(tile, resp, params, layout[0], rows[i], out, layout[1])
