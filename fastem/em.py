@@ -47,7 +47,8 @@ def fit(
     start : str, mapping, Result or array
         "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random responsibilities), "random_from_data"
         (samples as centres); a mapping with "weights" and the family's parameters, or a Result; integer labels
-        (n_samples,) or responsibilities (n_samples, n_components), from which the first M-step is made.
+        (n_samples,) from 0, or responsibilities (n_samples, n_components), from which the first M-step is made; a
+        component that no sample is given to is seeded at the worst-explained ones.
     n_init : int >= 1
         Number of random starts; they share each pass over the data, and the best is returned. Ignored where the start
         is given.
@@ -56,7 +57,7 @@ def fit(
         max_iter iterations.
     max_iter : int >= 0
         M-steps at most. 0 returns the start, evaluated.
-    seed : int, SeedSequence entropy, or None
+    seed : int >= 0, a sequence of them, or None
         Two fits from one seed give the same bits, whatever n_threads. None draws fresh entropy.
     n_threads : int >= 1 or None
         None is all available cores on the main thread and 1 elsewhere.
@@ -79,7 +80,8 @@ def fit(
 
     References
     ----------
-    Dempster, Laird and Rubin (1977), J. R. Statist. Soc. B 39, 1-38, section 4.3.
+    Dempster, Laird and Rubin (1977), J. R. Statist. Soc. B 39, 1-38, section 4.3. Arthur and Vassilvitskii (2007),
+    k-means++, SODA, section 2.2. Schwarz (1978), Ann. Statist. 6, 461-464 (BIC).
 
     Examples
     --------
@@ -94,6 +96,8 @@ def fit(
     """
     validation.check_family(family)
     validation.check_fit_arguments(n_init, tol, max_iter, n_threads)
+    validation.check_callback(callback)
+    seeds = validation.check_seed(seed)
     checked = validation.check_data(X)
     sample_weight = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_components(n_components, len(checked), sample_weight)
@@ -102,7 +106,7 @@ def fit(
     with team(n_threads) as threads:
         problem = prepare(checked, sample_weight, family, n_components, threads)
         if isinstance(given, str):
-            steps = initialise.from_method(problem, given, n_init, seed)
+            steps = initialise.from_method(problem, given, n_init, seeds)
         elif isinstance(given, Mapping):
             parameters = {name: value for name, value in given.items() if name != "weights"}
             steps = [initialise.from_parameters(problem, given["weights"], parameters)]
@@ -161,7 +165,7 @@ def _loop(problem: Problem, runs: list[_Run], tol: float, max_iter: int, callbac
             run.history.append(float(total))
             run.status = _verdict(run, gain, tol, max_iter)
             if callback is not None and run.n_iter > 0:
-                stop = bool(callback(Record(run.index, run.n_iter, float(total), gain))) or stop
+                stop = bool(callback(Record(run.index, run.n_iter, float(total), float(gain)))) or stop
         if stop:
             for run in active:
                 run.status = run.status or Status.STOPPED

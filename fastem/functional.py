@@ -54,6 +54,10 @@ class Evidence:
             dtype=np.promote_types(self.dtype, other.dtype),
         )
 
+    def __radd__(self, other: object) -> Evidence:
+        """So that sum() works, which begins with 0."""
+        return self if other == 0 else NotImplemented
+
 
 def from_parameters(family: Family, weights: Any, **parameters: Any) -> Result:
     """A mixture from given parameters.
@@ -124,6 +128,7 @@ def fold(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: int |
     >>> fastem.maximise(evidence).weights.round(5).tolist()
     [0.34562, 0.65438]
     """
+    validation.check_mixture(mixture)
     checked = validation.check_data(X, mixture.n_features)
     weights = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_threads(n_threads)
@@ -144,12 +149,20 @@ def fold(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: int |
 def maximise(evidence: Evidence) -> Result:
     """One M-step: the mixture that maximises the expected complete-data log-likelihood under `evidence`.
 
-    A component without samples keeps its parameters; floors are relative to the spread of `evidence.mixture`.
+    Parameters
+    ----------
+    evidence : Evidence, of all of the data: add up that of its parts first.
 
     Returns
     -------
-    Result : with status GIVEN; its own log_likelihood is unknown (NaN) until the next fold.
+    Result : with status GIVEN; its own log_likelihood, bic and aic are unknown (NaN) until the next fold. A component
+        without samples keeps its parameters; floors are relative to the spread of `evidence.mixture`.
+
+    Raises
+    ------
+    TypeError : `evidence` is no Evidence.
     """
+    validation.check_evidence(evidence)
     mixture, frame = evidence.mixture, evidence.frame
     family = mixture.family
     location, spread = family.moments(mixture.weights, mixture.parameters)
@@ -169,6 +182,7 @@ def maximise(evidence: Evidence) -> Result:
 
 
 def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Array:
+    validation.check_mixture(mixture)
     checked = validation.check_data(X, mixture.n_features)
     validation.check_n_threads(n_threads)
     dtype = validation.working_dtype(checked)
@@ -183,19 +197,43 @@ def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Arra
 
 
 def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
-    """The log density of the mixture at each sample, (n_samples,), float64, nats.
+    """The log density of a mixture at each sample.
 
-    Computed tile by tile: beyond the result, memory for one converted piece of X, none for an array that is
-    C-contiguous float32 or float64 already. -inf outside the support.
+    Parameters
+    ----------
+    X : array-like, (n_samples, n_features)
+    mixture : a Result.
+    n_threads : as in `fit`.
+
+    Returns
+    -------
+    (n_samples,) float64, nats; -inf outside the support. Computed tile by tile: beyond the result it takes memory for
+    one converted piece of X, and none for an array that is C-contiguous float32 or float64 already.
+
+    Raises
+    ------
+    ValueError, TypeError : unusable input, such as NaN, or no count for Poisson; the message names the place.
     """
     return _evaluate(X, mixture, n_threads, "log_density")
 
 
 def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
-    """Posterior probabilities of the components given each sample, (n_samples, n_components); rows sum to 1.
+    """Posterior probabilities of the components given each sample.
 
-    float32 for float32 data, else float64. A sample that is impossible (or beyond the range of floating point) under
-    every component gets the mixing weights: it says nothing about them.
+    Parameters
+    ----------
+    X : array-like, (n_samples, n_features)
+    mixture : a Result.
+    n_threads : as in `fit`.
+
+    Returns
+    -------
+    (n_samples, n_components), rows sum to 1; float32 for float32 data, else float64. A sample that is impossible (or
+    beyond the range of floating point) under every component gets the mixing weights: it says nothing about them.
+
+    Raises
+    ------
+    ValueError, TypeError : as for `log_density`.
     """
     resp = _evaluate(X, mixture, n_threads, "resp")
     impossible = ~(resp.sum(axis=1) > 0)
@@ -204,7 +242,23 @@ def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -
 
 
 def predict(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
-    """The likeliest component of each sample, (n_samples,), int64; the first of equals."""
+    """The likeliest component of each sample.
+
+    Parameters
+    ----------
+    X : array-like, (n_samples, n_features)
+    mixture : a Result.
+    n_threads : as in `fit`.
+
+    Returns
+    -------
+    (n_samples,) int64, the first of equals. A sample that is impossible under every component gets 0; `log_density`
+    tells them, it is -inf.
+
+    Raises
+    ------
+    ValueError, TypeError : as for `log_density`.
+    """
     return _evaluate(X, mixture, n_threads, "labels")
 
 
@@ -222,9 +276,18 @@ def sample(mixture: Result, n_samples: int, *, seed: Any = None) -> Draws:
     ----------
     mixture : a Result.
     n_samples : int >= 1
-    seed : int or None; whatever numpy.random.default_rng takes.
+    seed : int >= 0, a sequence of them, or None.
+
+    Returns
+    -------
+    Draws : X (n_samples, n_features) float64 and labels (n_samples,) int64.
+
+    Raises
+    ------
+    ValueError, TypeError : unusable arguments.
     """
+    validation.check_mixture(mixture)
     validation.check_n_draws(n_samples)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(validation.check_seed(seed))
     labels = rng.choice(mixture.n_components, size=n_samples, p=mixture.weights)
     return Draws(mixture.family.sample(rng, mixture.parameters, labels), labels)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -27,9 +26,9 @@ RESP_BYTES = 16 * 2**20
 Responsibilities = Callable[[int, int], Array]  # (first, last) -> (last - first, n_components)
 
 
-def from_method(problem: Problem, method: str, n_init: int, seed: Any) -> list[Step]:
+def from_method(problem: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
     """`n_init` starts by one of NAMES."""
-    children = np.random.SeedSequence(seed).spawn(n_init + 1)
+    children = seed.spawn(n_init + 1)
     generators = [np.random.default_rng(child) for child in children[1:]]
     if method == "random":
         return [_from_random(problem, child) for child in children[1:]]

@@ -16,6 +16,7 @@ from fastem.families.base import Array
 from fastem.functional import mixture_frame, mixture_rows
 from fastem.results import Result
 from fastem.tiles import derive_address, pack_tile
+from fastem.validation import check_mixture
 
 _TILE = 128
 
@@ -23,8 +24,8 @@ _TILE = 128
 class Arguments(NamedTuple):
     """A mixture as compiled code reads it; make it with `arguments` and hand it to `log_density`.
 
-    log_prob, derive: addresses of compiled kernels, valid in this process. params (rows, width), log_weights (K,),
-    shift (d,), factor (d,): float64. layout: int64. tile_rows, scratch_rows: rows of the buffers.
+    log_prob, assign, derive: addresses of compiled kernels, valid in this process. params (rows, width),
+    log_weights (K,), shift (d,), factor (d,): float64. layout: int64. tile_rows, scratch_rows: rows of the buffers.
     """
 
     log_prob: int
@@ -40,7 +41,13 @@ class Arguments(NamedTuple):
 
 
 def arguments(mixture: Result) -> Arguments:
-    """The arguments that `log_density` takes for this mixture, in float64."""
+    """The arguments that `log_density` takes for this mixture, in float64.
+
+    Raises
+    ------
+    TypeError : `mixture` is no Result.
+    """
+    check_mixture(mixture)
     frame = mixture_frame(mixture)
     params, log_weights = mixture_rows(mixture, frame)
     family, dtype = mixture.family, np.float64
@@ -64,9 +71,11 @@ def log_density(X, arguments, out):
     """out[i] = log density of the mixture at X[i], nats.
 
     X IN (n_samples, n_features), any strides, float64 or float32; arguments from `fastem.jit.arguments`; out OUT
-    (n_samples,). Nothing is checked. Allocates a few kB once per call.
+    (n_samples,). Raises ValueError where the shapes disagree; values are not checked. Allocates a few kB once per call.
     """
     n = X.shape[0]
+    if X.shape[1] != arguments.shift.size or out.size != n:
+        raise ValueError("X must be (n_samples, n_features of the mixture) and out (n_samples,)")
     n_components = arguments.log_weights.size
     tile = np.empty((arguments.tile_rows, _TILE))
     block = np.empty((n_components, _TILE))

@@ -22,7 +22,7 @@ class Status(Enum):
     """How a start ended. The values are sentences for the user; earlier members rank higher among starts."""
 
     CONVERGED = "Converged: the last gain in log-likelihood per sample was below tol."
-    MAX_ITER = "Ran out of iterations before the gain fell below tol; raise max_iter, or tol."
+    MAX_ITER = "Made max_iter iterations without converging to tol; raise max_iter, or tol, where that was wanted."
     STOPPED = "Stopped by the callback."
     GIVEN = "The parameters were given, not fitted."
     COLLAPSED = (
@@ -44,7 +44,7 @@ class Record(NamedTuple):
     """What a callback gets after each iteration of each start.
 
     start: index of the start. iteration: M-steps done so far. log_likelihood: total, in nats, of the parameters after
-    that M-step. gain: its increase per sample since the iteration before, in nats (NaN for the first).
+    that M-step. gain: its increase per sample since the iteration before, or since the start itself, in nats.
     """
 
     start: int
@@ -69,7 +69,7 @@ class StartReport(NamedTuple):
     floored: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """A fitted (or given) mixture.
 
@@ -135,7 +135,15 @@ def save(result: Result, path: str | PathLike[str]) -> None:
 
     The archive holds `format` (an integer), `family` and `hyperparameters` (JSON), `weights`, one array
     `parameter_<name>` each, and the fields of the result. The path is used as it is; no suffix is added.
+
+    Raises
+    ------
+    TypeError : `result` is no Result.
+    OSError : the file cannot be written.
     """
+    from fastem.validation import check_mixture
+
+    check_mixture(result)
     reports = np.array([(*report[1:],) for report in result.starts], dtype=np.float64).reshape(-1, 5)
     arrays = {
         "format": np.array(FORMAT),
@@ -161,10 +169,14 @@ def load(path: str | PathLike[str]) -> Result:
     Raises
     ------
     ValueError : the file is no fastem model, or was written by a newer version with another format.
+    FileNotFoundError : there is no such file.
     """
     from fastem.validation import check_model_file
 
-    archive = np.load(path, allow_pickle=False)
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except ValueError:
+        archive = None
     check_model_file(path, archive, FORMAT, FAMILIES)
     with archive:
         stored: dict[str, Any] = {name: archive[name] for name in archive.files}

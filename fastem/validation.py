@@ -24,6 +24,35 @@ def check_family(family: Any) -> None:
         )
 
 
+def check_mixture(mixture: Any) -> None:
+    """Refuse anything but a Result."""
+    if not (hasattr(mixture, "family") and hasattr(mixture, "weights") and hasattr(mixture, "parameters")):
+        raise TypeError(
+            f"mixture must be a Result, from fastem.fit, load or from_parameters, not {type(mixture).__name__}; "
+            "the data come first."
+        )
+
+
+def check_evidence(evidence: Any) -> None:
+    """Refuse anything but Evidence."""
+    if not hasattr(evidence, "statistics"):
+        raise TypeError(f"maximise takes Evidence, from fastem.fold, not {type(evidence).__name__}.")
+
+
+def check_callback(callback: Any) -> None:
+    """Refuse what cannot be called."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {callback!r}; it must be callable, or None.")
+
+
+def check_seed(seed: Any) -> np.random.SeedSequence:
+    """A seed as a SeedSequence."""
+    try:
+        return np.random.SeedSequence(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"seed is {seed!r}; it must be a non-negative integer, a sequence of them, or None.") from None
+
+
 def check_covariance_shape(covariance: Any, shapes: Sequence[str]) -> None:
     """Refuse an unknown covariance shape."""
     if covariance not in shapes:
@@ -130,14 +159,7 @@ def check_columns(X: Array, facts: Any, family: Family, dtype: Any) -> Any:
     if facts is None:
         check_finite(X, dtype)
         raise ValueError("X contains values that are not finite.")
-    if family.support == "count":
-        if facts.low.min() < 0:
-            _raise_not_a_count(X, family)
-        if X.dtype.kind == "f":
-            for first in range(0, len(X), _PIECE):
-                piece = X[first : first + _PIECE]
-                if (piece != np.floor(piece)).any():
-                    _raise_not_a_count(X, family)
+    check_support(X, family)
     return facts
 
 
@@ -157,22 +179,16 @@ def check_finite(X: Array, dtype: Any) -> None:
 
 
 def check_support(X: Array, family: Family) -> None:
-    """Refuse data outside the family's support."""
-    if family.support == "count":
-        for first in range(0, len(X), _PIECE):
-            piece = X[first : first + _PIECE]
-            if ((piece < 0) | (piece != np.floor(piece))).any():
-                _raise_not_a_count(X, family)
-
-
-def _raise_not_a_count(X: Array, family: Family) -> None:
+    """Refuse data outside the family's support; names the first such value."""
+    if family.support != "count" or X.dtype.kind in "bu":
+        return
     for first in range(0, len(X), _PIECE):
         piece = X[first : first + _PIECE]
-        rows, columns = np.nonzero((piece < 0) | (piece != np.floor(piece)))
-        if len(rows):
-            i, j = first + int(rows[0]), int(columns[0])
-            name = family.name.capitalize()
-            raise ValueError(f"{name} needs non-negative integers; X[{i}, {j}] is {X[i, j]}.")
+        bad = (piece < 0) | (piece != np.floor(piece))
+        if bad.any():
+            i, j = (int(index[0]) for index in np.nonzero(bad))
+            value = X[first + i, j]
+            raise ValueError(f"{family.name.capitalize()} needs non-negative integers; X[{first + i}, {j}] is {value}.")
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
@@ -222,6 +238,8 @@ def check_start(start: Any, names: Sequence[str], family: Family, n_components: 
         parameters = {name: value for name, value in start.items() if name != "weights"}
         weights, parameters = check_parameters(start["weights"], parameters, family, shape[1], n_components)
         return {"weights": weights, **parameters}
+    if start is None:
+        raise ValueError("start is None; leave it out for the default, 'kmeans'.")
     array = _as_array("start", start)
     if array.shape == (shape[0],):
         return _check_labels(array, n_components)
@@ -229,14 +247,17 @@ def check_start(start: Any, names: Sequence[str], family: Family, n_components: 
         return _check_responsibilities(array)
     raise ValueError(
         f"start has shape {array.shape}; expected labels ({shape[0]},) or responsibilities "
-        f"({shape[0]}, {n_components})."
+        f"({shape[0]}, {n_components}); centres go into a mapping with 'weights' and the other parameters."
     )
 
 
 def _check_labels(labels: Array, n_components: int) -> Array:
     bad = np.flatnonzero(~((labels >= 0) & (labels < n_components) & (labels == np.floor(labels))))
     if len(bad):
-        raise ValueError(f"start[{bad[0]}] is {labels[bad[0]]}; labels must be integers in 0 .. {n_components - 1}.")
+        raise ValueError(
+            f"start[{bad[0]}] is {labels[bad[0]]}; labels must be integers in 0 .. {n_components - 1} "
+            "(subtract 1 where yours begin at 1)."
+        )
     return labels.astype(np.int64)
 
 
@@ -279,7 +300,8 @@ def check_parameters(
 
 def _check_parameter(name: str, value: Array, specification: Specification) -> None:
     if value.shape != specification.shape:
-        raise ValueError(f"{name} has shape {value.shape}; expected {specification.shape}.")
+        expected = str(specification.shape).replace("-1", "n_features")
+        raise ValueError(f"{name} has shape {value.shape}; expected {expected}.")
     if not np.isfinite(value).all():
         place = ", ".join(map(str, np.argwhere(~np.isfinite(value))[0]))
         raise ValueError(f"{name}[{place}] is not finite.")

@@ -83,6 +83,12 @@ def bad(tmp_path):
     (tmp_path / "headless.csv").write_text("1,2\n3,4\n")
     (tmp_path / "hole.csv").write_text("a,b\n1,2\n3,\n")
     (tmp_path / "ragged.csv").write_text("a,b\n1,2\n3\n")
+    (tmp_path / "hash.csv").write_text("a,b\n1,2\n#2,3\n4,5\n")
+    (tmp_path / "semicolons.csv").write_text("a;b\n1,5;2,5\n3,5;1,5\n")
+    (tmp_path / "long.csv").write_text("a,b\n1,2\n3,4,5\n")
+    (tmp_path / "latin.csv").write_bytes("a,b\n1,2\n\u00e9,3\n".encode("latin-1"))
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 broken")
+    (tmp_path / "plain.csv.gz").write_text("a,b\n1,2\n")
     (tmp_path / "nan.csv").write_text("a,b\n1,2\n3,nan\n")
     np.savez(tmp_path / "two.npz", a=np.zeros((3, 2)), b=np.zeros((3, 2)))
     np.save(tmp_path / "cube.npy", np.zeros((2, 2, 2)))
@@ -93,8 +99,17 @@ def bad(tmp_path):
         "empty": ([str(tmp_path / "empty.csv")], "is empty"),
         "header only": ([str(tmp_path / "header.csv")], "no rows"),
         "no header": ([str(tmp_path / "headless.csv")], "no header"),
-        "hole": ([str(tmp_path / "hole.csv")], "could not convert"),
-        "ragged": ([str(tmp_path / "ragged.csv")], "must be a number"),
+        "hole": ([str(tmp_path / "hole.csv")], "column 'b' is empty"),
+        "ragged": ([str(tmp_path / "ragged.csv")], "1 cell(s), but the header has 2"),
+        "a hash": ([str(tmp_path / "hash.csv")], "column 'a' is '#2'"),
+        "semicolons": ([str(tmp_path / "semicolons.csv")], "use ';'"),
+        "too many cells": ([str(tmp_path / "long.csv")], "near line 3: 3 cell(s)"),
+        "not UTF-8": ([str(tmp_path / "latin.csv")], "not UTF-8"),
+        "damaged": ([str(tmp_path / "broken.npz")], "cannot be read"),
+        "not gzipped": ([str(tmp_path / "plain.csv.gz")], "cannot be read"),
+        "a folder": ([str(tmp_path)], "not a file"),
+        "twice": ([FAITHFUL, "--columns", "0,0"], "chosen twice"),
+        "covariance of counts": ([FAITHFUL, "--family", "poisson", "--covariance", "tied"], "no meaning"),
         "nan": ([str(tmp_path / "nan.csv"), "--components", "1"], "X[1, 1] is nan"),
         "text column": ([IRIS], "Species"),
         "unknown column": ([IRIS, "--columns", "nothing"], "no column 'nothing'"),
@@ -104,7 +119,7 @@ def bad(tmp_path):
         "pickled": ([str(tmp_path / "object.npy")], "cannot be read"),
         "not numpy": ([str(tmp_path / "text.npy")], "cannot be read"),
         "shape": ([FAITHFUL, "--covariance", "banded"], "'banded'"),
-        "too many": ([FAITHFUL, "--components", "273"], "n_components is 273"),
+        "too many": ([FAITHFUL, "--components", "273"], "273 is more than the 272 rows"),
         "folder": ([FAITHFUL, "--save", str(tmp_path / "no" / "m.npz")], "folder does not exist"),
         "fractional": ([FAITHFUL, "--family", "poisson"], "non-negative integers"),
         "threads": ([FAITHFUL, "--threads", "0"], "n_threads is 0"),

@@ -38,8 +38,9 @@ ALLOWED = {
     "functional": {
         "evaluating", "folding", "guards", "validation", "families.base", "problem", "results", "threads", "tiles"
     },
-    "jit": {"folding", "_jit", "families.base", "functional", "results", "tiles"},
-    "cli": {"__init__", "results"},
+    "jit": {"folding", "_jit", "families.base", "functional", "results", "tiles", "validation"},
+    "cli": {"__init__", "reading"},
+    "reading": set(),
 }  # fmt: skip
 FAMILY = {"_jit", "_math", "families.base", "families.gaussian", "families.squares", "families.triangular", "guards"}
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}

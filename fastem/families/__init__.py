@@ -48,7 +48,9 @@ def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
         The same, relative to each feature's variance in the data.
     floor : float or None, dimensionless
         Smallest variance of a component in any direction, relative to the data's own per feature. None is 1e-12 for
-        float64 data and 1e-8 for float32.
+        float64 data and 1e-8 for float32. A constant feature, which has no variance, counts as one of standard
+        deviation |value| (1 where the value is 0), and its variance is reported as twice the floor of that: it adds the
+        same amount to the likelihood of every model, and is best left out.
 
     Returns
     -------
@@ -57,6 +59,12 @@ def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
     Raises
     ------
     ValueError : an unknown shape, or a negative or non-finite number.
+
+    References
+    ----------
+    The shapes are EEE, VVV, ... of Celeux and Govaert (1995), Pattern Recognition 28, 781-793: full = VVV, tied = EEE,
+    diag = VVI, spherical = VII, tied_diag = EEI, tied_spherical = EII. Clipping eigenvalues as the exact constrained
+    maximum: Won et al. (2013), J. R. Statist. Soc. B 75, 427-450, section 2.
 
     Examples
     --------

@@ -61,6 +61,11 @@ class Specification(NamedTuple):
 class Kernels(NamedTuple):
     """The compiled tile kernels of a family (numba dispatchers; call them from any @njit function).
 
+    Arrays are C-contiguous. With d features, K components and T samples, tile: (d + n_derived, T) float32 or float64
+    ("real"), in the coordinates of the frame that `pack` was given; params: real, `params_shape`; layout: int64, from
+    `layout`; rows: int64, the components to look at; out of log_prob: real (K, T); resp: real (K, T), responsibilities
+    times sample weights; out of accumulate: float64, `statistics_shape`; scratch: real, (>= `scratch_rows`, T).
+
     log_prob(tile, params, layout, rows, out, scratch): out[k, t] = log density of sample t under row k, k in rows.
     accumulate(tile, resp, params, layout, rows, out, scratch): add the statistics of row k, weighted by resp[k], to
         out[k]; out[k, 0] is always the sum of resp[k].

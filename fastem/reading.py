@@ -1,0 +1,154 @@
+"""Tables from files: .csv, .csv.gz, .npy and .npz, with one sentence for each way in which that can fail."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zipfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class CommandError(Exception):
+    """Something that the user can mend; its message is the whole explanation."""
+
+
+class Table(NamedTuple):
+    """What was read: a matrix and the names of its columns."""
+
+    X: Array
+    names: list[str]
+
+
+def read_table(path: Path, key: str | None, columns: list[str] | None, drop: list[str] | None) -> Table:
+    """A numeric table from a .csv, .npy or .npz file."""
+    if not path.is_file():
+        raise CommandError(f"{path} does not exist, or is not a file.")
+    try:
+        return _read_table(path, key, columns, drop)
+    except UnicodeDecodeError:
+        raise CommandError(f"{path} cannot be read: it is not UTF-8 text; save it as UTF-8.") from None
+    except (OSError, EOFError, zipfile.BadZipFile, csv.Error) as error:
+        raise CommandError(f"{path} cannot be read: it is damaged, or no {path.suffix} file ({error}).") from None
+
+
+def _read_table(path: Path, key: str | None, columns: list[str] | None, drop: list[str] | None) -> Table:
+    if path.suffix.lower() in (".npy", ".npz"):
+        X = _read_numpy(path, key)
+        names = [str(j) for j in range(X.shape[1])]
+        chosen = _choose(names, columns, drop)
+        return Table(X if len(chosen) == len(names) else X[:, chosen], [names[j] for j in chosen])
+    return _read_csv(path, columns, drop)
+
+
+def _read_numpy(path: Path, key: str | None) -> Array:
+    try:
+        array = _from_archive(path, key) if path.suffix.lower() == ".npz" else np.load(path, mmap_mode="r")
+    except ValueError:
+        raise CommandError(f"{path} cannot be read: it holds no plain numeric array, or is damaged.") from None
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2:
+        raise CommandError(f"{path} holds an array of shape {array.shape}; expected a matrix (samples, features).")
+    return array
+
+
+def _from_archive(path: Path, key: str | None) -> Array:
+    with path.open("rb") as file, np.load(file) as archive:
+        if key is None:
+            key = "X" if "X" in archive.files else archive.files[0] if len(archive.files) == 1 else None
+        if key not in archive.files:
+            absent = "" if key is None else f"there is no array {key!r}; "
+            raise CommandError(f"{absent}{path} holds the arrays {', '.join(archive.files)}; choose one with --key.")
+        array: Array = archive[key]
+    return array
+
+
+def _open_text(path: Path) -> IO[str]:
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rt", newline="", encoding="utf-8-sig")
+    return path.open(newline="", encoding="utf-8-sig")
+
+
+def _read_csv(path: Path, columns: list[str] | None, drop: list[str] | None) -> Table:
+    with _open_text(path) as file:
+        reader = csv.reader(file)
+        try:
+            names = [name.strip() for name in next(reader)]
+        except StopIteration:
+            raise CommandError(f"{path} is empty; expected a header and rows of numbers.") from None
+        first = next(reader, None)
+    if first is None:
+        raise CommandError(f"{path} has a header but no rows.")
+    if all(_is_number(name) for name in names):
+        raise CommandError(f"{path} has no header: its first line is all numbers. Add a line of column names.")
+    chosen = _choose(names, columns, drop)
+    text = [names[j] for j in chosen if j < len(first) and not _is_number(first[j])]
+    if text:
+        raise CommandError(
+            f"column(s) {', '.join(text)} of {path} hold text, such as {first[names.index(text[0])]!r}; "
+            f"leave them out with --drop {','.join(text)}, or choose others with --columns."
+        )
+    with _open_text(path) as file:
+        reader = csv.reader(file)
+        next(reader)
+        X = np.concatenate(list(_pieces(path, reader, names, chosen)))
+    return Table(X, [names[j] for j in chosen])
+
+
+def _pieces(path: Path, reader: Any, names: list[str], chosen: list[int]) -> Iterator[Array]:
+    """The chosen cells of a CSV file as float64, a few thousand rows at a time."""
+    while rows := list(islice(reader, 4096)):
+        last = reader.line_num
+        for offset, row in enumerate(rows):
+            if len(row) != len(names):
+                hint = "; it seems to use ';' between cells" if any(";" in cell for cell in (*row, *names)) else ""
+                raise CommandError(
+                    f"{path}, near line {last - len(rows) + 1 + offset}: {len(row)} cell(s), but the header has "
+                    f"{len(names)}{hint}. Expected comma-separated cells, with decimal points, and no blank lines."
+                )
+        try:
+            yield np.array([[float(row[j]) for j in chosen] for row in rows])
+        except ValueError:
+            place, bad, j = next(
+                (offset, row[j], j) for offset, row in enumerate(rows) for j in chosen if not _is_number(row[j])
+            )
+            what = f"is {bad!r}" if bad.strip() else "is empty"
+            raise CommandError(
+                f"{path}, near line {last - len(rows) + 1 + place}, column {names[j]!r} {what}; every chosen cell "
+                "must be a number. Remove or impute such rows, or leave the column out with --drop."
+            ) from None
+
+
+def _choose(names: list[str], columns: list[str] | None, drop: list[str] | None) -> list[int]:
+    kept = range(len(names)) if columns is None else [_index(name, names) for name in columns]
+    dropped = {_index(name, names) for name in drop or []}
+    chosen = [j for j in kept if j not in dropped]
+    if len(set(chosen)) < len(chosen):
+        raise CommandError("a column is chosen twice; mend --columns.")
+    if not chosen:
+        raise CommandError("no column is left; mend --columns or --drop.")
+    return chosen
+
+
+def _index(name: str, names: list[str]) -> int:
+    if name in names:
+        return names.index(name)
+    if name.isdigit() and int(name) < len(names):
+        return int(name)
+    raise CommandError(f"there is no column {name!r}; the columns are {', '.join(names)}.")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
