@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import threading
 import types as python_types
 from collections.abc import Callable
 from pathlib import Path
@@ -111,9 +112,11 @@ def parallel_engine(function: Function) -> Function:
 def address(function: Any, *argument_types: Any) -> int:
     """Compile `function` for these argument types and return the address of its machine code."""
     key = (id(function), argument_types)
-    if key not in _ADDRESSES:
+    if key in _ADDRESSES:
+        return _ADDRESSES[key]
+    with _LOCK:
+        twin = _bare_twin(function)
         if JIT:
-            twin = _bare_twin(function)
             twin.compile(types.void(*argument_types))
             compiled = twin.overloads[argument_types]
             _ADDRESSES[key] = int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
@@ -126,10 +129,11 @@ def address(function: Any, *argument_types: Any) -> int:
 def _bare_twin(function: Any) -> Any:
     """The routine of a kernel's source; a dispatcher that `kernel` did not make is its own."""
     if id(function) not in _BARE_TWINS:
-        source: Any = getattr(function.py_func, "__wrapped__", None)
+        source: Any = getattr(getattr(function, "py_func", None), "__wrapped__", None)
         is_kernel = source is not None and not function.targetoptions.get("no_cpython_wrapper")
-        _BARE_TWINS[id(function)] = routine(source) if is_kernel else function
-    return _BARE_TWINS[id(function)]
+        # The kernel is kept beside its twin, so that no other object ever gets its id.
+        _BARE_TWINS[id(function)] = function, routine(source) if is_kernel else function
+    return _BARE_TWINS[id(function)][1]
 
 
 def vector(dtype: Any) -> Any:
@@ -159,9 +163,9 @@ def _scalar(dtype: Any) -> Any:
     return {"f4": types.float32, "f8": types.float64, "i8": types.int64}[np.dtype(dtype).str[1:]]
 
 
-# Kernels live as long as the process, so their ids are keys.
 _ADDRESSES: dict[tuple[int, Any], int] = {}
-_BARE_TWINS: dict[int, Any] = {}
+_BARE_TWINS: dict[int, tuple[Any, Any]] = {}
+_LOCK = threading.RLock()
 _PYTHON_KERNELS: dict[int, Callable[..., Any]] = {}
 
 if JIT:

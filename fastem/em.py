@@ -211,7 +211,7 @@ def _advance(problem: Problem, run: _Run, statistics: Array) -> None:
 
 
 def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
-    """Statistics of the samples of lowest density under a mixture, a tenth of a component's fair share of them."""
+    """Statistics of the samples of lowest density under a mixture, a tenth of a component's fair share of weight."""
     data = problem.data
     dtype = data.tiles.dtype
     evaluation = evaluating.evaluate(
@@ -219,10 +219,13 @@ def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
     )
     density = evaluation.log_density
     assert density is not None
-    if problem.sample_weight is not None:
-        density = np.where(problem.sample_weight > 0, density, np.inf)
-    n = max(1, data.n_samples // (10 * problem.n_components))
-    chosen = np.sort(np.argpartition(density, n - 1)[:n])
+    if problem.sample_weight is None:
+        n = max(1, data.n_samples // (10 * problem.n_components))
+        chosen = np.sort(np.argpartition(density, n - 1)[:n])
+    else:
+        order = np.argsort(np.where(problem.sample_weight > 0, density, np.inf), kind="stable")
+        share = data.total_weight / (10 * problem.n_components)
+        chosen = np.sort(order[: 1 + int(np.searchsorted(np.cumsum(problem.sample_weight[order]), share))])
     weights = None if problem.sample_weight is None else problem.sample_weight[chosen]
     X = np.ascontiguousarray(problem.X[chosen], dtype=dtype)
     worst = pack(X, weights, problem.family, data.frame, dtype, problem.team)
@@ -233,17 +236,19 @@ def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
 def _best(problem: Problem, runs: list[_Run]) -> Result:
     """The result of the best start: lowest rank of status, then highest likelihood, then first."""
 
+    specification = problem.family.specification(problem.data.n_features, problem.n_components)
+    found = []
+    for run in runs:
+        with np.errstate(over="ignore", under="ignore"):
+            found.append(problem.family.unpack(run.step.params, problem.data.frame, problem.n_components))
+        if not guards.representable(found[-1], specification):
+            run.status = Status.NOT_FINITE
+
     def order(run: _Run) -> tuple[int, float]:
         status = run.status or Status.NOT_FINITE
         return status.rank, -run.log_likelihood if np.isfinite(run.log_likelihood) else np.inf
 
     best = min(runs, key=order)
-    with np.errstate(over="ignore", under="ignore"):
-        parameters = problem.family.unpack(best.step.params, problem.data.frame, problem.n_components)
-    if not guards.representable(
-        parameters, problem.family.specification(problem.data.n_features, problem.n_components)
-    ):
-        best.status = Status.NOT_FINITE
     weights = np.exp(best.step.log_weights)
     reports = tuple(
         StartReport(
@@ -259,7 +264,7 @@ def _best(problem: Problem, runs: list[_Run]) -> Result:
     return Result(
         family=problem.family,
         weights=weights / weights.sum(),
-        parameters=parameters,
+        parameters=found[best.index],
         log_likelihood=best.log_likelihood,
         history=np.array(best.history),
         n_iter=best.n_iter,

@@ -13,7 +13,7 @@ from fastem._jit import call, carray, part, pointer, record, record_at, routine
 from fastem.families.base import Array, Family, Frame
 from fastem.folding import assign_address, log_prob_address, shape_of
 from fastem.threads import Team
-from fastem.tiles import aligned, chunks, derive_address, pack_tile, span_bounds, step_address
+from fastem.tiles import MAX_SPANS, aligned, chunks, derive_address, pack_tile, span_bounds, step_address
 from fastem.tiles import tile_size as choose_tile_size
 
 _FIELDS = """
@@ -126,7 +126,9 @@ def evaluate(
         "shift": np.ascontiguousarray(frame.shift),
         "factor": 2.0 / frame.scale,
         "weights": np.ones(size, dtype=dtype),
-        "block": aligned((team.n_threads, n_components + 1 + shape.scratch_rows + tile_rows, size), dtype),
+        "block": aligned(
+            (min(team.n_threads, MAX_SPANS), n_components + 1 + shape.scratch_rows + tile_rows, size), dtype
+        ),
     }
     numbers = {
         "log_prob": log_prob_address(family.kernels(), dtype),

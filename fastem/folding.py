@@ -246,7 +246,7 @@ def _run_batch(
         "bounds": bounds,
         "totals": partial_totals,
         "statistics": partial_statistics,
-        "block": aligned((team.n_threads, plan.n_components + 1 + plan.scratch_rows, size), dtype),
+        "block": aligned((min(team.n_threads, n_spans), plan.n_components + 1 + plan.scratch_rows, size), dtype),
     }
     job = plan.job.copy()
     for name, array in arrays.items():

@@ -160,7 +160,7 @@ def maximise(evidence: Evidence) -> Result:
 
     Raises
     ------
-    TypeError : `evidence` is no Evidence.
+    TypeError : `evidence` is no Evidence. ValueError : every sample in it is impossible under its mixture.
     """
     validation.check_evidence(evidence)
     mixture, frame = evidence.mixture, evidence.frame
@@ -207,8 +207,8 @@ def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> Arr
 
     Returns
     -------
-    (n_samples,) float64, nats; -inf outside the support. Computed tile by tile: beyond the result it takes memory for
-    one converted piece of X, and none for an array that is C-contiguous float32 or float64 already.
+    (n_samples,) float64, nats; -inf where no component can have produced the sample. Computed tile by tile: beyond the
+    result it takes memory for one converted piece of X, and none for C-contiguous float32 or float64.
 
     Raises
     ------

@@ -122,7 +122,7 @@ def _potentials(data: Data, centres: Array, closest: Array, update: bool, team: 
         "bounds": bounds,
         "closest": closest,
         "potentials": potentials,
-        "block": aligned((team.n_threads, len(centres), size), dtype),
+        "block": aligned((min(team.n_threads, len(bounds) - 1), len(centres), size), dtype),
     }
     numbers = {
         "item_bytes": np.dtype(dtype).itemsize,

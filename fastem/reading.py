@@ -90,11 +90,13 @@ def _read_csv(path: Path, columns: list[str] | None, drop: list[str] | None) -> 
     if all(_is_number(name) for name in names):
         raise CommandError(f"{path} has no header: its first line is all numbers. Add a line of column names.")
     chosen = _choose(names, columns, drop)
-    text = [names[j] for j in chosen if j < len(first) and not _is_number(first[j])]
-    if text:
+    text = [j for j in chosen if j < len(first) and not _is_number(first[j])]
+    if text and any(first[j].strip() for j in text):
+        labels = [names[j] if names.count(names[j]) == 1 else str(j) for j in text]
+        sample = next(first[j] for j in text if first[j].strip())
         raise CommandError(
-            f"column(s) {', '.join(text)} of {path} hold text, such as {first[names.index(text[0])]!r}; "
-            f"leave them out with --drop {','.join(text)}, or choose others with --columns."
+            f"column(s) {', '.join(labels)} of {path} hold text, such as {sample!r}; "
+            f"leave them out with --drop {','.join(labels)}, or choose others with --columns."
         )
     with _open_text(path) as file:
         reader = csv.reader(file)
@@ -139,6 +141,8 @@ def _choose(names: list[str], columns: list[str] | None, drop: list[str] | None)
 
 
 def _index(name: str, names: list[str]) -> int:
+    if names.count(name) > 1:
+        raise CommandError(f"column name {name!r} appears {names.count(name)} times; give its 0-based index instead.")
     if name in names:
         return names.index(name)
     if name.isdigit() and int(name) < len(names):

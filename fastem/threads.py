@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 import numba
@@ -102,7 +102,11 @@ class Team:
                 numba.set_num_threads(before)
         else:
             futures = [self._pool.submit(_work, step, job, location, n_spans, w) for w in range(1, n_workers)]
-            _work(step, job, location, n_spans, 0)
+            try:
+                _work(step, job, location, n_spans, 0)
+            finally:
+                counter[0] = n_spans  # after an interrupt, workers stop at the end of their span
+                wait(futures)
             for future in futures:
                 future.result()
 

@@ -87,19 +87,25 @@ def span_bounds(n_tiles: int, partial_bytes: int) -> Array:
 def pack_tile(source, first, count, n_features, shift, factor, tile):
     """tile[j, t] = (source[first + t, j] - shift_j) / scale_j for t < count, 0 beyond.
 
-    Halves are subtracted and the factor is 2 / scale, so that no finite pair of values overflows.
+    Halves are subtracted and the factor is 2 / scale, so that no finite pair of values overflows. What is further from
+    the origin than any square can tell is held there, so that log densities end at -inf, never at NaN.
     """
+    limit = 1e18 if tile.itemsize == 4 else 1e150
     for j in range(n_features):
         for t in range(count, tile.shape[1]):
             tile[j, t] = 0
     for t in range(count):
         for j in range(n_features):
-            tile[j, t] = (0.5 * source[first + t, j] - 0.5 * shift[j]) * factor[j]
+            z = (0.5 * source[first + t, j] - 0.5 * shift[j]) * factor[j]
+            tile[j, t] = min(max(z, -limit), limit)
 
 
 @part
 def _pack_span(job_address, span, worker, real):
-    """Pack the tiles of one span. Memory-bound: reads and writes each value once."""
+    """Pack the tiles of one span; samples of weight 0 go to the origin, where nothing can overflow.
+
+    Memory-bound: reads and writes each value once.
+    """
     job = record_at(job_address, JOB)
     bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
     n, d, size = job.count, job.n_features, job.tile_size
@@ -107,9 +113,16 @@ def _pack_span(job_address, span, worker, real):
     shift, factor = carray(pointer(job.shift), d, np.float64), carray(pointer(job.factor), d, np.float64)
     tiles = carray(pointer(job.tiles), ((n + size - 1) // size, job.tile_rows, size), real)
     layout = carray(pointer(job.layout), job.n_layout, np.int64)
+    weighted = job.weights != 0
+    weights = carray(pointer(job.weights), ((n + size - 1) // size if weighted else 0, size), real)
     for i in range(bounds[0], bounds[1]):
         first = i * size
         pack_tile(source, first, min(size, n - first), d, shift, factor, tiles[i])
+        if weighted:
+            for t in range(size):
+                if weights[i, t] == 0.0:
+                    for j in range(d):
+                        tiles[i, j, t] = 0.0
         if job.derive != 0:
             call(job.derive, tiles[i], layout)
 
@@ -252,7 +265,8 @@ def _packed_weights(sample_weight: Array | None, n: int, size: int, dtype: Any) 
     # A power of two changes no bit of the sums, and keeps weights of any size inside float32.
     unit = float(2.0 ** np.clip(np.floor(np.log2(sample_weight.max())), -1000, 1000))
     weights = np.zeros(n_tiles * size, dtype=dtype)
-    weights[:n] = sample_weight / unit
+    # A positive weight stays positive in float32.
+    weights[:n] = np.where(sample_weight > 0, np.maximum(sample_weight / unit, np.finfo(dtype).tiny), 0.0)
     return weights.reshape(n_tiles, size), unit
 
 
@@ -264,6 +278,7 @@ def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dt
     tiles = aligned((n_tiles, rows, size), dtype)
     factor, layout = 2.0 / frame.scale, family.layout(d, 1)
     derive = derive_address(family, dtype)
+    weights, unit = _packed_weights(sample_weight, n, size, dtype)
     for first, piece in chunks(X, dtype, size):
         target = tiles[first // size :]
         bounds = span_bounds(-(-len(piece) // size), 1)
@@ -275,6 +290,8 @@ def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dt
             "tiles": target,
             "layout": layout,
         }
+        if sample_weight is not None:
+            arrays["weights"] = weights[first // size :]
         numbers = {
             "n_features": d,
             "count": len(piece),
@@ -285,6 +302,5 @@ def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dt
         }
         job = record(JOB, arrays, numbers)
         team.run(step_address(_PACK, dtype), job.ctypes.data, len(bounds) - 1, 3.0 * piece.size)
-    weights, unit = _packed_weights(sample_weight, n, size, dtype)
     total = float(n) if sample_weight is None else float(sample_weight.sum())
     return Data(tiles, weights, sample_weight is not None, unit, n, d, total, frame)

@@ -1,7 +1,4 @@
-"""Every check of user input, and every error about it. NumPy only.
-
-Messages say what was expected, what came, where, and what to do.
-"""
+"""Every check of user input; errors say what was expected, what came, where, and what to do. NumPy only."""
 
 from __future__ import annotations
 
@@ -34,9 +31,11 @@ def check_mixture(mixture: Any) -> None:
 
 
 def check_evidence(evidence: Any) -> None:
-    """Refuse anything but Evidence."""
+    """Refuse anything but Evidence, and evidence of nothing."""
     if not hasattr(evidence, "statistics"):
         raise TypeError(f"maximise takes Evidence, from fastem.fold, not {type(evidence).__name__}.")
+    if not evidence.statistics[: evidence.mixture.n_components, 0].sum() > 0:
+        raise ValueError("every sample is impossible under the mixture of this Evidence; start from another mixture.")
 
 
 def check_callback(callback: Any) -> None:

@@ -191,3 +191,54 @@ def test_the_number_of_parameters(case):
         "counts": k * d,
     }[case.shape]
     assert case.family.n_parameters(d, k) == expected
+
+
+@pytest.mark.parametrize("case", FAMILIES[:6], ids=repr)
+@pytest.mark.parametrize(("dtype", "far"), [(np.float32, 3e38), (np.float64, 1.7e308)])
+def test_a_sample_of_weight_zero_may_lie_anywhere(case, dtype, far, rng):
+    X = (4e-3 * rng.standard_normal((301, 4))).astype(dtype)
+    X[7] = [far, -far, far, far]
+    w = np.ones(301)
+    w[7] = 0
+    result = fastem.fit(X, case.family, 2, sample_weight=w, seed=0)
+    expected = fastem.fit(np.delete(X, 7, axis=0), case.family, 2, seed=0)
+    assert result.status.rank == expected.status.rank
+    assert result.log_likelihood / 300 > expected.log_likelihood / 300 - 0.2
+
+
+@pytest.mark.parametrize("case", FAMILIES, ids=repr)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("start", ["kmeans", "random_from_data", "random"])
+def test_weights_that_nearly_vanish(case, dtype, start, rng):
+    X = rng.poisson(5.0, (100, 2)).astype(dtype)
+    w = np.full(100, 1e-60)
+    w[:2] = 1
+    result = fastem.fit(X, case.family, 5, sample_weight=w, start=start, seed=0)
+    assert np.isfinite(result.log_likelihood)
+    np.testing.assert_allclose(result.weights.sum(), 1.0)
+
+
+@pytest.mark.parametrize("case", FAMILIES, ids=repr)
+def test_a_component_that_nobody_is_given_to_stays_out_of_the_likelihood(case, rng):
+    X = rng.poisson(2.0, (500, 2)).astype(float)
+    resp = np.tile([1 - 1e-9, 1e-9], (500, 1))
+    result = fastem.fit(X, case.family, 2, start=resp, max_iter=0)
+    np.testing.assert_allclose(result.log_likelihood, fastem.log_density(X, result).sum(), rtol=1e-12)
+    assert result.weights[1] == 0
+
+
+@pytest.mark.parametrize("case", FAMILIES[:6], ids=repr)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_log_density_far_away_is_minus_infinity_never_nan(case, dtype, rng):
+    mixture = case.mixture(rng, 3, 5)
+    far = np.finfo(dtype).max * np.array([[1, 0, 0, 0, 0], [1, -1, 1, -1, 1], [0, 0, 0, 0, 1]], dtype=dtype)
+    density = fastem.log_density(far, mixture)
+    assert (density < -1e30).all()
+    resp = fastem.responsibilities(far, mixture)
+    np.testing.assert_allclose(resp.sum(axis=1), 1.0, rtol=1e-6)
+
+
+def test_evidence_of_nothing_is_refused():
+    mixture = fastem.from_parameters(fastem.Poisson(), [1.0], rates=[[0.0]])
+    with pytest.raises(ValueError, match="impossible"):
+        fastem.maximise(fastem.fold([[1.0], [2.0]], mixture))

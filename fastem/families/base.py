@@ -122,11 +122,19 @@ class Family(ABC):
         """The named parameters, in order."""
 
     def reference(self, centres: Array) -> Array:
-        """A parameter matrix about which the first statistics can be gathered: a row begins with its location."""
+        """A proper mixture, in the frame's own coordinates, about which the first statistics can be gathered.
+
+        Components sit at `centres` (n_components, n_features) with unit variance. One that then starves keeps its row.
+        """
         n_components, n_features = centres.shape
-        params = np.zeros(self.params_shape(n_features, n_components))
-        params[:n_components, :n_features] = centres
-        return params
+        parameters = {}
+        for name, expected in self.specification(n_features, n_components).items():
+            filled = np.eye(n_features) if expected.kind == "covariance" else 1.0
+            parameters[name] = np.broadcast_to(filled, expected.shape)
+        location = next(iter(parameters))
+        positive = self.support == "count"
+        parameters[location] = np.where(centres > 0, centres, 1.0) if positive else centres
+        return self.pack(parameters, Frame(np.zeros(n_features), np.ones(n_features)))
 
     @abstractmethod
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
