@@ -131,7 +131,7 @@ def tied_rows(means: Array, variances: Array, frame: Frame) -> Array:
     params = np.zeros((n_components + 1, 2 * d + 1))
     params[:n_components, :d] = means
     params[:n_components, d : 2 * d] = means / np.sqrt(variances)
-    params[:n_components, 2 * d] = log_constant(np.log(variances).sum(), frame)
+    params[:n_components, 2 * d] = log_constant(np.asarray(np.log(variances).sum()), frame)
     params[n_components, :d] = 1.0 / np.sqrt(variances)
     params[n_components, d : 2 * d] = variances
     return params
