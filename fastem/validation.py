@@ -292,6 +292,8 @@ def check_parameters(
     first = arrays[names[0]]
     if n_features is None:
         n_features = first.shape[1] if first.ndim == 2 else -1
+        if n_features == 0:
+            raise ValueError(f"{names[0]} has shape {first.shape}; at least one feature is needed.")
     for name, specification in family.specification(n_features, n_components).items():
         _check_parameter(name, arrays[name], specification)
     return proportions / proportions.sum(), arrays

@@ -159,6 +159,10 @@ BAD_PARAMETERS = {
     "name": ({"mean": [[0, 0]], "covariances": [EYE]}, "parameters of gaussian_full are"),
     "missing": ({"means": [[0, 0]]}, "parameters of gaussian_full are"),
     "shape": ({"means": [[0, 0]], "covariances": EYE}, r"covariances has shape \(2, 2\); expected \(1, 2, 2\)"),
+    "no features": (
+        {"means": np.zeros((1, 0)), "covariances": np.zeros((1, 0, 0))},
+        "at least one feature|mapping|shape",
+    ),
     "nan": ({"means": [[0, np.nan]], "covariances": [EYE]}, r"means\[0, 1\] is not finite"),
     "not positive": ({"means": [[0, 0]], "covariances": [-EYE]}, r"covariances\[0\] is not positive definite"),
     "indefinite": ({"means": [[0, 0]], "covariances": [[[1, 2], [2, 1]]]}, "eigenvalue -1"),
