@@ -24,10 +24,7 @@ def check_family(family: Any) -> None:
 def check_mixture(mixture: Any) -> None:
     """Refuse anything but a Result."""
     if not (hasattr(mixture, "family") and hasattr(mixture, "weights") and hasattr(mixture, "parameters")):
-        raise TypeError(
-            f"mixture must be a Result, from fastem.fit, load or from_parameters, not {type(mixture).__name__}; "
-            "the data come first."
-        )
+        raise TypeError(f"mixture must be a Result, as from fastem.fit, not {type(mixture).__name__}; data come first.")
 
 
 def check_evidence(evidence: Any) -> None:
