@@ -46,12 +46,13 @@ def fit(
         Non-negative, not all zero. Weight 2 is the same as the sample twice.
     start : str, mapping, Result or array
         "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random responsibilities), "random_from_data"
-        (samples as centres); a mapping with "weights" and the family's parameters, or a Result; integer labels
-        (n_samples,) from 0, or responsibilities (n_samples, n_components), from which the first M-step is made; a
-        component that no sample is given to is seeded at the worst-explained ones.
+        (samples as centres); a mapping with "weights" and the family's parameters, or a Result; a mapping with some of
+        them, and with the "method" (default "kmeans") that finds the others; integer labels (n_samples,) from 0, or
+        responsibilities (n_samples, n_components), from which the first M-step is made; a component that no sample is
+        given to is seeded at the worst-explained ones.
     n_init : int >= 1
-        Number of random starts; they share each pass over the data, and the best is returned. Ignored where the start
-        is given.
+        Number of random starts; they share each pass over the data, and the best is returned. Ignored where the whole
+        start is given.
     tol : float >= 0
         Stop a start when an iteration gains less than this in mean log-likelihood, nats per sample. 0 runs exactly
         max_iter iterations.
@@ -105,11 +106,8 @@ def fit(
     given = validation.check_start(start, initialise.NAMES, family, n_components, checked.shape)
     with team(n_threads) as threads:
         problem = prepare(checked, sample_weight, family, n_components, threads)
-        if isinstance(given, str):
-            steps = initialise.from_method(problem, given, n_init, seeds)
-        elif isinstance(given, Mapping):
-            parameters = {name: value for name, value in given.items() if name != "weights"}
-            steps = [initialise.from_parameters(problem, given["weights"], parameters)]
+        if isinstance(given, validation.Given):
+            steps = _steps_from(problem, given, n_init, seeds)
         elif given.ndim == 1:
             steps = [initialise.from_labels(problem, given)]
         else:
@@ -117,6 +115,14 @@ def fit(
         runs = [_Run(index, step) for index, step in enumerate(steps)]
         _loop(problem, runs, tol, max_iter, callback)
     return _best(problem, runs)
+
+
+def _steps_from(problem: Problem, given: validation.Given, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
+    if given.method is None:
+        parameters = dict(given.parameters)
+        return [initialise.from_parameters(problem, parameters.pop("weights"), parameters)]
+    steps = initialise.from_method(problem, given.method, n_init, seed)
+    return [initialise.with_given(problem, step, given.parameters) for step in steps] if given.parameters else steps
 
 
 def prepare(X: Array, sample_weight: Array | None, family: Family, n_components: int, threads: Team) -> Problem:

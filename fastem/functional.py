@@ -84,7 +84,7 @@ def from_parameters(family: Family, weights: Any, **parameters: Any) -> Result:
     3
     """
     validation.check_family(family)
-    checked_weights, checked = validation.check_parameters(weights, parameters, family, None, None)
+    checked_weights, checked = validation.check_parameters(weights, parameters, family)
     return Result(family=family, weights=checked_weights, parameters=checked)
 
 

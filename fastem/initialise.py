@@ -72,6 +72,28 @@ def from_parameters(problem: Problem, weights: Array, parameters: dict[str, Arra
     return Step(problem.family.pack(parameters, problem.data.frame), log_weights, nobody, nobody)
 
 
+def with_given(problem: Problem, step: Step, given: dict[str, Array]) -> Step:
+    """A start some of whose parameters are replaced by given ones, by name, "weights" among them.
+
+    Where centres are given, the components found are first matched to them, so that one's covariance does not go with
+    another's mean: the assignment of least total distance.
+    """
+    data, n_components = problem.data, problem.n_components
+    params, log_weights = step.params.copy(), step.log_weights
+    parameters = problem.family.unpack(params, data.frame, n_components)
+    location = next(iter(parameters))
+    if location in given:
+        from scipy.optimize import linear_sum_assignment
+
+        distances = np.abs((given[location][:, None] - parameters[location]) / data.frame.scale).sum(axis=2)
+        order = linear_sum_assignment(distances)[1]
+        params[:n_components], log_weights = params[order], log_weights[order]
+        parameters = problem.family.unpack(params, data.frame, n_components)
+    weights = given.get("weights", np.exp(log_weights))
+    replaced = {name: value for name, value in given.items() if name != "weights"}
+    return from_parameters(problem, weights, {**parameters, **replaced})
+
+
 def _from_random(problem: Problem, child: np.random.SeedSequence) -> Step:
     rng = np.random.default_rng(child)
 

@@ -29,7 +29,9 @@ ALLOWED = {
     "problem": {"folding", "guards", "families.base", "threads", "tiles"},
     "kmeans": {"_jit", "folding", "families.centroids", "families.base", "threads", "tiles"},
     "initialise": {"folding", "kmeans", "families.base", "problem", "tiles"},
-    "validation": {"families.base"},
+    "validation.__init__": {"validation.data", "validation.mixtures"},
+    "validation.data": {"families.base"},
+    "validation.mixtures": {"families.base", "validation.data"},
     "results": {"families", "families.base", "validation"},
     "em": {
         "evaluating", "folding", "guards", "initialise", "validation", "families.base", "problem", "results",

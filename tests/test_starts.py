@@ -152,3 +152,25 @@ def test_span_bounds_depend_on_shape_alone_and_cover_every_tile():
             assert bounds[-1] == n_tiles
             assert (np.diff(bounds) > 0).all()
             assert (len(bounds) - 1) * size <= max(tiles.MAX_PARTIALS, size)
+
+
+@every_family
+def test_what_a_partly_given_start_leaves_out_is_found(case, rng):
+    """The given parameters begin as they are, the others come from the method, matched to the given centres."""
+    mixture, X = blobs(case, rng, 2_000, 3, 2, spread=20.0)
+    location = next(iter(mixture.parameters))
+    centres = mixture.parameters[location][[2, 0, 1]]
+    weights = mixture.weights[[2, 0, 1]]
+    found = fastem.fit(X, case.family, 3, start={location: centres}, seed=0, max_iter=0)
+    np.testing.assert_allclose(found.parameters[location], centres, rtol=1e-12)
+    if case.shape != "counts":
+        np.testing.assert_allclose(found.weights, weights, atol=0.05)
+    found = fastem.fit(X, case.family, 3, start={"weights": weights, "method": "random"}, n_init=2, seed=0, max_iter=0)
+    np.testing.assert_allclose(found.weights, weights, rtol=1e-12)
+    assert len(found.starts) == 2
+
+
+def test_a_centre_beyond_all_squares_can_be_given(rng):
+    X = rng.standard_normal((100, 2))
+    result = fastem.fit(X, fastem.Gaussian("full"), 2, start={"means": [[1e300, 0], [0, 0]]}, seed=0, max_iter=0)
+    assert result.parameters["means"][0, 0] == 1e300

@@ -1,14 +1,14 @@
-"""Every check of user input; errors say what was expected, what came, where, and what to do. NumPy only."""
+"""Checks of data, sample weights and settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from fastem.families.base import Array, Family, Specification
+from fastem.families.base import Array, Family
 
 _PIECE = 2**16  # rows looked at together when a place must be named
 
@@ -19,20 +19,6 @@ def check_family(family: Any) -> None:
         raise TypeError(
             f"family must be a family object such as fastem.Gaussian('full') or fastem.Poisson(), not {family!r}."
         )
-
-
-def check_mixture(mixture: Any) -> None:
-    """Refuse anything but a Result."""
-    if not (hasattr(mixture, "family") and hasattr(mixture, "weights") and hasattr(mixture, "parameters")):
-        raise TypeError(f"mixture must be a Result, as from fastem.fit, not {type(mixture).__name__}; data come first.")
-
-
-def check_evidence(evidence: Any) -> None:
-    """Refuse anything but Evidence, and evidence of nothing."""
-    if not hasattr(evidence, "statistics"):
-        raise TypeError(f"maximise takes Evidence, from fastem.fold, not {type(evidence).__name__}.")
-    if not evidence.statistics[: evidence.mixture.n_components, 0].sum() > 0:
-        raise ValueError("every sample is impossible under the mixture of this Evidence; start from another mixture.")
 
 
 def check_callback(callback: Any) -> None:
@@ -103,7 +89,7 @@ def working_dtype(X: Array) -> Any:
 
 def check_data(X: Any, n_features: int | None = None) -> Array:
     """X as a 2-D array of numbers, without a copy where it is one. Finiteness is checked where it is first read."""
-    array = _as_array("X", X)
+    array = as_array("X", X)
     if array.ndim != 2:
         hint = "; use X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample" if array.ndim == 1 else ""
         raise ValueError(f"X has {array.ndim} dimension(s); expected (n_samples, n_features){hint}.")
@@ -114,7 +100,7 @@ def check_data(X: Any, n_features: int | None = None) -> Array:
     return array
 
 
-def _as_array(name: str, value: Any) -> Array:
+def as_array(name: str, value: Any) -> Array:
     """A numeric array on this machine's processor, or an error that says what came instead."""
     if type(value).__module__.startswith("scipy.sparse"):
         raise TypeError(f"{name} is a sparse matrix; only dense arrays are supported. Use {name}.toarray().")
@@ -191,7 +177,7 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
     """Sample weights as a contiguous float64 array (n_samples,), or None."""
     if sample_weight is None:
         return None
-    weights = np.ascontiguousarray(_as_array("sample_weight", sample_weight), dtype=np.float64)
+    weights = np.ascontiguousarray(as_array("sample_weight", sample_weight), dtype=np.float64)
     if weights.shape != (n_samples,):
         raise ValueError(f"sample_weight has shape {weights.shape}; expected ({n_samples},), one per row of X.")
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
@@ -215,134 +201,3 @@ def check_n_components(n_components: Any, n_samples: int, sample_weight: Array |
     if n_components > positive:
         what = "n_samples" if sample_weight is None else "number of samples of positive weight"
         raise ValueError(f"n_components is {n_components}, but {what} = {positive}; there must be at least as many.")
-
-
-def check_start(start: Any, names: Sequence[str], family: Family, n_components: int, shape: tuple[int, ...]) -> Any:
-    """A start as one of: a name, a mapping of checked parameters, labels (n,) or responsibilities (n, K)."""
-    if isinstance(start, str):
-        if start not in names:
-            raise ValueError(
-                f"start must be one of {', '.join(map(repr, names))}, a mapping of parameters, a Result, labels or "
-                f"responsibilities; it is {start!r}."
-            )
-        return start
-    if hasattr(start, "parameters") and hasattr(start, "weights"):
-        start = {"weights": start.weights, **start.parameters}
-    if isinstance(start, Mapping):
-        if "weights" not in start:
-            raise ValueError("start has no 'weights'; a start by parameters needs them.")
-        parameters = {name: value for name, value in start.items() if name != "weights"}
-        weights, parameters = check_parameters(start["weights"], parameters, family, shape[1], n_components)
-        return {"weights": weights, **parameters}
-    if start is None:
-        raise ValueError("start is None; leave it out for the default, 'kmeans'.")
-    array = _as_array("start", start)
-    if array.shape == (shape[0],):
-        return _check_labels(array, n_components)
-    if array.shape == (shape[0], n_components):
-        return _check_responsibilities(array)
-    raise ValueError(
-        f"start has shape {array.shape}; expected labels ({shape[0]},) or responsibilities "
-        f"({shape[0]}, {n_components}); centres go into a mapping with 'weights' and the other parameters."
-    )
-
-
-def _check_labels(labels: Array, n_components: int) -> Array:
-    bad = np.flatnonzero(~((labels >= 0) & (labels < n_components) & (labels == np.floor(labels))))
-    if len(bad):
-        raise ValueError(
-            f"start[{bad[0]}] is {labels[bad[0]]}; labels must be integers in 0 .. {n_components - 1} "
-            "(subtract 1 where yours begin at 1)."
-        )
-    return labels.astype(np.int64)
-
-
-def _check_responsibilities(resp: Array) -> Array:
-    bad = np.argwhere(~((resp >= 0) & np.isfinite(resp)))
-    if len(bad):
-        i, k = bad[0]
-        raise ValueError(f"start[{i}, {k}] is {resp[i, k]}; responsibilities must be finite and >= 0.")
-    sums = resp.sum(axis=1, dtype=np.float64)
-    wrong = np.flatnonzero(np.abs(sums - 1.0) > 1e-3)
-    if len(wrong):
-        raise ValueError(f"start[{wrong[0]}] sums to {sums[wrong[0]]}; each row of responsibilities must sum to 1.")
-    return resp
-
-
-def check_parameters(
-    weights: Any, parameters: Mapping[str, Any], family: Family, n_features: int | None, n_components: int | None
-) -> tuple[Array, dict[str, Array]]:
-    """Mixing weights and named parameters as float64 arrays of the shapes that the family asks for."""
-    proportions = np.ascontiguousarray(_as_array("weights", weights), dtype=np.float64)
-    if proportions.ndim != 1 or len(proportions) == 0 or (n_components or len(proportions)) != len(proportions):
-        raise ValueError(f"weights has shape {proportions.shape}; expected ({n_components or 'n_components'},).")
-    bad = np.flatnonzero(~(np.isfinite(proportions) & (proportions >= 0)))
-    if len(bad):
-        raise ValueError(f"weights[{bad[0]}] is {proportions[bad[0]]}; mixing weights must be finite and >= 0.")
-    if abs(proportions.sum() - 1.0) > 1e-6:
-        raise ValueError(f"weights sum to {proportions.sum()}; mixing weights must sum to 1.")
-    n_components = len(proportions)
-    names = list(family.specification(1, n_components))
-    if set(parameters) != set(names):
-        raise ValueError(f"the parameters of {family.name} are {names}; got {sorted(parameters)}.")
-    arrays = {name: np.array(_as_array(name, parameters[name]), dtype=np.float64, order="C") for name in names}
-    first = arrays[names[0]]
-    if n_features is None:
-        n_features = first.shape[1] if first.ndim == 2 else -1
-        if n_features == 0:
-            raise ValueError(f"{names[0]} has shape {first.shape}; at least one feature is needed.")
-    for name, specification in family.specification(n_features, n_components).items():
-        _check_parameter(name, arrays[name], specification)
-    return proportions / proportions.sum(), arrays
-
-
-def _check_parameter(name: str, value: Array, specification: Specification) -> None:
-    if value.shape != specification.shape:
-        expected = str(specification.shape).replace("-1", "n_features")
-        raise ValueError(f"{name} has shape {value.shape}; expected {expected}.")
-    if not np.isfinite(value).all():
-        place = ", ".join(map(str, np.argwhere(~np.isfinite(value))[0]))
-        raise ValueError(f"{name}[{place}] is not finite.")
-    if specification.kind == "positive" and not (value > 0).all():
-        raise ValueError(f"{name} must be > 0; its smallest entry is {value.min()}.")
-    if specification.kind == "nonnegative" and not (value >= 0).all():
-        raise ValueError(f"{name} must be >= 0; its smallest entry is {value.min()}.")
-    if specification.kind == "covariance":
-        for k, matrix in enumerate(value.reshape(-1, *value.shape[-2:])):
-            _check_covariance(name if value.ndim == 2 else f"{name}[{k}]", matrix)
-
-
-def _check_covariance(name: str, matrix: Array) -> None:
-    diagonal = np.diagonal(matrix)
-    if not (diagonal > 0).all():
-        raise ValueError(f"{name} is not positive definite: its diagonal has {diagonal.min()}.")
-    scale = np.sqrt(diagonal)
-    correlation = matrix / scale / scale[:, None]
-    if not np.allclose(correlation, correlation.T, rtol=0, atol=1e-8):
-        raise ValueError(f"{name} is not symmetric.")
-    smallest = np.linalg.eigvalsh(correlation)[0]
-    if not smallest > -1e-10:
-        raise ValueError(f"{name} is not positive definite: its correlation matrix has the eigenvalue {smallest:.3g}.")
-
-
-def check_same_mixture(one: Any, other: Any) -> None:
-    """Refuse to add evidence that was gathered at different parameters."""
-    same = one is other or (
-        one.family == other.family
-        and np.array_equal(one.weights, other.weights)
-        and all(np.array_equal(one.parameters[name], other.parameters[name]) for name in one.parameters)
-    )
-    if not same:
-        raise ValueError("the two Evidence were gathered at different mixtures; only those of one mixture add up.")
-
-
-def check_model_file(path: Any, archive: Any, newest: int, families: Mapping[str, Any]) -> None:
-    """Refuse an archive that is no fastem model, or one of a format that this version does not know."""
-    if not {"format", "family"} <= set(getattr(archive, "files", ())):
-        raise ValueError(f"{path} is not a model saved by fastem: it has no 'format' and 'family'.")
-    if int(archive["format"]) > newest:
-        raise ValueError(
-            f"{path} has model format {int(archive['format'])}, this fastem reads up to {newest}; upgrade fastem."
-        )
-    if str(archive["family"]) not in families:
-        raise ValueError(f"{path} holds the unknown family {str(archive['family'])!r}; upgrade fastem.")

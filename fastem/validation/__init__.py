@@ -1,0 +1,53 @@
+"""Every check of user input; errors say what was expected, what came, where, and what to do. NumPy only."""
+
+from fastem.validation.data import (
+    check_callback,
+    check_columns,
+    check_covariance_shape,
+    check_data,
+    check_family,
+    check_finite,
+    check_fit_arguments,
+    check_n_components,
+    check_n_draws,
+    check_n_threads,
+    check_regularisation,
+    check_sample_weight,
+    check_seed,
+    check_support,
+    working_dtype,
+)
+from fastem.validation.mixtures import (
+    Given,
+    check_evidence,
+    check_mixture,
+    check_model_file,
+    check_parameters,
+    check_same_mixture,
+    check_start,
+)
+
+__all__ = [
+    "Given",
+    "check_callback",
+    "check_columns",
+    "check_covariance_shape",
+    "check_data",
+    "check_evidence",
+    "check_family",
+    "check_finite",
+    "check_fit_arguments",
+    "check_mixture",
+    "check_model_file",
+    "check_n_components",
+    "check_n_draws",
+    "check_n_threads",
+    "check_parameters",
+    "check_regularisation",
+    "check_same_mixture",
+    "check_sample_weight",
+    "check_seed",
+    "check_start",
+    "check_support",
+    "working_dtype",
+]

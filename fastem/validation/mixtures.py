@@ -1,0 +1,185 @@
+"""Checks of mixtures: parameters, starts, models in files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem.families.base import Array, Family, Specification
+from fastem.validation.data import as_array
+
+
+class Given(NamedTuple):
+    """A start by name and by parameters.
+
+    method: the name of the method that finds what is left out; None where nothing is. parameters: the checked ones, by
+    name, "weights" among them.
+    """
+
+    method: str | None
+    parameters: dict[str, Array]
+
+
+def check_mixture(mixture: Any) -> None:
+    """Refuse anything but a Result."""
+    if not (hasattr(mixture, "family") and hasattr(mixture, "weights") and hasattr(mixture, "parameters")):
+        raise TypeError(f"mixture must be a Result, as from fastem.fit, not {type(mixture).__name__}; data come first.")
+
+
+def check_evidence(evidence: Any) -> None:
+    """Refuse anything but Evidence, and evidence of nothing."""
+    if not hasattr(evidence, "statistics"):
+        raise TypeError(f"maximise takes Evidence, from fastem.fold, not {type(evidence).__name__}.")
+    if not evidence.statistics[: evidence.mixture.n_components, 0].sum() > 0:
+        raise ValueError("every sample is impossible under the mixture of this Evidence; start from another mixture.")
+
+
+def check_start(start: Any, names: Sequence[str], family: Family, n_components: int, shape: tuple[int, ...]) -> Any:
+    """A start as one of: what is Given, labels (n,) or responsibilities (n, K)."""
+    if hasattr(start, "parameters") and hasattr(start, "weights"):
+        start = {"weights": start.weights, **start.parameters}
+    if isinstance(start, str):
+        start = {"method": start}
+    if isinstance(start, Mapping):
+        return _check_given(start, names, family, n_components, shape[1])
+    if start is None:
+        raise ValueError("start is None; leave it out for the default, 'kmeans'.")
+    array = as_array("start", start)
+    if array.shape == (shape[0],):
+        return _check_labels(array, n_components)
+    if array.shape == (shape[0], n_components):
+        return _check_responsibilities(array)
+    raise ValueError(
+        f"start has shape {array.shape}; expected labels ({shape[0]},) or responsibilities "
+        f"({shape[0]}, {n_components}); centres go into a mapping with 'weights' and the other parameters."
+    )
+
+
+def _check_given(start: Mapping[str, Any], names: Sequence[str], family: Family, n_components: int, d: int) -> Given:
+    specification = family.specification(d, n_components)
+    unknown = set(start) - {"method", "weights", *specification}
+    if unknown:
+        raise ValueError(
+            f"start has {sorted(unknown)}; expected any of 'weights' and {list(specification)}, and the 'method' that "
+            "finds what is left out."
+        )
+    method = start.get("method", names[0])
+    if method not in names:
+        raise ValueError(
+            f"start must be one of {', '.join(map(repr, names))}, a mapping of parameters, a Result, labels or "
+            f"responsibilities; it is {method!r}."
+        )
+    given: dict[str, Array] = {}
+    if "weights" in start:
+        given["weights"] = _check_weights(start["weights"], n_components)
+    for name, expected in specification.items():
+        if name in start:
+            given[name] = _check_parameter(name, start[name], expected)
+    return Given(method if len(given) <= len(specification) else None, given)
+
+
+def _check_labels(labels: Array, n_components: int) -> Array:
+    bad = np.flatnonzero(~((labels >= 0) & (labels < n_components) & (labels == np.floor(labels))))
+    if len(bad):
+        raise ValueError(
+            f"start[{bad[0]}] is {labels[bad[0]]}; labels must be integers in 0 .. {n_components - 1} "
+            "(subtract 1 where yours begin at 1)."
+        )
+    return labels.astype(np.int64)
+
+
+def _check_responsibilities(resp: Array) -> Array:
+    bad = np.argwhere(~((resp >= 0) & np.isfinite(resp)))
+    if len(bad):
+        i, k = bad[0]
+        raise ValueError(f"start[{i}, {k}] is {resp[i, k]}; responsibilities must be finite and >= 0.")
+    sums = resp.sum(axis=1, dtype=np.float64)
+    wrong = np.flatnonzero(np.abs(sums - 1.0) > 1e-3)
+    if len(wrong):
+        raise ValueError(f"start[{wrong[0]}] sums to {sums[wrong[0]]}; each row of responsibilities must sum to 1.")
+    return resp
+
+
+def check_parameters(weights: Any, parameters: Mapping[str, Any], family: Family) -> tuple[Array, dict[str, Array]]:
+    """Mixing weights and named parameters as float64 arrays of the shapes that the family asks for."""
+    proportions = _check_weights(weights, None)
+    n_components = len(proportions)
+    names = list(family.specification(1, n_components))
+    if set(parameters) != set(names):
+        raise ValueError(f"the parameters of {family.name} are {names}; got {sorted(parameters)}.")
+    first = as_array(names[0], parameters[names[0]])
+    n_features = first.shape[1] if first.ndim == 2 else -1
+    if n_features == 0:
+        raise ValueError(f"{names[0]} has shape {first.shape}; at least one feature is needed.")
+    specification = family.specification(n_features, n_components)
+    return proportions, {name: _check_parameter(name, parameters[name], specification[name]) for name in names}
+
+
+def _check_weights(weights: Any, n_components: int | None) -> Array:
+    """Mixing weights as float64, scaled to sum 1 exactly."""
+    proportions = np.ascontiguousarray(as_array("weights", weights), dtype=np.float64)
+    if proportions.ndim != 1 or len(proportions) == 0 or (n_components or len(proportions)) != len(proportions):
+        raise ValueError(f"weights has shape {proportions.shape}; expected ({n_components or 'n_components'},).")
+    bad = np.flatnonzero(~(np.isfinite(proportions) & (proportions >= 0)))
+    if len(bad):
+        raise ValueError(f"weights[{bad[0]}] is {proportions[bad[0]]}; mixing weights must be finite and >= 0.")
+    if abs(proportions.sum() - 1.0) > 1e-6:
+        raise ValueError(f"weights sum to {proportions.sum()}; mixing weights must sum to 1.")
+    normalised: Array = proportions / proportions.sum()
+    return normalised
+
+
+def _check_parameter(name: str, given: Any, specification: Specification) -> Array:
+    value = np.array(as_array(name, given), dtype=np.float64, order="C")
+    if value.shape != specification.shape:
+        expected = str(specification.shape).replace("-1", "n_features")
+        raise ValueError(f"{name} has shape {value.shape}; expected {expected}.")
+    if not np.isfinite(value).all():
+        place = ", ".join(map(str, np.argwhere(~np.isfinite(value))[0]))
+        raise ValueError(f"{name}[{place}] is not finite.")
+    if specification.kind == "positive" and not (value > 0).all():
+        raise ValueError(f"{name} must be > 0; its smallest entry is {value.min()}.")
+    if specification.kind == "nonnegative" and not (value >= 0).all():
+        raise ValueError(f"{name} must be >= 0; its smallest entry is {value.min()}.")
+    if specification.kind == "covariance":
+        for k, matrix in enumerate(value.reshape(-1, *value.shape[-2:])):
+            _check_covariance(name if value.ndim == 2 else f"{name}[{k}]", matrix)
+    return value
+
+
+def _check_covariance(name: str, matrix: Array) -> None:
+    diagonal = np.diagonal(matrix)
+    if not (diagonal > 0).all():
+        raise ValueError(f"{name} is not positive definite: its diagonal has {diagonal.min()}.")
+    scale = np.sqrt(diagonal)
+    correlation = matrix / scale / scale[:, None]
+    if not np.allclose(correlation, correlation.T, rtol=0, atol=1e-8):
+        raise ValueError(f"{name} is not symmetric.")
+    smallest = np.linalg.eigvalsh(correlation)[0]
+    if not smallest > -1e-10:
+        raise ValueError(f"{name} is not positive definite: its correlation matrix has the eigenvalue {smallest:.3g}.")
+
+
+def check_same_mixture(one: Any, other: Any) -> None:
+    """Refuse to add evidence that was gathered at different parameters."""
+    same = one is other or (
+        one.family == other.family
+        and np.array_equal(one.weights, other.weights)
+        and all(np.array_equal(one.parameters[name], other.parameters[name]) for name in one.parameters)
+    )
+    if not same:
+        raise ValueError("the two Evidence were gathered at different mixtures; only those of one mixture add up.")
+
+
+def check_model_file(path: Any, archive: Any, newest: int, families: Mapping[str, Any]) -> None:
+    """Refuse an archive that is no fastem model, or one of a format that this version does not know."""
+    if not {"format", "family"} <= set(getattr(archive, "files", ())):
+        raise ValueError(f"{path} is not a model saved by fastem: it has no 'format' and 'family'.")
+    if int(archive["format"]) > newest:
+        raise ValueError(
+            f"{path} has model format {int(archive['format'])}, this fastem reads up to {newest}; upgrade fastem."
+        )
+    if str(archive["family"]) not in families:
+        raise ValueError(f"{path} holds the unknown family {str(archive['family'])!r}; upgrade fastem.")
