@@ -54,8 +54,8 @@ def fit(
         Number of random starts; they share each pass over the data, and the best is returned. Ignored where the whole
         start is given.
     tol : float >= 0
-        Stop a start when an iteration gains less than this in mean log-likelihood, nats per sample. 0 runs exactly
-        max_iter iterations.
+        Stop a start when an iteration gains less than this in mean log-likelihood, nats per sample (with reg_covar or
+        ridge, also when it loses less: there a larger fall is no end). 0 runs exactly max_iter iterations.
     max_iter : int >= 0
         M-steps at most. 0 returns the start, evaluated.
     seed : int >= 0, a sequence of them, or None
@@ -155,6 +155,7 @@ class _Run:
 
 def _loop(problem: Problem, runs: list[_Run], tol: float, max_iter: int, callback: Callback | None) -> None:
     plan = problem.plan()
+    regularised = bool(problem.limits.ridge.any())
     active = list(runs)
     previous: dict[int, Step] = {}
     while active:
@@ -169,7 +170,7 @@ def _loop(problem: Problem, runs: list[_Run], tol: float, max_iter: int, callbac
                 continue
             gain = (total - run.log_likelihood) / problem.data.total_weight if run.history else float("nan")
             run.history.append(float(total))
-            run.status = _verdict(run, gain, tol, max_iter)
+            run.status = _verdict(run, gain, tol, max_iter, regularised)
             if callback is not None and run.n_iter > 0:
                 stop = bool(callback(Record(run.index, run.n_iter, float(total), float(gain)))) or stop
         if stop:
@@ -183,9 +184,12 @@ def _loop(problem: Problem, runs: list[_Run], tol: float, max_iter: int, callbac
         active = [run for run in active if run.status is None]
 
 
-def _verdict(run: _Run, gain: float, tol: float, max_iter: int) -> Status | None:
-    """The status of a start after a pass, None to go on."""
-    if tol > 0 and gain < tol and not run.jumped:
+def _verdict(run: _Run, gain: float, tol: float, max_iter: int, regularised: bool) -> Status | None:
+    """The status of a start after a pass, None to go on.
+
+    Without a ridge a fall is rounding, the end of all gains; with one, it is a step towards another fixed point.
+    """
+    if tol > 0 and gain < tol and not run.jumped and not (regularised and gain <= -tol):
         return Status.COLLAPSED if run.step.floored.any() else Status.CONVERGED
     if run.n_iter >= max_iter:
         return Status.COLLAPSED if run.step.floored.any() else Status.MAX_ITER

@@ -104,6 +104,16 @@ def test_floors_are_relative_to_each_feature(rng):
         np.testing.assert_allclose(np.diag(full.parameters["covariances"][1]), floor * X.var(axis=0), rtol=1e-6)
 
 
+def test_a_fall_towards_a_ridges_own_fixed_point_does_not_end_the_fit(faithful):
+    start = fastem.fit(faithful, fastem.Gaussian("full"), 2, seed=0, tol=1e-10)
+    result = fastem.fit(faithful, fastem.Gaussian("full", reg_covar=0.5), 2, start=start, tol=1e-8)
+    gains = np.diff(result.history) / len(faithful)
+    assert gains[0] < -1e-3
+    assert result.status is fastem.Status.CONVERGED
+    assert abs(gains[-1]) < 1e-8 < abs(gains[-2])
+    assert result.n_iter > 2
+
+
 def test_reg_covar_is_added_to_every_variance(faithful):
     labels = (faithful[:, 0] < 3).astype(int)
     for shape in ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical"):
