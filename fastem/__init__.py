@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from fastem.functional import predict as predict
     from fastem.functional import responsibilities as responsibilities
     from fastem.functional import sample as sample
+    from fastem.mixture import GaussianMixture as GaussianMixture
+    from fastem.mixture import PoissonMixture as PoissonMixture
     from fastem.results import Record as Record
     from fastem.results import Result as Result
     from fastem.results import StartReport as StartReport
@@ -51,6 +53,7 @@ _HOME = {
         ),
         "functional",
     ),
+    **dict.fromkeys(("GaussianMixture", "PoissonMixture"), "mixture"),
     **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "results"),
 }
 

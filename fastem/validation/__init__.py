@@ -19,6 +19,7 @@ from fastem.validation.data import (
 )
 from fastem.validation.mixtures import (
     Given,
+    check_assignment,
     check_evidence,
     check_mixture,
     check_model_file,
@@ -29,6 +30,7 @@ from fastem.validation.mixtures import (
 
 __all__ = [
     "Given",
+    "check_assignment",
     "check_callback",
     "check_columns",
     "check_covariance_shape",

@@ -46,14 +46,19 @@ def check_start(start: Any, names: Sequence[str], family: Family, n_components: 
         return _check_given(start, names, family, n_components, shape[1])
     if start is None:
         raise ValueError("start is None; leave it out for the default, 'kmeans'.")
-    array = as_array("start", start)
-    if array.shape == (shape[0],):
-        return _check_labels(array, n_components)
-    if array.shape == (shape[0], n_components):
-        return _check_responsibilities(array)
+    return check_assignment("start", start, shape[0], n_components)
+
+
+def check_assignment(name: str, value: Any, n_samples: int, n_components: int) -> Array:
+    """Labels (n_samples,) as integers, or responsibilities (n_samples, n_components)."""
+    array = as_array(name, value)
+    if array.shape == (n_samples,):
+        return _check_labels(name, array, n_components)
+    if array.shape == (n_samples, n_components):
+        return _check_responsibilities(name, array)
     raise ValueError(
-        f"start has shape {array.shape}; expected labels ({shape[0]},) or responsibilities "
-        f"({shape[0]}, {n_components}); centres go into a mapping with 'weights' and the other parameters."
+        f"{name} has shape {array.shape}; expected labels ({n_samples},) or responsibilities "
+        f"({n_samples}, {n_components}); centres are given by name, with the other parameters."
     )
 
 
@@ -80,25 +85,25 @@ def _check_given(start: Mapping[str, Any], names: Sequence[str], family: Family,
     return Given(method if len(given) <= len(specification) else None, given)
 
 
-def _check_labels(labels: Array, n_components: int) -> Array:
+def _check_labels(name: str, labels: Array, n_components: int) -> Array:
     bad = np.flatnonzero(~((labels >= 0) & (labels < n_components) & (labels == np.floor(labels))))
     if len(bad):
         raise ValueError(
-            f"start[{bad[0]}] is {labels[bad[0]]}; labels must be integers in 0 .. {n_components - 1} "
+            f"{name}[{bad[0]}] is {labels[bad[0]]}; labels must be integers in 0 .. {n_components - 1} "
             "(subtract 1 where yours begin at 1)."
         )
     return labels.astype(np.int64)
 
 
-def _check_responsibilities(resp: Array) -> Array:
+def _check_responsibilities(name: str, resp: Array) -> Array:
     bad = np.argwhere(~((resp >= 0) & np.isfinite(resp)))
     if len(bad):
         i, k = bad[0]
-        raise ValueError(f"start[{i}, {k}] is {resp[i, k]}; responsibilities must be finite and >= 0.")
+        raise ValueError(f"{name}[{i}, {k}] is {resp[i, k]}; responsibilities must be finite and >= 0.")
     sums = resp.sum(axis=1, dtype=np.float64)
     wrong = np.flatnonzero(np.abs(sums - 1.0) > 1e-3)
     if len(wrong):
-        raise ValueError(f"start[{wrong[0]}] sums to {sums[wrong[0]]}; each row of responsibilities must sum to 1.")
+        raise ValueError(f"{name}[{wrong[0]}] sums to {sums[wrong[0]]}; each row of responsibilities must sum to 1.")
     return resp
 
 

@@ -1,0 +1,211 @@
+"""What the estimators share: scikit-learn's names and habits over `em.fit` and the functional core."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from fastem import em, validation
+from fastem.families.base import Array, Family
+from fastem.initialise import NAMES
+from fastem.mixture import files
+from fastem.mixture.predicting import Predicting
+from fastem.mixture.progress import Progress
+from fastem.results import Result, Status
+from fastem.validation import estimators as checks
+
+NOT_CONVERGED = (
+    "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
+    "check for degenerate data."
+)
+
+
+class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """A mixture as a scikit-learn estimator. A subclass names its family, its parameters and its attributes.
+
+    Prediction reads the fitted attributes, as in scikit-learn: a user may set them.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(NAMES))],
+        "weights_init": ["array-like", None],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    @abstractmethod
+    def _family(self) -> Family:
+        """The family, with the hyper-parameters of the constructor."""
+
+    @abstractmethod
+    def _given(self, n_features: int) -> dict[str, Array]:
+        """The initial parameters that the constructor was given, checked, under the family's names."""
+
+    @abstractmethod
+    def _parameters(self) -> dict[str, Array]:
+        """The family's named parameters, float64, from the fitted attributes."""
+
+    @abstractmethod
+    def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
+        """Set weights_ and the attributes of the parameters."""
+
+    def fit(
+        self, X: Any, y: Any = None, *, sample_weight: Any = None, resp_init: Any = None, callback: Any = None
+    ) -> Self:
+        """Estimate the parameters with the EM algorithm.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers; never changed. float32 and float16 are computed in float32, everything else in float64.
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative, not all zero. Weight 2 is the same as the sample twice.
+        resp_init : array-like of shape (n_samples,) or (n_samples, n_components), default=None
+            Integer labels from 0, or responsibilities, from which the first M-step is made instead of `init_params`.
+        callback : callable, default=None
+            Called with a ``fastem.Record`` (start, iteration, log_likelihood, gain) after each iteration of each start;
+            the fit stops when it returns something true.
+
+        Returns
+        -------
+        self : the fitted estimator. After an exception, Ctrl-C included, it is as it was before.
+
+        Raises
+        ------
+        ValueError, TypeError : unusable input; the message names the argument and the place.
+        """
+        before = dict(vars(self))
+        try:
+            return self._fit(X, sample_weight, resp_init, callback)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any) -> Self:
+        self._validate_params()
+        validation.check_callback(callback)
+        X = self._checked(X, reset=True)
+        checks.check_enough_samples(len(X), self.n_components)
+        start = self._start(X, resp_init)
+        # As in scikit-learn, a start that leaves nothing to chance takes nothing from a shared RandomState.
+        random = isinstance(start, dict) and "method" in start
+        seed = check_random_state(self.random_state).randint(2**31, size=4, dtype=np.int64).tolist() if random else 0
+        n_init = self.n_init if random else 1
+        progress = None
+        if self.verbose:
+            progress = Progress(int(self.verbose), self.verbose_interval, n_init, callback)
+        result = em.fit(
+            X,
+            self._family(),
+            self.n_components,
+            sample_weight=sample_weight,
+            start=start,
+            n_init=n_init,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            seed=seed,
+            n_threads=self.n_threads,
+            callback=progress or callback,
+        )
+        if progress is not None:
+            progress.end(result)
+        self._adopt(result, validation.working_dtype(X))
+        if self.max_iter > 0 and result.status not in (Status.CONVERGED, Status.STOPPED):
+            reason = "" if result.status is Status.MAX_ITER else f" {result.status.value}"
+            warnings.warn(NOT_CONVERGED + reason, ConvergenceWarning, stacklevel=3)
+        return self
+
+    def _start(self, X: Array, resp_init: Any) -> Any:
+        """The start of `em.fit`: responsibilities, the last solution, or what was given and how to find the rest."""
+        if resp_init is not None:
+            return validation.check_assignment("resp_init", resp_init, len(X), self.n_components)
+        if self.warm_start and hasattr(self, "converged_"):
+            return {"weights": self.weights_, **self._parameters()}
+        given = self._given(X.shape[1])
+        if self.weights_init is not None:
+            given["weights"] = checks.check_initial_weights(self.weights_init, self.n_components)
+        complete = len(given) == 1 + len(self._family().specification(X.shape[1], self.n_components))
+        return given if complete else {"method": self.init_params, **given}
+
+    def _adopt(self, result: Result, dtype: Any) -> None:
+        """Set the fitted attributes from a result."""
+        checks.check_representable(result)
+        self._set_parameters(result.weights, dict(result.parameters), dtype)
+        total = result.total_weight or 1.0  # given parameters have seen no data; their likelihood is NaN
+        self.converged_ = result.status is Status.CONVERGED
+        self.n_iter_ = result.n_iter
+        self.lower_bound_ = result.log_likelihood / total
+        self.lower_bounds_ = (result.history[1:] / total).tolist()
+        self.fit_report_ = result.starts
+
+    def _checked(self, X: Any, reset: bool) -> Array:
+        """X as an array of numbers, by scikit-learn's rules; what is not finite is found (and named) by the core."""
+        checks.check_unmasked(X)
+        checked: Array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        return checked
+
+    def _mixture(self) -> Result:
+        """The fitted attributes as the functional core takes them."""
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        return Result(family=self._family(), weights=weights / weights.sum(), parameters=self._parameters())
+
+    def fit_predict(
+        self, X: Any, y: Any = None, *, sample_weight: Any = None, resp_init: Any = None, callback: Any = None
+    ) -> Array:
+        """Fit, and return the likeliest component of each sample: ``fit(X, ...).predict(X)``.
+
+        Parameters are those of `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        self.fit(X, y, sample_weight=sample_weight, resp_init=resp_init, callback=callback)
+        return self.predict(X)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the estimator to `path` as an uncompressed .npz archive, readable by numpy without pickle.
+
+        Raises
+        ------
+        TypeError : `random_state` is no integer and not None. OSError : the file cannot be written.
+        """
+        files.write(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what `save` of this class wrote.
+
+        Raises
+        ------
+        ValueError : the file holds something else, or was written by a newer version with another format.
+        FileNotFoundError : there is no such file.
+        """
+        return files.read(cls, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_fastem_format": files.FORMAT}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        checks.check_state_format(state.pop("_fastem_format"), files.FORMAT, "this pickle")
+        super().__setstate__(state)

@@ -1,0 +1,45 @@
+"""What `verbose` prints, in scikit-learn's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from fastem.results import Record, Result, Status
+
+
+class Progress:
+    """A callback that prints every `interval` iterations and then asks the user's own callback.
+
+    level 1 prints iterations, level 2 also times and gains. Starts advance together, so with several of them a line
+    names its start.
+    """
+
+    def __init__(self, level: int, interval: int, n_init: int, callback: Callable[[Record], Any] | None) -> None:
+        self.level, self.interval, self.n_init, self.callback = level, interval, n_init, callback
+        self.begin = self.last = perf_counter()
+        for start in range(n_init):
+            print(f"Initialization {start}")
+
+    def __call__(self, record: Record) -> Any:
+        if record.iteration % self.interval == 0:
+            line = f"  Iteration {record.iteration}"
+            if self.n_init > 1:
+                line = f"  Initialization {record.start}, iteration {record.iteration}"
+            if self.level > 1:
+                now = perf_counter()
+                line += f"\t time lapse {now - self.last:.5f}s\t ll change {record.gain:.5f}"
+                self.last = now
+            print(line)
+        return None if self.callback is None else self.callback(record)
+
+    def end(self, result: Result) -> None:
+        """Say how each start ended."""
+        for index, report in enumerate(result.starts):
+            start = f" {index}" if self.n_init > 1 else ""
+            line = f"Initialization{start} {'converged' if report.status is Status.CONVERGED else 'did not converge'}."
+            if self.level > 1:
+                bound = report.log_likelihood / result.total_weight
+                line += f" time lapse {perf_counter() - self.begin:.5f}s\t lower bound {bound:.5f}."
+            print(line)

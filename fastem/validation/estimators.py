@@ -1,0 +1,113 @@
+"""Checks of the estimators' own arguments, in scikit-learn's phrases where its users and tests look for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastem.families.base import Array, Specification
+from fastem.validation.data import as_array
+
+
+def check_unmasked(X: Any) -> None:
+    """Refuse masked entries, which conversion to an array would silently reveal."""
+    if isinstance(X, np.ma.MaskedArray):
+        as_array("X", X)
+
+
+def check_enough_samples(n_samples: int, n_components: int) -> None:
+    """Refuse fewer samples than components."""
+    if n_samples < n_components:
+        raise ValueError(
+            f"Expected n_samples >= n_components but got n_components = {n_components}, n_samples = {n_samples}"
+        )
+
+
+def check_n_draws(n_samples: int) -> None:
+    """Refuse a number of draws below 1."""
+    if n_samples < 1:
+        raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
+
+
+def check_initial_weights(weights: Any, n_components: int) -> Array:
+    """Initial mixing proportions (n_components,), float64."""
+    array = _finite("weights", weights)
+    _check_shape("weights", array, (n_components,))
+    outside = np.flatnonzero((array < 0) | (array > 1))
+    if len(outside):
+        # scikit-learn prints the smallest as the largest; its tests hold us to that, so the truth follows.
+        raise ValueError(
+            "The parameter 'weights' should be in the range [0, 1], but got max value "
+            f"{array.min():.5f}, min value {array.max():.5f}: weights_init[{outside[0]}] is {array[outside[0]]}."
+        )
+    # float32 proportions sum to 1 within their own rounding.
+    if abs(1.0 - array.sum()) > (1e-6 if np.asarray(weights).dtype == np.float32 else 1e-8):
+        raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {array.sum():.5f}")
+    return array
+
+
+def check_initial(name: str, value: Any, expected: Specification) -> Array:
+    """An initial parameter as float64 of the expected shape and kind; `name` as scikit-learn calls it."""
+    array = _finite(name, value)
+    _check_shape(name, array, expected.shape)
+    if expected.kind == "positive" and not (array > 0).all():
+        raise ValueError(f"'{name}' should be positive")
+    if expected.kind == "nonnegative" and not (array >= 0).all():
+        raise ValueError(f"'{name}' should be >= 0; its smallest entry is {array.min()}")
+    if expected.kind == "covariance":
+        for matrix in array.reshape(-1, *array.shape[-2:]):
+            symmetric = np.allclose(matrix, matrix.T)
+            if not symmetric or not (np.linalg.eigvalsh(matrix) > 0).all():
+                raise ValueError(f"'{name}' should be symmetric, positive-definite")
+    return array
+
+
+def check_one_of_two(precisions_init: Any, covariances_init: Any) -> None:
+    """Refuse initial precisions beside initial covariances."""
+    if precisions_init is not None and covariances_init is not None:
+        raise ValueError("precisions_init and covariances_init are both given; give one of them.")
+
+
+def check_representable(result: Any) -> None:
+    """Refuse a result whose parameters overflow in the units of the data."""
+    for name, value in result.parameters.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} are not finite in the units of the data. {result.status.value}")
+
+
+def check_state_format(found: int, newest: int, what: str) -> None:
+    """Refuse a pickle or a file of a later format than this version knows."""
+    if found > newest:
+        raise ValueError(f"{what} has format {found}, this fastem reads up to {newest}; upgrade fastem.")
+
+
+def check_estimator_file(path: Any, archive: Any, estimator: str) -> None:
+    """Refuse an archive that does not hold this estimator."""
+    if "estimator" not in getattr(archive, "files", ()):
+        hint = "; fastem.load reads a Result" if "family" in getattr(archive, "files", ()) else ""
+        raise ValueError(f"{path} does not hold an estimator saved by fastem{hint}.")
+    if str(archive["estimator"]) != estimator:
+        raise ValueError(f"{path} holds a {archive['estimator']}, not a {estimator}; load it as one.")
+
+
+def check_saveable(parameters: dict[str, Any]) -> None:
+    """Refuse to save a constructor argument that JSON and arrays cannot hold."""
+    state = parameters.get("random_state")
+    if not (state is None or isinstance(state, int | np.integer)):
+        raise TypeError(f"random_state is {state!r}; only an integer or None can be saved, set one or use pickle.")
+
+
+def _finite(name: str, value: Any) -> Array:
+    array = np.array(as_array(name, value), dtype=np.float64)
+    if not np.isfinite(array).all():
+        place = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
+        raise ValueError(
+            f"The parameter '{name}' contains NaN or infinity: [{place}] is {array[~np.isfinite(array)][0]}."
+        )
+    return array
+
+
+def _check_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
