@@ -105,8 +105,8 @@ class GaussianMixture(BaseMixture):
         "covariance_type": [StrOptions(set(SHAPES))],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
-        "covariances_init": ["array-like", None],
+        "precisions_init": ["array-like", Real, None],
+        "covariances_init": ["array-like", Real, None],
     }
 
     def __init__(

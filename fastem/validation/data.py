@@ -170,7 +170,10 @@ def check_support(X: Array, family: Family) -> None:
         if bad.any():
             i, j = (int(index[0]) for index in np.nonzero(bad))
             value = X[first + i, j]
-            raise ValueError(f"{family.name.capitalize()} needs non-negative integers; X[{first + i}, {j}] is {value}.")
+            negative = "Negative values in data: " if value < 0 else ""  # scikit-learn's phrase
+            raise ValueError(
+                f"{negative}{family.name.capitalize()} needs non-negative integers; X[{first + i}, {j}] is {value}."
+            )
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:

@@ -180,6 +180,8 @@ def check_same_mixture(one: Any, other: Any) -> None:
 
 def check_model_file(path: Any, archive: Any, newest: int, families: Mapping[str, Any]) -> None:
     """Refuse an archive that is no fastem model, or one of a format that this version does not know."""
+    if "estimator" in getattr(archive, "files", ()):
+        raise ValueError(f"{path} holds an estimator; read it with fastem.{archive['estimator']}.load.")
     if not {"format", "family"} <= set(getattr(archive, "files", ())):
         raise ValueError(f"{path} is not a model saved by fastem: it has no 'format' and 'family'.")
     if int(archive["format"]) > newest:
