@@ -1,4 +1,7 @@
-"""scikit-learn's estimator checks, none skipped. In a process of its own: SCIPY_ARRAY_API is read when SciPy is imported."""
+"""scikit-learn's estimator checks, none skipped, in a process of its own.
+
+SCIPY_ARRAY_API is read when SciPy is imported.
+"""
 
 import os
 import subprocess
