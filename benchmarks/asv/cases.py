@@ -1,0 +1,80 @@
+"""Mixtures, data and kernels that the benchmarks share. Nothing here is measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+import fastem
+
+SHAPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
+FAMILIES = (*SHAPES, "poisson")
+TILE = 256
+
+
+def family_of(name: str) -> Any:
+    """A family by the name of its shape."""
+    return fastem.Poisson() if name == "poisson" else fastem.Gaussian(name)
+
+
+def overlapping(n: int, d: int, k: int, dtype: str = "float64") -> np.ndarray:
+    """Data from overlapping clusters, (n, d)."""
+    rng = np.random.default_rng(0)
+    centres = 1.5 * rng.standard_normal((k, d))
+    X = centres[rng.integers(k, size=n)] + rng.standard_normal((n, d))
+    return X.astype(dtype)
+
+
+def start(name: str, X: np.ndarray, k: int) -> Any:
+    """A mixture at `k` samples with identity covariances, or at positive rates."""
+    d = X.shape[1]
+    weights, means = np.full(k, 1 / k), X[:k].astype(np.float64)
+    if name == "poisson":
+        return fastem.from_parameters(fastem.Poisson(), weights, rates=np.abs(means) + 1)
+    covariances = {
+        "full": np.tile(np.eye(d), (k, 1, 1)), "tied": np.eye(d), "diag": np.ones((k, d)), "spherical": np.ones(k),
+        "tied_diag": np.ones(d), "tied_spherical": np.array(1.0),
+    }[name]  # fmt: skip
+    return fastem.from_parameters(family_of(name), weights, means=means, covariances=covariances)
+
+
+class TileCase:
+    """One tile, and what a family's kernels read and write, with d = 16 features and K = 16 components."""
+
+    def __init__(self, name: str, dtype: str, d: int = 16, k: int = 16) -> None:
+        family = family_of(name)
+        X = np.abs(overlapping(TILE, d, k)).round() if name == "poisson" else overlapping(TILE, d, k)
+        self.kernels = family.kernels()
+        self.layout = family.layout(d, k)
+        frame = family.frame(np.zeros(d), np.ones(d))
+        self.params = family.pack(start(name, X, k).parameters, frame).astype(dtype)
+        self.tile = np.zeros((d + family.n_derived, TILE), dtype=dtype)
+        self.tile[:d] = X.T
+        if self.kernels.derive is not None:
+            self.kernels.derive(self.tile, self.layout)
+        self.rows = np.arange(k)
+        self.log_prob_out = np.zeros((k, TILE), dtype=dtype)
+        self.resp = np.full((k, TILE), 1 / k, dtype=dtype)
+        self.statistics = np.zeros(family.statistics_shape(d, k))
+        self.scratch = np.zeros((family.scratch_rows(d, k), TILE), dtype=dtype)
+
+    def log_prob_arguments(self) -> tuple[Any, ...]:
+        """What log_prob takes."""
+        return self.tile, self.params, self.layout, self.rows, self.log_prob_out, self.scratch
+
+    def accumulate_arguments(self) -> tuple[Any, ...]:
+        """What accumulate takes."""
+        return self.tile, self.resp, self.params, self.layout, self.rows, self.statistics, self.scratch
+
+
+def repeated(kernel: Any, times: int = 100) -> Any:
+    """A compiled function that calls a kernel `times` times, so that a call from Python costs nothing beside it."""
+
+    @njit
+    def repeat(arguments):
+        for _ in range(times):
+            kernel(*arguments)
+
+    return repeat

@@ -1,0 +1,42 @@
+"""Whole fits, start included, through the core and through the estimator."""
+
+import warnings
+
+import fastem
+
+from .cases import SHAPES, overlapping
+
+
+class Fit:
+    """Default starts and stopping, from a fixed seed."""
+
+    params = (SHAPES[:4], ((300, 4, 3), (20_000, 8, 8), (200_000, 16, 16)))
+    param_names = ("shape", "n, d, K")
+
+    def setup(self, shape, size):
+        n, d, self.k = size
+        self.X = overlapping(n, d, self.k)
+        warnings.simplefilter("ignore")
+        self.time_core(shape, size, 1)
+        self.time_estimator(shape, size, 1)
+
+    def time_core(self, shape, size, max_iter=50):
+        fastem.fit(self.X, fastem.Gaussian(shape), self.k, seed=0, max_iter=max_iter)
+
+    def time_estimator(self, shape, size, max_iter=50):
+        fastem.GaussianMixture(self.k, covariance_type=shape, random_state=0, max_iter=max_iter).fit(self.X)
+
+
+class Starts:
+    params = (("kmeans", "k-means++", "random", "random_from_data"),)
+    param_names = ("method",)
+
+    def setup(self, method):
+        self.X = overlapping(200_000, 16, 16)
+        self.time_start(method)
+
+    def time_start(self, method):
+        fastem.fit(self.X, fastem.Gaussian("diag"), 16, start=method, seed=0, max_iter=0)
+
+    def time_ten_starts(self, method):
+        fastem.fit(self.X[:20_000], fastem.Gaussian("diag"), 8, start=method, seed=0, n_init=10, tol=0, max_iter=10)

@@ -1,0 +1,1 @@
+"""Micro-benchmarks for pytest-benchmark: `pytest benchmarks/micro`."""
