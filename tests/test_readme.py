@@ -15,13 +15,14 @@ def test_the_examples_of_the_readme_run(monkeypatch, capsys):
     monkeypatch.chdir(HERE.parent)
     names: dict = {}
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     out = capsys.readouterr().out
     assert "-1130.26" in out
     assert "Converged" in out
     result, X = names["result"], names["X"]
+    assert names["probabilities"].shape == (272, 2)
     np.testing.assert_allclose(result.bic, 2322.192, atol=1e-2)
     density = names["fastem"].log_density(X, names["mixture"])
     assert names["count_novel"](X, names["arguments"], -6.0) == (density < -6.0).sum()
@@ -39,7 +40,7 @@ def test_the_two_commands_are_near_the_top():
     assert "pip install '.[test]' && pytest" in top
 
 
-@pytest.mark.parametrize("module", ["em", "functional", "families", "results", "jit"])
+@pytest.mark.parametrize("module", ["em", "functional", "families", "results", "jit", "mixture.gaussian", "mixture.poisson"])
 def test_docstring_examples(module):
     failed, tried = doctest.testmod(importlib.import_module(f"fastem.{module}"))
     assert failed == 0
