@@ -40,7 +40,9 @@ def test_the_two_commands_are_near_the_top():
     assert "pip install '.[test]' && pytest" in top
 
 
-@pytest.mark.parametrize("module", ["em", "functional", "families", "results", "jit", "mixture.gaussian", "mixture.poisson"])
+@pytest.mark.parametrize(
+    "module", ["em", "functional", "families", "results", "jit", "mixture.gaussian", "mixture.poisson"]
+)
 def test_docstring_examples(module):
     failed, tried = doctest.testmod(importlib.import_module(f"fastem.{module}"))
     assert failed == 0
