@@ -94,6 +94,12 @@ def mixture_frame(mixture: Result) -> Frame:
     return mixture.family.frame(location, spread)
 
 
+def density_frame(mixture: Result) -> Frame:
+    """The same with scales of powers of two, which round nothing: an ill-conditioned covariance magnifies rounding."""
+    frame = mixture_frame(mixture)
+    return Frame(frame.shift, np.exp2(np.clip(np.round(np.log2(frame.scale)), -1022, 1023)))
+
+
 def mixture_rows(mixture: Result, frame: Frame) -> tuple[Array, Array]:
     """The parameter matrix in the coordinates of `frame`, and the log weights."""
     with np.errstate(divide="ignore"):
@@ -188,7 +194,7 @@ def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Arra
     dtype = validation.working_dtype(checked)
     validation.check_finite(checked, dtype)
     validation.check_support(checked, mixture.family)
-    frame = mixture_frame(mixture)
+    frame = density_frame(mixture)
     params, log_weights = mixture_rows(mixture, frame)
     with team(n_threads) as threads:
         evaluation = evaluating.evaluate(checked, mixture.family, frame, params, log_weights, dtype, threads, (want,))

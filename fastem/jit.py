@@ -13,7 +13,7 @@ import numpy as np
 from fastem import folding
 from fastem._jit import call, kernel
 from fastem.families.base import Array
-from fastem.functional import mixture_frame, mixture_rows
+from fastem.functional import density_frame, mixture_rows
 from fastem.results import Result
 from fastem.tiles import derive_address, pack_tile
 from fastem.validation import check_mixture
@@ -48,7 +48,7 @@ def arguments(mixture: Result) -> Arguments:
     TypeError : `mixture` is no Result.
     """
     check_mixture(mixture)
-    frame = mixture_frame(mixture)
+    frame = density_frame(mixture)
     params, log_weights = mixture_rows(mixture, frame)
     family, dtype = mixture.family, np.float64
     shape = folding.shape_of(family, mixture.n_features, mixture.n_components)

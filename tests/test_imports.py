@@ -20,7 +20,7 @@ ALLOWED = {
     "families.base": set(),
     "families.squares": {"_jit"},
     "families.triangular": {"_jit"},
-    "families.gaussian": {"families.base", "families.squares"},
+    "families.gaussian": {"families.base", "families.squares", "guards"},
     "families.__init__": {"*families", "validation"},
     "threads": {"_jit"},
     "assign": {"_jit", "_math"},
@@ -45,7 +45,7 @@ ALLOWED = {
     "mixture.__init__": {"mixture.gaussian", "mixture.poisson"},
     "mixture.precisions": {"families.base", "guards"},
     "mixture.progress": {"results"},
-    "mixture.files": {"results", "validation.estimators"},
+    "mixture.files": {"results", "validation.data", "validation.estimators"},
     "mixture.predicting": {"families.base", "functional", "results", "validation", "validation.estimators"},
     "mixture.base": {
         "em", "families.base", "initialise", "mixture.files", "mixture.predicting", "mixture.progress", "results",

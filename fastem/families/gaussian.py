@@ -10,6 +10,7 @@ import numpy as np
 
 from fastem.families.base import Array, Family, Frame, Kernels, Limits, Parameters, Specification
 from fastem.families.squares import scaled_log_prob, tied_squares
+from fastem.guards import Factor, factorise
 
 LOG_2_PI = float(np.log(2.0 * np.pi))
 
@@ -97,6 +98,29 @@ class TiedSquares(GaussianFamily):
 def log_constant(log_determinants: Array, frame: Frame) -> Array:
     """The constant of a log density in the user's units: -1/2 (d log 2 pi + log |C|) - sum_j log scale_j."""
     return -0.5 * (len(frame.scale) * LOG_2_PI + log_determinants) - np.log(frame.scale).sum()
+
+
+def factor_of(parameters: Parameters, frame: Frame) -> Factor:
+    """The factors of covariance matrices, (m, d, d), in the coordinates of `frame`.
+
+    Instead of "covariances", parameters may hold "precisions_cholesky" (..., d, d), upper triangular P with a positive
+    diagonal and P P' = C^-1: an estimator predicts from these without an inversion, which would cost time and digits.
+    Such rows hold no covariances and serve densities alone.
+    """
+    d = len(frame.scale)
+    if "precisions_cholesky" in parameters:
+        inverse = np.swapaxes(np.asarray(parameters["precisions_cholesky"]).reshape(-1, d, d), 1, 2) * frame.scale
+        log_determinants = -2.0 * np.log(np.diagonal(inverse, axis1=1, axis2=2)).sum(axis=1)
+        return Factor(np.zeros_like(inverse), inverse, log_determinants, np.zeros(len(inverse), dtype=np.bool_))
+    covariances = np.asarray(parameters["covariances"]).reshape(-1, d, d) / frame.scale / frame.scale[:, None]
+    return factorise(covariances, np.zeros(d))
+
+
+def matrix_variances(parameters: Parameters) -> Array:
+    """The variance of each feature, (..., d); where only factors of precisions are known, given the other features."""
+    if "precisions_cholesky" in parameters:
+        return 1.0 / (np.asarray(parameters["precisions_cholesky"]) ** 2).sum(axis=-1)
+    return np.diagonal(np.asarray(parameters["covariances"]), axis1=-2, axis2=-1)
 
 
 def frame_means(parameters: Parameters, frame: Frame) -> Array:

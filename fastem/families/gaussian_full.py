@@ -132,9 +132,7 @@ class GaussianFull(gaussian.GaussianFamily):
         return {**self.mean_specification(n_features, n_components), "covariances": covariances}
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
-        covariances = np.asarray(parameters["covariances"]) / frame.scale / frame.scale[:, None]
-        factor = factorise(covariances, np.zeros(len(frame.scale)))
-        return self._rows(gaussian.frame_means(parameters, frame), factor, frame)
+        return self._rows(gaussian.frame_means(parameters, frame), gaussian.factor_of(parameters, frame), frame)
 
     def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
         d = len(frame.scale)
@@ -142,7 +140,7 @@ class GaussianFull(gaussian.GaussianFamily):
         return {"means": gaussian.user_means(params[:, :d], frame), "covariances": covariances}
 
     def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:
-        return np.diagonal(np.asarray(parameters["covariances"]), axis1=-2, axis2=-1)
+        return gaussian.matrix_variances(parameters)
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         d = len(frame.scale)

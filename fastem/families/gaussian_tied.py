@@ -151,9 +151,7 @@ class GaussianTied(gaussian.GaussianFamily):
         return {**self.mean_specification(n_features, n_components), "covariances": covariances}
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
-        covariance = np.asarray(parameters["covariances"]) / frame.scale / frame.scale[:, None]
-        factor = factorise(covariance[None], np.zeros(len(frame.scale)))
-        return self._rows(gaussian.frame_means(parameters, frame), factor, frame)
+        return self._rows(gaussian.frame_means(parameters, frame), gaussian.factor_of(parameters, frame), frame)
 
     def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
         d = len(frame.scale)
@@ -162,8 +160,7 @@ class GaussianTied(gaussian.GaussianFamily):
         return {"means": gaussian.user_means(params[:n_components, :d], frame), "covariances": covariance}
 
     def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:
-        diagonal = np.diagonal(np.asarray(parameters["covariances"]))
-        return np.broadcast_to(diagonal, (n_components, n_features))
+        return np.broadcast_to(gaussian.matrix_variances(parameters), (n_components, n_features))
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         d, n_components = len(frame.scale), len(starving)

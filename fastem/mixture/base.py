@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -51,8 +51,12 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
     }
 
     @abstractmethod
-    def _family(self) -> Family:
-        """The family, with the hyper-parameters of the constructor."""
+    def _family(self, **hyperparameters: Any) -> Family:
+        """The family."""
+
+    def _hyperparameters(self) -> dict[str, Any]:
+        """The family's hyper-parameters, for a fit."""
+        return {}
 
     @abstractmethod
     def _given(self, n_features: int) -> dict[str, Array]:
@@ -60,7 +64,11 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
 
     @abstractmethod
     def _parameters(self) -> dict[str, Array]:
-        """The family's named parameters, float64, from the fitted attributes."""
+        """The family's named parameters, float64, from the fitted attributes, which are checked."""
+
+    def _density(self) -> dict[str, Array]:
+        """The same in the form from which densities come cheapest."""
+        return self._parameters()
 
     @abstractmethod
     def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
@@ -86,22 +94,33 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
 
         Returns
         -------
-        self : the fitted estimator. After an exception, Ctrl-C included, it is as it was before.
+        self : the fitted estimator. After an exception, Ctrl-C included, its attributes are as they were before.
+
+        Warns
+        -----
+        ConvergenceWarning : the best start ran out of iterations, or a component collapsed. `fit` is done all the same.
 
         Raises
         ------
         ValueError, TypeError : unusable input; the message names the argument and the place.
         """
+        return self._fit_and_warn(X, sample_weight, resp_init, callback)
+
+    def _fit_and_warn(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any) -> Self:
         before = dict(vars(self))
         try:
-            return self._fit(X, sample_weight, resp_init, callback)
+            warning = self._fit(X, sample_weight, resp_init, callback)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+        if warning:
+            warnings.warn(warning, ConvergenceWarning, stacklevel=3)
+        return self
 
-    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any) -> Self:
-        self._validate_params()
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any) -> str | None:
+        """Fit, and return what to warn of."""
         validation.check_callback(callback)
         X = self._checked(X, reset=True)
         checks.check_enough_samples(len(X), self.n_components)
@@ -115,7 +134,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
             progress = Progress(int(self.verbose), self.verbose_interval, n_init, callback)
         result = em.fit(
             X,
-            self._family(),
+            self._family(**self._hyperparameters()),
             self.n_components,
             sample_weight=sample_weight,
             start=start,
@@ -126,20 +145,21 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
             n_threads=self.n_threads,
             callback=progress or callback,
         )
-        if progress is not None:
+        if progress is not None and self.max_iter > 0:
             progress.end(result)
         self._adopt(result, validation.working_dtype(X))
-        if self.max_iter > 0 and result.status not in (Status.CONVERGED, Status.STOPPED):
-            reason = "" if result.status is Status.MAX_ITER else f" {result.status.value}"
-            warnings.warn(NOT_CONVERGED + reason, ConvergenceWarning, stacklevel=3)
-        return self
+        if self.max_iter == 0 or result.status in (Status.CONVERGED, Status.STOPPED):
+            return None
+        return NOT_CONVERGED if result.status is Status.MAX_ITER else f"{NOT_CONVERGED} {result.status.value}"
 
     def _start(self, X: Array, resp_init: Any) -> Any:
         """The start of `em.fit`: responsibilities, the last solution, or what was given and how to find the rest."""
         if resp_init is not None:
             return validation.check_assignment("resp_init", resp_init, len(X), self.n_components)
         if self.warm_start and hasattr(self, "converged_"):
-            return {"weights": self.weights_, **self._parameters()}
+            checks.check_warm_start(len(self.weights_), self.n_components)
+            weights = checks.check_weights_attribute(self.weights_)
+            return {"weights": weights / weights.sum(), **self._parameters()}
         given = self._given(X.shape[1])
         if self.weights_init is not None:
             given["weights"] = checks.check_initial_weights(self.weights_init, self.n_components)
@@ -148,7 +168,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
 
     def _adopt(self, result: Result, dtype: Any) -> None:
         """Set the fitted attributes from a result."""
-        checks.check_representable(result)
+        checks.check_representable(result.parameters)
         self._set_parameters(result.weights, dict(result.parameters), dtype)
         total = result.total_weight or 1.0  # given parameters have seen no data; their likelihood is NaN
         self.converged_ = result.status is Status.CONVERGED
@@ -157,16 +177,25 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         self.lower_bounds_ = (result.history[1:] / total).tolist()
         self.fit_report_ = result.starts
 
+    def _given_parameters(self, mixture: Result) -> Self:
+        """The estimator fitted, so to speak, by the parameters of a mixture."""
+        self._validate_params()
+        self.n_features_in_ = mixture.n_features
+        self._adopt(mixture, np.dtype(np.float64))
+        return self
+
     def _checked(self, X: Any, reset: bool) -> Array:
         """X as an array of numbers, by scikit-learn's rules; what is not finite is found (and named) by the core."""
         checks.check_unmasked(X)
         checked: Array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
-        return checked
+        # As in scikit-learn, float32 data are not rounded further by a model of float64.
+        widen = not reset and validation.working_dtype(checked) != np.float64 and self.weights_.dtype == np.float64
+        return checked.astype(np.float64) if widen else checked
 
     def _mixture(self) -> Result:
         """The fitted attributes as the functional core takes them."""
-        weights = np.asarray(self.weights_, dtype=np.float64)
-        return Result(family=self._family(), weights=weights / weights.sum(), parameters=self._parameters())
+        weights = checks.check_weights_attribute(self.weights_)
+        return Result(family=self._family(), weights=weights, parameters=self._density())
 
     def fit_predict(
         self, X: Any, y: Any = None, *, sample_weight: Any = None, resp_init: Any = None, callback: Any = None
@@ -179,15 +208,18 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        self.fit(X, y, sample_weight=sample_weight, resp_init=resp_init, callback=callback)
-        return self.predict(X)
+        return self._fit_and_warn(X, sample_weight, resp_init, callback).predict(X)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the estimator to `path` as an uncompressed .npz archive, readable by numpy without pickle.
 
+        It holds the constructor's arguments (arrays and lists come back as arrays) and the attributes that end in an
+        underscore. Metadata requests (`set_fit_request`) are not in it; a pickle keeps them.
+
         Raises
         ------
-        TypeError : `random_state` is no integer and not None. OSError : the file cannot be written.
+        TypeError : something that is neither a number, text nor an array, such as a RandomState as `random_state`; the
+            message names it. OSError : the file cannot be written.
         """
         files.write(self, path)
 
@@ -197,7 +229,8 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
 
         Raises
         ------
-        ValueError : the file holds something else, or was written by a newer version with another format.
+        ValueError : the file holds something else (also an estimator of a class of another name), is damaged, or was
+            written by a newer version with another format.
         FileNotFoundError : there is no such file.
         """
         return files.read(cls, path)
@@ -207,5 +240,5 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        checks.check_state_format(state.pop("_fastem_format"), files.FORMAT, "this pickle")
+        checks.check_state_format(state.pop("_fastem_format", files.FORMAT), files.FORMAT, "this pickle")
         super().__setstate__(state)

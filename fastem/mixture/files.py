@@ -6,65 +6,56 @@ import json
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from fastem.results import StartReport, Status
-from fastem.validation import estimators as validation
+from fastem.validation import estimators as checks
+from fastem.validation.data import as_array
 
 FORMAT = 1
 
 
 def write(estimator: Any, path: str | PathLike[str]) -> None:
     """Arrays among the constructor's arguments and the fitted attributes as arrays, everything else as JSON."""
-    parameters = estimator.get_params(deep=False)
-    validation.check_saveable(parameters)
     fitted = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
     if "fit_report_" in fitted:
         fitted["fit_report_"] = [[report.status.name, *report[1:]] for report in fitted["fit_report_"]]
+    if "feature_names_in_" in fitted:
+        fitted["feature_names_in_"] = fitted["feature_names_in_"].tolist()
     arrays: dict[str, Any] = {"format": np.array(FORMAT), "estimator": np.array(type(estimator).__name__)}
-    for kind, values in (("parameter", parameters), ("attribute", fitted)):
-        plain = {}
-        for name, value in values.items():
-            if name == "feature_names_in_":
-                arrays[f"{kind}_{name}"] = np.asarray(value, dtype=np.str_)
-            elif (name.endswith("_init") and value is not None and name != "n_init") or (
-                isinstance(value, np.ndarray | list) and name != "fit_report_"
-            ):
-                arrays[f"{kind}_{name}"] = np.asarray(value)
-            else:
-                plain[name] = value.item() if isinstance(value, np.generic) else value
-        arrays[f"{kind}s"] = np.array(json.dumps(plain))
+    for name, value in estimator.get_params(deep=False).items():
+        if name.endswith("_init") and not isinstance(value, int | str | None):
+            arrays[f"parameter_{name}"] = as_array(name, value)
+    for name, value in fitted.items():
+        if isinstance(value, np.ndarray):
+            arrays[f"attribute_{name}"] = as_array(name, value)
+    for kind, values in (("parameter", estimator.get_params(deep=False)), ("attribute", fitted)):
+        plain = {name: value for name, value in values.items() if f"{kind}_{name}" not in arrays}
+        arrays[f"{kind}s"] = np.array(json.dumps(checks.check_plain(plain)))
     with Path(path).open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read(cls: type[Any], path: str | PathLike[str]) -> Any:
     """The estimator of class `cls` that `write` wrote."""
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except ValueError:
-        archive = None
-    validation.check_estimator_file(path, archive, cls.__name__)
-    with archive:
-        validation.check_state_format(int(archive["format"]), FORMAT, str(path))
-        values = {
-            kind: {
-                **json.loads(str(archive[f"{kind}s"])),
-                **{
-                    name.removeprefix(f"{kind}_"): archive[name]
-                    for name in archive.files
-                    if name.startswith(f"{kind}_")
-                },
-            }
-            for kind in ("parameter", "attribute")
-        }
-    estimator = cls(**values["parameter"])
-    fitted = values["attribute"]
+    with Path(path).open("rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except (ValueError, EOFError, BadZipFile):
+            archive = None
+        checks.check_estimator_file(path, archive, cls.__name__)
+        checks.check_state_format(int(archive["format"]), FORMAT, str(path))
+        values = {}
+        for kind in ("parameter", "attribute"):
+            prefix = f"{kind}_"
+            names = [name for name in archive.files if name.startswith(prefix)]
+            plain = json.loads(str(archive[f"{kind}s"]))
+            values[kind] = {**plain, **{name.removeprefix(prefix): archive[name] for name in names}}
+    estimator, fitted = cls(**values["parameter"]), values["attribute"]
     if "feature_names_in_" in fitted:
-        fitted["feature_names_in_"] = fitted["feature_names_in_"].astype(object)
-    if "lower_bounds_" in fitted:
-        fitted["lower_bounds_"] = fitted["lower_bounds_"].tolist()
+        fitted["feature_names_in_"] = np.array(fitted["feature_names_in_"], dtype=object)
     if "fit_report_" in fitted:
         fitted["fit_report_"] = tuple(StartReport(Status[name], *rest) for name, *rest in fitted["fit_report_"])
     vars(estimator).update(fitted)

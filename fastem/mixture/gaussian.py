@@ -13,10 +13,11 @@ from fastem.families import SHAPES, Gaussian
 from fastem.families.base import Array, Family
 from fastem.mixture.base import BaseMixture
 from fastem.mixture.precisions import (
-    cholesky_of_covariances,
     covariances_of,
     covariances_of_precisions,
+    guarded,
     precisions_of,
+    upper_triangular,
 )
 from fastem.validation import estimators as checks
 
@@ -170,50 +171,70 @@ class GaussianMixture(BaseMixture):
         """
         family = Gaussian(covariance_type)
         mixture = functional.from_parameters(family, weights, means=means, covariances=covariances)
-        estimator = cls(mixture.n_components, covariance_type=covariance_type, **settings)
-        estimator.n_features_in_ = mixture.n_features
-        estimator._adopt(mixture, np.dtype(np.float64))
-        return estimator
+        return cls(mixture.n_components, covariance_type=covariance_type, **settings)._given_parameters(mixture)
 
     @property
     def _matrices(self) -> bool:
         return self.covariance_type in ("full", "tied")
 
-    def _family(self) -> Family:
-        return Gaussian(self.covariance_type, reg_covar=float(self.reg_covar))
+    def _family(self, **hyperparameters: Any) -> Family:
+        return Gaussian(self.covariance_type, **hyperparameters)
+
+    def _hyperparameters(self) -> dict[str, Any]:
+        return {"reg_covar": float(self.reg_covar)}
 
     def _given(self, n_features: int) -> dict[str, Array]:
         checks.check_one_of_two(self.precisions_init, self.covariances_init)
         expected = self._family().specification(n_features, self.n_components)
         given = {}
         if self.means_init is not None:
-            given["means"] = checks.check_initial("means", self.means_init, expected["means"])
+            given["means"] = checks.check_initial("means", "means_init", self.means_init, expected["means"])
         for kind, value in (("precision", self.precisions_init), ("covariance", self.covariances_init)):
             if value is not None:
                 name = f"{self.covariance_type} {kind}"
-                matrices = checks.check_initial(name, value, expected["covariances"])
+                matrices = checks.check_initial(name, f"{kind}s_init", value, expected["covariances"])
                 inverse = kind == "precision"
                 given["covariances"] = covariances_of_precisions(matrices, self._matrices) if inverse else matrices
         return given
 
     def _parameters(self) -> dict[str, Array]:
-        # Factors of precisions lose fewer digits in float32 than covariances do. A user may have set either.
-        if hasattr(self, "precisions_cholesky_"):
-            covariances = covariances_of(self.precisions_cholesky_, self._matrices)
-        else:
-            covariances = np.asarray(self.covariances_, dtype=np.float64)
-        return {"means": np.asarray(self.means_, dtype=np.float64), "covariances": covariances}
+        named = self._density()
+        if "precisions_cholesky" in named:
+            named["covariances"] = covariances_of(named.pop("precisions_cholesky"), True)
+        return named
+
+    def _density(self) -> dict[str, Array]:
+        # precisions_cholesky_ rules, as in scikit-learn: it loses fewer digits in float32 than covariances do. One who
+        # has set covariances_ alone is understood too.
+        expected = self._family().specification(np.shape(self.means_)[-1], len(self.weights_))
+        named = {"means": checks.check_attribute("means_", self.means_, expected["means"].shape)}
+        if not hasattr(self, "precisions_cholesky_"):
+            named["covariances"] = checks.check_attribute(
+                "covariances_", self.covariances_, expected["covariances"].shape
+            )
+            return named
+        factors = checks.check_attribute(
+            "precisions_cholesky_", self.precisions_cholesky_, expected["covariances"].shape
+        )
+        if self._matrices:
+            factors = upper_triangular(factors)
+        checks.check_factors(np.diagonal(factors, axis1=-2, axis2=-1) if self._matrices else factors)
+        if self._matrices:
+            return {**named, "precisions_cholesky": factors}
+        return {**named, "covariances": covariances_of(factors, False)}
 
     def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
-        covariances = np.asarray(parameters["covariances"])
-        cholesky = cholesky_of_covariances(covariances, self._matrices)
+        with np.errstate(all="ignore"):
+            covariances, cholesky = guarded(parameters["covariances"], self._matrices)
+            precisions = precisions_of(cholesky, self._matrices)
+        checks.check_representable({"precisions": precisions})
         if not _survives(covariances, cholesky, dtype, self._matrices):
             dtype = np.dtype(np.float64)
         self.weights_ = weights.astype(dtype)
         self.means_ = parameters["means"].astype(dtype)
         self.covariances_ = covariances.astype(dtype)
         self.precisions_cholesky_ = cholesky.astype(dtype)
-        self.precisions_ = precisions_of(cholesky, self._matrices).astype(dtype)
+        self.precisions_ = precisions.astype(dtype)
 
     def _draw(self, rng: np.random.RandomState, component: int, n_samples: int) -> Array:
         mean = np.asarray(self.means_[component], dtype=np.float64)

@@ -117,27 +117,25 @@ class PoissonMixture(BaseMixture):
         ValueError : a wrong shape, a negative rate, weights that do not sum to 1.
         """
         mixture = functional.from_parameters(Poisson(), weights, rates=rates)
-        estimator = cls(mixture.n_components, **settings)
-        estimator.n_features_in_ = mixture.n_features
-        estimator._adopt(mixture, np.dtype(np.float64))
-        return estimator
+        return cls(mixture.n_components, **settings)._given_parameters(mixture)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags
 
-    def _family(self) -> Family:
-        return Poisson()
+    def _family(self, **hyperparameters: Any) -> Family:
+        return Poisson(**hyperparameters)
 
     def _given(self, n_features: int) -> dict[str, Array]:
         if self.rates_init is None:
             return {}
         expected = self._family().specification(n_features, self.n_components)["rates"]
-        return {"rates": checks.check_initial("rates", self.rates_init, expected)}
+        return {"rates": checks.check_initial("rates", "rates_init", self.rates_init, expected)}
 
     def _parameters(self) -> dict[str, Array]:
-        return {"rates": np.asarray(self.rates_, dtype=np.float64)}
+        expected = self._family().specification(np.shape(self.rates_)[-1], len(self.weights_))
+        return {"rates": checks.check_attribute("rates_", self.rates_, expected["rates"].shape)}
 
     def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
         self.weights_ = weights

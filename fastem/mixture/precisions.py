@@ -1,7 +1,6 @@
 """Between covariances, precisions and Cholesky factors of precisions, as scikit-learn stores them.
 
-Arrays are matrices (..., d, d) where `matrices` is true, else variances of any shape. A Cholesky factor P of a
-precision is upper triangular with P P' = C^-1.
+Arrays are matrices (..., d, d) where `matrices` is true, else variances of any shape.
 """
 
 from __future__ import annotations
@@ -13,13 +12,19 @@ from fastem.families.base import Array
 from fastem.guards import factorise
 
 
-def cholesky_of_covariances(covariances: Array, matrices: bool) -> Array:
-    """The Cholesky factor of the precision of each covariance."""
+def guarded(covariances: Array, matrices: bool) -> tuple[Array, Array]:
+    """Each covariance, and the upper triangular P with P P' = its inverse.
+
+    A matrix that rounding has left without a Cholesky factor comes back with its eigenvalues raised as far as needed.
+    """
+    covariances = np.asarray(covariances, dtype=np.float64)
     if not matrices:
-        return np.asarray(1.0 / np.sqrt(covariances))
+        return covariances, np.asarray(1.0 / np.sqrt(covariances))
     d = covariances.shape[-1]
-    inverse = factorise(covariances.reshape(-1, d, d), np.zeros(d)).inverse_factors
-    return np.ascontiguousarray(np.swapaxes(inverse, 1, 2)).reshape(covariances.shape)
+    factor = factorise(covariances.reshape(-1, d, d), np.zeros(d))
+    cholesky = np.ascontiguousarray(np.swapaxes(factor.inverse_factors, 1, 2)).reshape(covariances.shape)
+    raised = np.where(factor.floored[:, None, None], factor.covariances, covariances.reshape(-1, d, d))
+    return raised.reshape(covariances.shape), cholesky
 
 
 def precisions_of(cholesky: Array, matrices: bool) -> Array:
@@ -27,9 +32,19 @@ def precisions_of(cholesky: Array, matrices: bool) -> Array:
     return np.asarray(cholesky @ np.swapaxes(cholesky, -1, -2) if matrices else cholesky**2)
 
 
+def upper_triangular(factors: Array) -> Array:
+    """The upper triangular P of positive diagonal with the P P' of any square factors, such as a user may set."""
+    if not np.tril(factors, -1).any() and (np.diagonal(factors, axis1=-2, axis2=-1) > 0).all():
+        return factors
+    # F' = Q L with L lower triangular, by a QR decomposition of F' with its columns reversed; then P = L'.
+    triangles = np.linalg.qr(np.swapaxes(factors, -1, -2)[..., ::-1])[1]
+    lower = triangles[..., ::-1, ::-1]
+    signs = np.where(np.diagonal(lower, axis1=-2, axis2=-1) < 0, -1.0, 1.0)
+    return np.ascontiguousarray(np.swapaxes(lower * signs[..., None], -1, -2))
+
+
 def covariances_of(cholesky: Array, matrices: bool) -> Array:
-    """The covariance, float64, of each Cholesky factor of a precision: P'^-1 P^-1."""
-    cholesky = np.asarray(cholesky, dtype=np.float64)
+    """The covariance of each (upper triangular) Cholesky factor of a precision: P'^-1 P^-1."""
     if not matrices:
         return np.asarray(1.0 / cholesky**2)
     d = cholesky.shape[-1]
@@ -41,7 +56,4 @@ def covariances_of_precisions(precisions: Array, matrices: bool) -> Array:
     """The inverse of each (positive definite) precision."""
     if not matrices:
         return np.asarray(1.0 / precisions)
-    d = precisions.shape[-1]
-    # Of the reversed matrix, so that the factor is the upper triangular one of scikit-learn.
-    flipped = np.linalg.cholesky(precisions.reshape(-1, d, d)[:, ::-1, ::-1])
-    return covariances_of(flipped[:, ::-1, ::-1], True).reshape(precisions.shape)
+    return covariances_of(upper_triangular(np.linalg.cholesky(precisions)), True)

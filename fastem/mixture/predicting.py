@@ -183,7 +183,7 @@ class Predicting:
         NotFittedError : before `fit`. ValueError : n_samples below 1.
         """
         check_is_fitted(self)
-        checks.check_n_draws(n_samples)
+        checks.check_sample_size(n_samples)
         rng = check_random_state(self.random_state)
         weights = np.asarray(self.weights_, dtype=np.float64)
         counts = rng.multinomial(n_samples, weights / weights.sum())

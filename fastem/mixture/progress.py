@@ -18,7 +18,8 @@ class Progress:
 
     def __init__(self, level: int, interval: int, n_init: int, callback: Callable[[Record], Any] | None) -> None:
         self.level, self.interval, self.n_init, self.callback = level, interval, n_init, callback
-        self.begin = self.last = perf_counter()
+        self.begin = perf_counter()
+        self.last = [self.begin] * n_init
         for start in range(n_init):
             print(f"Initialization {start}")
 
@@ -29,8 +30,8 @@ class Progress:
                 line = f"  Initialization {record.start}, iteration {record.iteration}"
             if self.level > 1:
                 now = perf_counter()
-                line += f"\t time lapse {now - self.last:.5f}s\t ll change {record.gain:.5f}"
-                self.last = now
+                line += f"\t time lapse {now - self.last[record.start]:.5f}s\t ll change {record.gain:.5f}"
+                self.last[record.start] = now
             print(line)
         return None if self.callback is None else self.callback(record)
 

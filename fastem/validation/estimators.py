@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -24,15 +27,15 @@ def check_enough_samples(n_samples: int, n_components: int) -> None:
         )
 
 
-def check_n_draws(n_samples: int) -> None:
-    """Refuse a number of draws below 1."""
-    if n_samples < 1:
+def check_sample_size(n_samples: Any) -> None:
+    """Refuse to draw anything but a positive whole number of samples."""
+    if not isinstance(n_samples, Integral) or n_samples < 1:
         raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
 
 
 def check_initial_weights(weights: Any, n_components: int) -> Array:
     """Initial mixing proportions (n_components,), float64."""
-    array = _finite("weights", weights)
+    array = _finite("weights_init", weights)
     _check_shape("weights", array, (n_components,))
     outside = np.flatnonzero((array < 0) | (array > 1))
     if len(outside):
@@ -47,9 +50,9 @@ def check_initial_weights(weights: Any, n_components: int) -> Array:
     return array
 
 
-def check_initial(name: str, value: Any, expected: Specification) -> Array:
-    """An initial parameter as float64 of the expected shape and kind; `name` as scikit-learn calls it."""
-    array = _finite(name, value)
+def check_initial(name: str, argument: str, value: Any, expected: Specification) -> Array:
+    """An initial parameter as float64 of the expected shape and kind; `name` is what scikit-learn calls it."""
+    array = _finite(argument, value)
     _check_shape(name, array, expected.shape)
     if expected.kind == "positive" and not (array > 0).all():
         raise ValueError(f"'{name}' should be positive")
@@ -69,11 +72,49 @@ def check_one_of_two(precisions_init: Any, covariances_init: Any) -> None:
         raise ValueError("precisions_init and covariances_init are both given; give one of them.")
 
 
-def check_representable(result: Any) -> None:
-    """Refuse a result whose parameters overflow in the units of the data."""
-    for name, value in result.parameters.items():
+def check_representable(parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters that overflow in the units of the data."""
+    for name, value in parameters.items():
         if not np.isfinite(value).all():
-            raise ValueError(f"{name} are not finite in the units of the data. {result.status.value}")
+            raise ValueError(
+                f"the {name} are not finite in the units of the data, which are too large or too small; rescale."
+            )
+
+
+def check_attribute(name: str, value: Any, shape: tuple[int, ...]) -> Array:
+    """A fitted attribute, which the user may have set, as finite float64 of the shape that predictions need."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected {shape}: it was set by hand, or covariance_type was changed "
+            "after fit."
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} is not finite.")
+    return array
+
+
+def check_factors(diagonals: Array) -> None:
+    """Refuse factors of precisions, which the user may have set, that no covariance has."""
+    if (diagonals == 0).any():
+        raise ValueError("precisions_cholesky_ is singular.")
+
+
+def check_weights_attribute(weights: Any) -> Array:
+    """weights_, which the user may have set, as float64. As in scikit-learn, they need not sum to 1 to predict."""
+    array = np.asarray(weights, dtype=np.float64)
+    if array.ndim != 1 or not (np.isfinite(array) & (array >= 0)).all() or not array.any():
+        raise ValueError(f"weights_ is {array}; mixing weights must be finite, >= 0 and not all zero.")
+    return array
+
+
+def check_warm_start(found: int, n_components: int) -> None:
+    """Refuse to continue with another number of components."""
+    if found != n_components:
+        raise ValueError(
+            f"warm_start continues from {found} components, but n_components is {n_components}; set warm_start=False "
+            "to start anew."
+        )
 
 
 def check_state_format(found: int, newest: int, what: str) -> None:
@@ -91,20 +132,25 @@ def check_estimator_file(path: Any, archive: Any, estimator: str) -> None:
         raise ValueError(f"{path} holds a {archive['estimator']}, not a {estimator}; load it as one.")
 
 
-def check_saveable(parameters: dict[str, Any]) -> None:
-    """Refuse to save a constructor argument that JSON and arrays cannot hold."""
-    state = parameters.get("random_state")
-    if not (state is None or isinstance(state, int | np.integer)):
-        raise TypeError(f"random_state is {state!r}; only an integer or None can be saved, set one or use pickle.")
+def check_plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Values that JSON can hold, NumPy's scalars as Python's; otherwise an error that names the one that cannot."""
+    plain = {}
+    for name, value in values.items():
+        plain[name] = value.item() if isinstance(value, np.generic) else value
+        try:
+            json.dumps(plain[name])
+        except TypeError:
+            raise TypeError(
+                f"{name} is {value!r}, which a .npz cannot hold without pickle; change it or pickle."
+            ) from None
+    return plain
 
 
 def _finite(name: str, value: Any) -> Array:
     array = np.array(as_array(name, value), dtype=np.float64)
     if not np.isfinite(array).all():
         place = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
-        raise ValueError(
-            f"The parameter '{name}' contains NaN or infinity: [{place}] is {array[~np.isfinite(array)][0]}."
-        )
+        raise ValueError(f"{name}[{place}] is {array[~np.isfinite(array)][0]}; it must be finite.")
     return array
 
 
