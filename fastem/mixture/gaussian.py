@@ -37,13 +37,15 @@ class GaussianMixture(BaseMixture):
     max_iter : int, default=100
         M-steps at most; 0 keeps the start.
     n_init : int, default=1
-        Random starts, which share each pass over the data; the best is kept.
+        Random starts, which share each pass over the data; of those that did not collapse, the likeliest is kept.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
         How the start is found, or what the three below leave of it.
     weights_init : array-like of shape (n_components,), default=None
+        Mixing weights in [0, 1], with sum 1 to 1e-8 (1e-6 in float32).
     means_init : array-like of shape (n_components, n_features), default=None
-    precisions_init : array-like, default=None
-        Inverse covariances, in the shape of `covariances_`.
+        What is not given beside it is found by `init_params` and matched to the nearest of these means.
+    precisions_init : array-like or float, default=None
+        Inverse covariances, in the shape of `covariances_`: symmetric positive definite, or > 0.
     random_state : int, RandomState instance or None, default=None
         An integer gives the same bits on any number of threads.
     warm_start : bool, default=False
@@ -51,7 +53,7 @@ class GaussianMixture(BaseMixture):
     verbose : int, default=0
         1 prints iterations, 2 also times and gains.
     verbose_interval : int, default=10
-    covariances_init : array-like, default=None
+    covariances_init : array-like or float, default=None
         Instead of `precisions_init`.
     n_threads : int or None, default=None
         None is all available cores on the main thread, and 1 on any other.
@@ -65,7 +67,9 @@ class GaussianMixture(BaseMixture):
         n_features) for "diag", (n_components,) for "spherical", (n_features,) for "tied_diag", () for "tied_spherical".
     precisions_ : ndarray, the inverse of each covariance, in the same shape.
     precisions_cholesky_ : ndarray, upper triangular P with P P' = precision, in the same shape.
+        As in scikit-learn, `predict` and its kin read this, and `sample` reads `covariances_`.
     converged_ : bool
+        Whether the best start met `tol` with no component held at its floor; False too after a callback's stop.
     n_iter_ : int, M-steps of the best start.
     lower_bound_ : float
         Mean log-likelihood per sample, nats, of exactly these parameters (scikit-learn's is one M-step older).
@@ -163,11 +167,12 @@ class GaussianMixture(BaseMixture):
 
         Returns
         -------
-        A GaussianMixture that predicts and samples; `lower_bound_` is NaN, `converged_` False, `n_iter_` 0.
+        A GaussianMixture that predicts and samples; `lower_bound_` is NaN, `converged_` False, `n_iter_` 0. A
+        covariance that is singular up to rounding is guarded.
 
         Raises
         ------
-        ValueError : a wrong shape, a covariance that is not positive definite, weights that do not sum to 1.
+        ValueError : a wrong shape or setting, a covariance with a negative eigenvalue, weights that do not sum to 1.
         """
         family = Gaussian(covariance_type)
         mixture = functional.from_parameters(family, weights, means=means, covariances=covariances)

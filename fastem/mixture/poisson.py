@@ -24,22 +24,17 @@ class PoissonMixture(BaseMixture):
     max_iter : int, default=100
         M-steps at most; 0 keeps the start.
     n_init : int, default=1
-        Random starts, which share each pass over the data; the best is kept.
+        Random starts, which share each pass over the data; the likeliest is kept.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
         How the start is found, or what the two below leave of it.
-    weights_init : array-like of shape (n_components,), default=None
     rates_init : array-like of shape (n_components, n_features), default=None
         Expected counts, >= 0.
-    random_state : int, RandomState instance or None, default=None
-    warm_start : bool, default=False
-    verbose : int, default=0
-    verbose_interval : int, default=10
-    n_threads : int or None, default=None
-        None is all available cores on the main thread, and 1 on any other.
+    weights_init, random_state, warm_start, verbose, verbose_interval, n_threads
+        As those of ``fastem.GaussianMixture``.
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    weights_ : ndarray of shape (n_components,), float64
     rates_ : ndarray of shape (n_components, n_features), float64
         Expected counts.
     converged_, n_iter_, lower_bound_, lower_bounds_, fit_report_, n_features_in_, feature_names_in_

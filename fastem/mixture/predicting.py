@@ -62,7 +62,7 @@ class Predicting:
 
         Returns
         -------
-        resp : ndarray of shape (n_samples, n_components), rows sum to 1; float32 for float32 and float16 X.
+        resp : ndarray of shape (n_samples, n_components), rows sum to 1; float32 for float32 and float16 X and a model fitted to such.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class Predicting:
 
         Returns
         -------
-        log_prob : ndarray of shape (n_samples,); float32 for float32 and float16 X.
+        log_prob : ndarray of shape (n_samples,); float32 for float32 and float16 X and a model fitted to such.
 
         Raises
         ------
@@ -167,7 +167,9 @@ class Predicting:
         return self._mixture().n_parameters
 
     def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
-        """Draw from the fitted mixture, with `random_state`: the draws of scikit-learn from equal parameters.
+        """Draw from the fitted mixture: the draws of scikit-learn from equal parameters and `random_state`.
+
+        With an integer as `random_state`, every call draws the same samples.
 
         Parameters
         ----------
