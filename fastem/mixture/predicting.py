@@ -62,7 +62,8 @@ class Predicting:
 
         Returns
         -------
-        resp : ndarray of shape (n_samples, n_components), rows sum to 1; float32 for float32 and float16 X and a model fitted to such.
+        resp : ndarray of shape (n_samples, n_components), rows sum to 1
+            float32 for float32 and float16 X and a model fitted to such, else float64.
 
         Raises
         ------
@@ -80,7 +81,7 @@ class Predicting:
 
         Returns
         -------
-        log_prob : ndarray of shape (n_samples,); float32 for float32 and float16 X and a model fitted to such.
+        log_prob : ndarray of shape (n_samples,), float32 and float64 likewise.
 
         Raises
         ------
