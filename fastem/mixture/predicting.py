@@ -183,12 +183,12 @@ class Predicting:
 
         Raises
         ------
-        NotFittedError : before `fit`. ValueError : n_samples below 1.
+        NotFittedError : before `fit`. ValueError : n_samples below 1, attributes that do not fit each other.
         """
         check_is_fitted(self)
         checks.check_sample_size(n_samples)
+        weights = self._mixture().weights  # with it, all attributes are checked
         rng = check_random_state(self.random_state)
-        weights = np.asarray(self.weights_, dtype=np.float64)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         X = np.vstack([self._draw(rng, component, int(count)) for component, count in enumerate(counts)])
         return X, np.repeat(np.arange(len(counts)), counts)
