@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -159,20 +160,19 @@ def _loop(problem: Problem, runs: list[_Run], tol: float, max_iter: int, callbac
     active = list(runs)
     previous: dict[int, Step] = {}
     while active:
-        mixtures = folding.Mixtures(
-            np.stack([run.step.params for run in active]), np.stack([run.step.log_weights for run in active])
-        )
-        totals, statistics = folding.run(plan, mixtures, mixtures.params, np.arange(len(active)), problem.team)
+        steps = [run.step for run in active]
+        mixtures = folding.Mixtures([step.params for step in steps], [step.log_weights for step in steps])
+        totals, statistics = folding.run(plan, mixtures, mixtures.params, range(len(active)), problem.team)
         stop = False
-        for run, total in zip(active, totals, strict=True):
-            if not np.isfinite(total):
-                _give_up(run, previous.get(run.index), float(total))
+        for run, total in zip(active, totals.tolist(), strict=True):
+            if not math.isfinite(total):
+                _give_up(run, previous.get(run.index), total)
                 continue
-            gain = (total - run.log_likelihood) / problem.data.total_weight if run.history else float("nan")
-            run.history.append(float(total))
+            gain = (total - run.history[-1]) / problem.data.total_weight if run.history else math.nan
+            run.history.append(total)
             run.status = _verdict(run, gain, tol, max_iter, regularised)
             if callback is not None and run.n_iter > 0:
-                stop = bool(callback(Record(run.index, run.n_iter, float(total), float(gain)))) or stop
+                stop = bool(callback(Record(run.index, run.n_iter, total, gain))) or stop
         if stop:
             for run in active:
                 run.status = run.status or Status.STOPPED

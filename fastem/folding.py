@@ -138,10 +138,22 @@ def shape_of(family: Family, n_features: int, n_components: int) -> Shape:
 
 
 class Mixtures(NamedTuple):
-    """The mixtures of several starts: params (n_starts, *Shape.params) and log_weights (n_starts, K), float64."""
+    """The mixtures of several starts: params (n_starts, *Shape.params) and log_weights (n_starts, K), float64.
 
-    params: Array
-    log_weights: Array
+    Arrays, or lists of one array for each start.
+    """
+
+    params: Any
+    log_weights: Any
+
+
+class Buffers(NamedTuple):
+    """What a pass writes to, kept from one pass to the next of the same size, and the job that points to it."""
+
+    arrays: dict[str, Array]
+    addresses: dict[str, int]
+    job: Array
+    job_address: int
 
 
 @dataclass(frozen=True)
@@ -201,9 +213,55 @@ class Plan:
         }
         return record(JOB, arrays, numbers)
 
+    def bounds(self, first: int, last: int, partial_bytes: int) -> Array:
+        """Where each span of the tiles first .. last begins."""
+        whole = (first, last) == (0, self.data.n_tiles)
+        if whole and "_bounds" in self.__dict__:
+            kept: Array = self.__dict__["_bounds"]
+            return kept
+        bounds = first + span_bounds(last - first, partial_bytes)
+        if whole:
+            self.__dict__["_bounds"] = bounds
+        return bounds
+
+    @cached_property
+    def step(self) -> int:
+        """The address of the compiled fold."""
+        return step_address(_FOLD, self.data.tiles.dtype)
+
+    def buffers(self, n_mixtures: int, n_starts: int, bounds: Array, n_workers: int) -> Buffers:
+        """Buffers for a pass of `n_starts` of `n_mixtures` starts over the spans of tiles within `bounds`."""
+        key = n_mixtures, n_starts, int(bounds[0]), int(bounds[-1]), len(bounds), n_workers
+        if self.__dict__.get("_buffers_key") != key:
+            self.__dict__["_buffers"] = self._new_buffers(n_mixtures, n_starts, bounds, n_workers)
+            self.__dict__["_buffers_key"] = key
+        kept: Buffers = self.__dict__["_buffers"]
+        return kept
+
+    def _new_buffers(self, n_mixtures: int, n_starts: int, bounds: Array, n_workers: int) -> Buffers:
+        dtype, size, shape = self.data.tiles.dtype, self.data.tiles.shape[2], self.statistics[1]
+        density_size = (0,) if self.density is None else self.density[1].params
+        n_spans, n_components = len(bounds) - 1, self.n_components
+        arrays = {
+            "density": np.empty((n_mixtures, *density_size), dtype=dtype),
+            "log_weights": np.empty((n_mixtures, n_components), dtype=dtype),
+            "params": np.empty((n_mixtures, *shape.params), dtype=dtype),
+            "starts": np.empty(n_starts, dtype=np.int64),
+            "bounds": bounds,
+            "totals": np.empty((n_spans, n_starts)),
+            "statistics": np.empty((n_spans, n_starts * shape.statistics[0] * shape.statistics[1])),
+            "block": aligned((n_workers, n_components + 1 + self.scratch_rows, size), dtype),
+        }
+        addresses = {name: array.ctypes.data for name, array in arrays.items()}
+        job = self.job.copy()
+        for name, location in addresses.items():
+            job[name] = location
+        job["n_starts"], job["first_tile"] = n_starts, bounds[0]
+        return Buffers(arrays, addresses, job, job.ctypes.data)
+
 
 def run(
-    plan: Plan, density: Mixtures, params: Array, starts: Array, team: Team, prior: Array | None = None, first: int = 0
+    plan: Plan, density: Mixtures, params: Any, starts: Any, team: Team, prior: Array | None = None, first: int = 0
 ) -> tuple[Array, Array]:
     """One pass over the data for these starts: log-likelihoods (n,) and statistics (n, rows, width), float64.
 
@@ -213,7 +271,7 @@ def run(
     size = plan.statistics[1].statistics
     partial_bytes = 8 * size[0] * size[1]
     last = plan.data.n_tiles if prior is None else first + len(prior)
-    bounds = first + span_bounds(last - first, partial_bytes)
+    bounds = plan.bounds(first, last, partial_bytes)
     totals, statistics = np.empty(len(starts)), np.empty((len(starts), *size))
     batch = max(1, MAX_PARTIALS // (partial_bytes * (len(bounds) - 1)))
     for b in range(0, len(starts), batch):
@@ -225,34 +283,26 @@ def run(
 def _run_batch(
     plan: Plan,
     density: Mixtures,
-    params: Array,
-    starts: Array,
+    params: Any,
+    starts: Any,
     team: Team,
     prior: Array | None,
     bounds: Array,
     totals: Array,
     statistics: Array,
 ) -> None:
-    dtype, size, shape = plan.data.tiles.dtype, plan.data.tiles.shape[2], plan.statistics[1]
-    n_spans, n_starts = len(bounds) - 1, len(starts)
-    partial_totals = np.empty((n_spans, n_starts))
-    partial_statistics = np.empty((n_spans, n_starts * shape.statistics[0] * shape.statistics[1]))
-    arrays = {
-        "prior": np.empty((0, 0), dtype=dtype) if prior is None else prior,
-        "density": np.ascontiguousarray(density.params, dtype=dtype),
-        "log_weights": np.ascontiguousarray(density.log_weights, dtype=dtype),
-        "params": np.ascontiguousarray(params, dtype=dtype),
-        "starts": np.ascontiguousarray(starts, dtype=np.int64),
-        "bounds": bounds,
-        "totals": partial_totals,
-        "statistics": partial_statistics,
-        "block": aligned((min(team.n_threads, n_spans), plan.n_components + 1 + plan.scratch_rows, size), dtype),
-    }
-    job = plan.job.copy()
-    for name, array in arrays.items():
-        job[name] = array.ctypes.data
-    job["n_starts"], job["first_tile"], job["prior_rows"] = n_starts, bounds[0], arrays["prior"].shape[1]
-    work = (shape.work + 20.0 * plan.n_components) * float(bounds[-1] - bounds[0]) * size * n_starts
-    team.run(step_address(_FOLD, dtype), job.ctypes.data, n_spans, work)
-    _combine(partial_totals, totals)
-    _combine(partial_statistics, statistics.reshape(-1))
+    buffers = plan.buffers(len(density.params), len(starts), bounds, min(team.n_threads, len(bounds) - 1))
+    arrays, job, n_starts = buffers.arrays, buffers.job, len(starts)
+    arrays["density"][...] = density.params
+    arrays["log_weights"][...] = density.log_weights
+    if params is not density.params:
+        arrays["params"][...] = params
+    job["params"] = buffers.addresses["density" if params is density.params else "params"]
+    arrays["starts"][...] = starts
+    if prior is not None:
+        job["prior"], job["prior_rows"] = prior.ctypes.data, prior.shape[1]
+    shape, n_tiles, size = plan.statistics[1], bounds[-1] - bounds[0], plan.data.tiles.shape[2]
+    work = (shape.work + 20.0 * plan.n_components) * float(n_tiles) * size * n_starts
+    team.run(plan.step, buffers.job_address, len(bounds) - 1, work)
+    _combine(arrays["totals"], totals)
+    _combine(arrays["statistics"], statistics.reshape(-1))

@@ -46,9 +46,10 @@ class Problem:
         counts = statistics[: self.n_components, 0]
         starving = guards.starving(counts, self.data.total_weight, self.data.n_samples)
         maximised = self.family.maximise(statistics, params, self.data.frame, self.limits, starving)
-        # What next to nobody belongs to belongs to nobody: a stale row must not enter the likelihood.
-        log_weights = log_weights_of(np.where(starving, 0.0, counts))
-        return Step(maximised.params, log_weights, starving, maximised.floored)
+        if starving.any():
+            # What next to nobody belongs to belongs to nobody: a stale row must not enter the likelihood.
+            counts = np.where(starving, 0.0, counts)
+        return Step(maximised.params, log_weights_of(counts), starving, maximised.floored)
 
 
 def log_weights_of(counts: Array) -> Array:

@@ -85,11 +85,13 @@ class Team:
         self.n_threads = n_threads
         self.engine = engine
         self._pool = pool
+        self._counter = np.zeros(16, dtype=np.int64)  # two cache lines to itself
+        self._location = self._counter.ctypes.data
 
     def run(self, step: int, job: int, n_spans: int, work: float) -> None:
         """Run step(job, span, worker) for each span; returns when all are done. `work` is in flops."""
-        counter = np.zeros(16, dtype=np.int64)  # two cache lines to itself
-        location = counter.ctypes.data
+        counter, location = self._counter, self._location
+        counter[0] = 0
         n_workers = min(self.n_threads, n_spans)
         if n_workers <= 1 or work < SMALL or self.engine == "serial":
             _work(step, job, location, n_spans, 0)

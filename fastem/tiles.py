@@ -6,6 +6,7 @@ weight 0 at the origin of the frame.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -64,7 +65,7 @@ class Data:
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
     """An uninitialised array that begins at a multiple of 64 bytes, a cache line and a 512-bit register."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.empty(n_bytes + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + n_bytes].view(dtype).reshape(shape)

@@ -16,7 +16,7 @@ ALLOWED = {
     "__init__": {"*"},
     "_jit": set(),
     "_math": {"_jit"},
-    "guards": {"families.base"},  # for types only
+    "guards": {"_jit", "families.base"},  # the latter for types only
     "families.base": set(),
     "families.squares": {"_jit"},
     "families.triangular": {"_jit"},

@@ -133,8 +133,8 @@ def user_means(means: Array, frame: Frame) -> Array:
 
 def user_covariances(covariances: Array, frame: Frame) -> Array:
     """Covariance matrices (..., d, d) in the user's units, symmetric to the last bit."""
-    lower = np.tril(covariances * frame.scale * frame.scale[:, None])
-    return lower + np.swapaxes(np.tril(lower, -1), -1, -2)
+    # Products commute: (c a) b and (c b) a may differ, c (a b) may not.
+    return covariances * np.outer(frame.scale, frame.scale)
 
 
 def gaussian_draws(rng: np.random.Generator, means: Array, labels: Array) -> tuple[Array, Array]:

@@ -103,19 +103,24 @@ class GaussianDiag(gaussian.GaussianFamily):
         return np.asarray(parameters["covariances"])
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        d = len(frame.scale)
-        counts = np.where(starving, 1.0, statistics[:, 0])[:, None]
+        d, anyone = len(frame.scale), starving.any()
+        counts = statistics[:, :1] if not anyone else np.where(starving, 1.0, statistics[:, 0])[:, None]
         shift = statistics[:, 1 : d + 1] / counts
-        variances, floored = raise_to_floor(
-            statistics[:, d + 1 :] / counts - shift * shift + limits.ridge, limits.floor
-        )
-        variances = np.where(starving[:, None], 1.0, variances)
-        rows = np.where(starving[:, None], params, self._rows(params[:, :d] + shift, variances, frame))
+        mean_squares = statistics[:, d + 1 :] / counts - shift * shift + limits.ridge
+        variances, floored = raise_to_floor(mean_squares, limits.floor)
+        rows = self._rows(params[:, :d] + shift, variances, frame)
+        if anyone:
+            rows[starving] = params[starving]
         return Maximised(rows, starving, floored & ~starving)
 
     def _rows(self, means: Array, variances: Array, frame: Frame) -> Array:
-        constant = gaussian.log_constant(np.log(variances).sum(axis=1), frame)[:, None]
-        return np.concatenate([means, 1.0 / np.sqrt(variances), constant, variances], axis=1)
+        d = means.shape[1]
+        rows = np.empty((len(means), 3 * d + 1))
+        rows[:, :d] = means
+        np.divide(1.0, np.sqrt(variances), out=rows[:, d : 2 * d])
+        rows[:, 2 * d] = gaussian.log_constant(np.log(variances).sum(axis=1), frame)
+        rows[:, 2 * d + 1 :] = variances
+        return rows
 
     def n_parameters(self, n_features: int, n_components: int) -> int:
         return 2 * n_components * n_features

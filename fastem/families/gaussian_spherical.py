@@ -119,18 +119,22 @@ class GaussianSpherical(gaussian.GaussianFamily):
         return np.repeat(np.asarray(parameters["covariances"])[:, None], n_features, axis=1)
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        d = len(frame.scale)
-        counts = np.where(starving, 1.0, statistics[:, 0])
+        d, anyone = len(frame.scale), starving.any()
+        counts = statistics[:, 0] if not anyone else np.where(starving, 1.0, statistics[:, 0])
         shift = statistics[:, 1 : d + 1] / counts[:, None]
-        mean_square = (statistics[:, d + 1] / counts - (shift * shift).sum(axis=1)) / d
-        variances, floored = raise_to_floor((mean_square + limits.ridge.mean())[:, None], limits.floor[:1])
-        variances = np.where(starving, 1.0, variances[:, 0])
-        rows = np.where(starving[:, None], params, self._rows(params[:, :d] + shift, variances, frame))
+        mean_squares = (statistics[:, d + 1] / counts - (shift * shift).sum(axis=1)) / d + limits.ridge.sum() / d
+        variances, floored = raise_to_floor(mean_squares[:, None], limits.floor[:1])
+        # A starving component's statistics are next to nothing, and may leave no variance to take a logarithm of.
+        rows = self._rows(params[:, :d] + shift, np.where(starving, 1.0, variances[:, 0]), frame)
+        if anyone:
+            rows[starving] = params[starving]
         return Maximised(rows, starving, floored & ~starving)
 
     def _rows(self, means: Array, variances: Array, frame: Frame) -> Array:
         constant = gaussian.log_constant(len(frame.scale) * np.log(variances), frame)
-        return np.column_stack([means, 1.0 / variances, constant, variances])
+        rows = np.empty((len(means), means.shape[1] + 3))
+        rows[:, :-3], rows[:, -3], rows[:, -2], rows[:, -1] = means, 1.0 / variances, constant, variances
+        return rows
 
     def n_parameters(self, n_features: int, n_components: int) -> int:
         return n_components * (n_features + 1)

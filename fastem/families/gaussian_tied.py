@@ -190,7 +190,7 @@ class GaussianTied(gaussian.GaussianFamily):
         shared = params[n_components:].reshape(-1)
         size = 16 * n_blocks(d)
         shared[:size] = blocks_of(factor.inverse_factors[0])
-        shared[size : 2 * size] = blocks_of(np.tril(factor.covariances[0]))
+        shared[size : 2 * size] = blocks_of(factor.covariances[0])
         return params
 
     def n_parameters(self, n_features: int, n_components: int) -> int:

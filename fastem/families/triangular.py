@@ -7,13 +7,12 @@ blocks, the last row and column padded with zeros; `blocks_of` and `matrix_of` c
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem._jit import part, routine, wide
+from fastem._jit import exact, inline, part, routine, wide
 
 Array = NDArray[Any]
 
@@ -24,31 +23,51 @@ def n_blocks(order: int) -> int:
     return strips * (strips + 1) // 2
 
 
-@lru_cache(maxsize=64)
-def _lower(strips: int) -> tuple[Array, Array]:
-    return np.tril_indices(strips)
+@inline
+def block_row(i):
+    """Where row i of a lower triangle begins among its blocks."""
+    return 16 * ((i // 4) * (i // 4 + 1) // 2) + 4 * (i % 4)
+
+
+@inline
+def block_column(j):
+    """Where column j lies from there."""
+    return 16 * (j // 4) + j % 4
+
+
+@exact
+def _to_blocks(matrices, blocks):
+    """blocks OUT (m, n_blocks * 16), zeroed: the lower triangles of matrices IN (m, n, n)."""
+    for m in range(matrices.shape[0]):
+        for i in range(matrices.shape[1]):
+            for j in range(i + 1):
+                blocks[m, block_row(i) + block_column(j)] = matrices[m, i, j]
+
+
+@exact
+def _to_matrices(blocks, matrices):
+    """matrices OUT (m, n, n), symmetric, of blocks IN (m, n_blocks * 16)."""
+    for m in range(matrices.shape[0]):
+        for i in range(matrices.shape[1]):
+            for j in range(i + 1):
+                value = blocks[m, block_row(i) + block_column(j)]
+                matrices[m, i, j] = value
+                matrices[m, j, i] = value
 
 
 def blocks_of(matrices: Array) -> Array:
-    """Lower-triangular matrices (..., n, n) as blocks (..., n_blocks * 16)."""
-    order = matrices.shape[-1]
-    strips = (order + 3) // 4
-    padded = np.zeros((*matrices.shape[:-2], 4 * strips, 4 * strips))
-    padded[..., :order, :order] = matrices
-    split = padded.reshape(*matrices.shape[:-2], strips, 4, strips, 4).swapaxes(-3, -2)
-    down, across = _lower(strips)
-    return np.ascontiguousarray(split[..., down, across, :, :]).reshape(*matrices.shape[:-2], -1)
+    """The lower triangles of matrices (..., n, n) as blocks (..., n_blocks * 16)."""
+    n = matrices.shape[-1]
+    blocks = np.zeros((*matrices.shape[:-2], 16 * n_blocks(n)))
+    _to_blocks(np.ascontiguousarray(matrices).reshape(-1, n, n), blocks.reshape(-1, blocks.shape[-1]))
+    return blocks
 
 
 def matrix_of(blocks: Array, order: int) -> Array:
     """Symmetric matrices (..., n, n) from the blocks (..., n_blocks * 16) of their lower triangles."""
-    strips = (order + 3) // 4
-    down, across = _lower(strips)
-    split = np.zeros((*blocks.shape[:-1], strips, strips, 4, 4))
-    split[..., down, across, :, :] = blocks.reshape(*blocks.shape[:-1], -1, 4, 4)
-    full = split.swapaxes(-3, -2).reshape(*blocks.shape[:-1], 4 * strips, 4 * strips)[..., :order, :order]
-    lower = np.tril(full)
-    return lower + np.swapaxes(np.tril(full, -1), -1, -2)
+    matrices = np.empty((*blocks.shape[:-1], order, order))
+    _to_matrices(np.ascontiguousarray(blocks).reshape(-1, blocks.shape[-1]), matrices.reshape(-1, order, order))
+    return matrices
 
 
 @part

@@ -160,7 +160,7 @@ def _check_covariance(name: str, matrix: Array) -> None:
         raise ValueError(f"{name} is not positive definite: its diagonal has {diagonal.min()}.")
     scale = np.sqrt(diagonal)
     correlation = matrix / scale / scale[:, None]
-    if not np.allclose(correlation, correlation.T, rtol=0, atol=1e-8):
+    if not (np.abs(correlation - correlation.T) <= 1e-8).all():
         raise ValueError(f"{name} is not symmetric.")
     smallest = np.linalg.eigvalsh(correlation)[0]
     if not smallest > -1e-10:
