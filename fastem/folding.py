@@ -277,7 +277,9 @@ def run(
     for b in range(0, len(starts), batch):
         chosen = slice(b, b + batch)
         _run_batch(plan, density, params, starts[chosen], team, prior, bounds, totals[chosen], statistics[chosen])
-    return totals * plan.data.unit, statistics * plan.data.unit
+    if plan.data.unit != 1.0:
+        totals, statistics = totals * plan.data.unit, statistics * plan.data.unit
+    return totals, statistics
 
 
 def _run_batch(

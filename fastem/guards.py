@@ -35,7 +35,8 @@ def raise_to_floor(values: Array, floor: Array) -> tuple[Array, Array]:
 
     For diagonal covariances and for rates this is the exact maximiser under the constraint value >= floor.
     """
-    return np.maximum(values, floor), (values < floor).any(axis=-1)
+    touched: Array = (values < floor).any(axis=-1)
+    return np.maximum(values, floor), touched
 
 
 def representable(parameters: Parameters, specification: dict[str, Specification]) -> bool:

@@ -88,17 +88,19 @@ def seed(data: Data, n_clusters: int, rng: np.random.Generator, team: Team) -> A
     """
     weights = weights_of(data)
     n_trials = 2 + int(np.log(n_clusters))
-    closest = np.full(data.n_tiles * data.tiles.shape[2], np.inf)
+    potentials = _Potentials(data, n_trials, team)
+    closest = potentials.closest.reshape(-1)[: data.n_samples]
     centres = np.empty((n_clusters, data.n_features))
     centres[0] = sample_at(data, _draw(np.cumsum(weights), rng.random(1))[0])
-    _potentials(data, centres[:1], closest, True, team)
+    potentials.of(centres[:1], update=True)
     for k in range(1, n_clusters):
-        cumulative = np.cumsum(weights * closest[: data.n_samples])
+        cumulative = np.cumsum(weights * closest)
         if not cumulative[-1] > 0:  # fewer distinct points than clusters: any sample repeats one
             cumulative = np.cumsum(weights)
         candidates = np.stack([sample_at(data, i) for i in _draw(cumulative, rng.random(n_trials))])
-        centres[k] = candidates[np.argmin(_potentials(data, candidates, closest, False, team))]
-        _potentials(data, centres[k : k + 1], closest, True, team)
+        centres[k] = candidates[np.argmin(potentials.of(candidates, update=False))]
+        if k + 1 < n_clusters:
+            potentials.of(centres[k : k + 1], update=True)
     return centres
 
 
@@ -108,36 +110,50 @@ def _draw(cumulative: Array, uniform: Array) -> Array:
     return np.minimum(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"), last)
 
 
-def _potentials(data: Data, centres: Array, closest: Array, update: bool, team: Team) -> Array:
-    dtype = data.tiles.dtype
-    n_tiles, tile_rows, size = data.tiles.shape
-    bounds = span_bounds(n_tiles, 8 * len(centres))
-    potentials = np.empty((len(bounds) - 1, len(centres)))
-    arrays = {
-        "tiles": data.tiles,
-        "weights": data.sample_weight,
-        "centres": np.ascontiguousarray(centres, dtype=dtype),
-        "layout": np.array([data.n_features, len(centres)], dtype=np.int64),
-        "rows": np.arange(len(centres), dtype=np.int64),
-        "bounds": bounds,
-        "closest": closest,
-        "potentials": potentials,
-        "block": aligned((min(team.n_threads, len(bounds) - 1), len(centres), size), dtype),
-    }
-    numbers = {
-        "item_bytes": np.dtype(dtype).itemsize,
-        "log_prob": folding.log_prob_address(CENTROIDS, dtype),
-        "tile_rows": tile_rows,
-        "tile_size": size,
-        "n_centres": len(centres),
-        "weighted": data.weighted,
-        "last_tile": n_tiles - 1,
-        "update": update,
-    }
-    job = record(JOB, arrays, numbers)
-    work = 4.0 * len(centres) * data.n_features * data.n_samples
-    team.run(step_address(_SEED, dtype), job.ctypes.data, len(bounds) - 1, work)
-    return potentials.sum(axis=0)
+class _Potentials:
+    """What would be left of the squared distances, were a centre added: its buffers serve one seeding.
+
+    closest: squared distance of each sample to its nearest centre so far, (n_tiles, tile_size).
+    """
+
+    def __init__(self, data: Data, n_candidates: int, team: Team) -> None:
+        dtype, (n_tiles, tile_rows, size) = data.tiles.dtype, data.tiles.shape
+        bounds = span_bounds(n_tiles, 8 * n_candidates)
+        self.closest = np.full((n_tiles, size), np.inf)
+        self._centres = np.empty((n_candidates, data.n_features), dtype=dtype)
+        self._potentials = np.empty((len(bounds) - 1) * n_candidates)
+        self._layout = np.array([data.n_features, n_candidates], dtype=np.int64)
+        self._arrays = {
+            "tiles": data.tiles,
+            "weights": data.sample_weight,
+            "centres": self._centres,
+            "layout": self._layout,
+            "rows": np.arange(n_candidates, dtype=np.int64),
+            "bounds": bounds,
+            "closest": self.closest,
+            "potentials": self._potentials,
+            "block": aligned((min(team.n_threads, len(bounds) - 1), n_candidates, size), dtype),
+        }
+        numbers = {
+            "item_bytes": np.dtype(dtype).itemsize,
+            "log_prob": folding.log_prob_address(CENTROIDS, dtype),
+            "tile_rows": tile_rows,
+            "tile_size": size,
+            "weighted": data.weighted,
+            "last_tile": n_tiles - 1,
+        }
+        self._job = record(JOB, self._arrays, numbers)
+        self._run = step_address(_SEED, dtype), self._job.ctypes.data, len(bounds) - 1
+        self._work, self._team = 4.0 * data.n_features * data.n_samples, team
+
+    def of(self, centres: Array, update: bool) -> Array:
+        """The sum of weight times min(closest, squared distance) for each centre; with `update`, closest is that."""
+        n = len(centres)
+        self._centres[:n] = centres
+        self._layout[1] = self._job["n_centres"] = n
+        self._job["update"] = update
+        self._team.run(*self._run, self._work * n)
+        return self._potentials[: self._run[2] * n].reshape(-1, n).sum(axis=0)
 
 
 def centroid_shape(n_features: int, n_clusters: int) -> folding.Shape:

@@ -54,7 +54,9 @@ class Problem:
 
 def log_weights_of(counts: Array) -> Array:
     """Log mixing proportions from summed responsibilities; -inf for a component without samples."""
+    if counts.all():
+        log_weights: Array = np.log(counts / counts.sum())
+        return log_weights
     with np.errstate(divide="ignore", invalid="ignore"):
-        proportions = counts / counts.sum()
-        log_weights: Array = np.log(proportions)
+        log_weights = np.log(counts / counts.sum())
     return log_weights
