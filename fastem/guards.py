@@ -35,7 +35,7 @@ def raise_to_floor(values: Array, floor: Array) -> tuple[Array, Array]:
 
     For diagonal covariances and for rates this is the exact maximiser under the constraint value >= floor.
     """
-    touched: Array = (values < floor).any(axis=-1)
+    touched = np.asarray((values < floor).any(axis=-1))
     return np.maximum(values, floor), touched
 
 
