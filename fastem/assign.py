@@ -64,7 +64,10 @@ def soft(block, log_weights, sample_weight, prior, log_norm, total, scratch):
 
 @routine
 def hard(block, log_weights, sample_weight, prior, log_norm, total, scratch):
-    """All of a sample to its likeliest component, the first of equals; log_norm is that component's term."""
+    """All of a sample to its likeliest component, the first of equals; log_norm is that component's term.
+
+    scratch[0] OUT is that component, -1 for a sample that is impossible under all.
+    """
     wide()
     n_components, size = block.shape
     real = block.dtype.type

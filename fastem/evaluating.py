@@ -20,7 +20,7 @@ _FIELDS = """
     item_bytes log_prob assign derive
     source n_samples n_features shift factor tile_rows tile_size bounds
     params params_rows params_width log_weights n_components rows layout n_layout weights
-    log_density resp labels block scratch_rows
+    log_density resp labels block scratch_rows finite
 """
 JOB = np.dtype([(name, np.int64) for name in _FIELDS.split()])
 
@@ -50,9 +50,16 @@ def _evaluate_span(job_address, span, worker, real):
     scratch = carray(pointer(place + row_bytes), (job.scratch_rows, size), real)
     tile = carray(pointer(place + row_bytes * (1 + job.scratch_rows)), (job.tile_rows, size), real)
     total = np.zeros(1)
+    finite = carray(pointer(job.finite + 8 * span), 1, np.float64)
+    finite[0] = 0.0
     for i in range(bounds[0], bounds[1]):
         first = i * size
         count = min(size, n - first)
+        zeros = real(0)
+        for t in range(count):
+            for j in range(d):
+                zeros += real(0) * source[first + t, j]  # NaN where a value is not finite
+        finite[0] += zeros
         pack_tile(source, first, count, d, shift, factor, tile)
         if job.derive != 0:
             call(job.derive, tile, layout)
@@ -67,11 +74,7 @@ def _evaluate_span(job_address, span, worker, real):
                     resp[first + t, k] = block[k, t]
         if job.labels != 0:
             for t in range(count):
-                best = 0
-                for k in range(1, n_components):
-                    if block[k, t] > block[best, t]:
-                        best = k
-                labels[first + t] = best
+                labels[first + t] = max(int(scratch[0, t]), 0)  # -1: impossible under every component
 
 
 @routine
@@ -88,11 +91,15 @@ _EVALUATE = {"f4": _evaluate_span_f4, "f8": _evaluate_span_f8}
 
 
 class Evaluation(NamedTuple):
-    """log_density (n,) float64; resp (n, K) in the data's dtype; labels (n,) int64; None where not asked for."""
+    """log_density (n,) float64; resp (n, K) in the data's dtype; labels (n,) int64; None where not asked for.
+
+    finite: whether all values of X are.
+    """
 
     log_density: Array | None
     resp: Array | None
     labels: Array | None
+    finite: bool
 
 
 def evaluate(
@@ -105,9 +112,10 @@ def evaluate(
     team: Team,
     want: tuple[str, ...],
 ) -> Evaluation:
-    """Evaluate one mixture at checked data (n_samples, n_features), in pieces; `want` names fields of Evaluation.
+    """Evaluate one mixture at data (n_samples, n_features), in pieces; `want` names fields of Evaluation.
 
-    Beyond the results it holds one converted piece of X at most, and none where X is C-contiguous of this dtype.
+    Labels are not to be had beside the others: they come from a hard assignment, which spares the exponentials. Beyond
+    the results it holds one converted piece of X at most, and none where X is C-contiguous of this dtype.
     """
     n, d = X.shape
     n_components = len(log_weights)
@@ -132,7 +140,7 @@ def evaluate(
     }
     numbers = {
         "log_prob": log_prob_address(family.kernels(), dtype),
-        "assign": assign_address("soft", dtype),
+        "assign": assign_address("hard" if want == ("labels",) else "soft", dtype),
         "derive": derive_address(family, dtype),
         "item_bytes": np.dtype(dtype).itemsize,
         "tile_rows": tile_rows,
@@ -144,12 +152,17 @@ def evaluate(
         "params_width": shape.params[1],
         "scratch_rows": shape.scratch_rows,
     }
+    finite = True
     for first, piece in chunks(X, dtype, size):
         bounds = span_bounds(-(-len(piece) // size), 1)
+        zeros = np.empty(len(bounds) - 1)
         targets = {name: array[first:] for name, array in results.items() if array is not None}
         job = record(
-            JOB, {**arrays, **targets, "source": piece, "bounds": bounds}, {**numbers, "n_samples": len(piece)}
+            JOB,
+            {**arrays, **targets, "source": piece, "bounds": bounds, "finite": zeros},
+            {**numbers, "n_samples": len(piece)},
         )
         work = (shape.work + 20.0 * n_components) * len(piece)
         team.run(step_address(_EVALUATE, dtype), job.ctypes.data, len(bounds) - 1, work)
-    return Evaluation(**results)
+        finite = finite and not np.isnan(zeros).any()
+    return Evaluation(**results, finite=finite)

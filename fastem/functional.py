@@ -192,12 +192,13 @@ def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Arra
     checked = validation.check_data(X, mixture.n_features)
     validation.check_n_threads(n_threads)
     dtype = validation.working_dtype(checked)
-    validation.check_finite(checked, dtype)
     validation.check_support(checked, mixture.family)
     frame = density_frame(mixture)
     params, log_weights = mixture_rows(mixture, frame)
     with team(n_threads) as threads:
         evaluation = evaluating.evaluate(checked, mixture.family, frame, params, log_weights, dtype, threads, (want,))
+    if not evaluation.finite:
+        validation.check_finite(checked, dtype)
     result: Array = getattr(evaluation, want)
     return result
 

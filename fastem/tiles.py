@@ -92,13 +92,24 @@ def pack_tile(source, first, count, n_features, shift, factor, tile):
     the origin than any square can tell is held there, so that log densities end at -inf, never at NaN.
     """
     limit = 1e18 if tile.itemsize == 4 else 1e150
+    # Transposed first, eight samples (a line of the tile) at a time, then scaled along the samples: 1 ns a value, where
+    # both at once took 1.4 to 2.2.
+    whole = count // 8 * 8
+    for first_of_line in range(0, whole, 8):
+        for j in range(n_features):
+            for t in range(8):
+                tile[j, first_of_line + t] = source[first + first_of_line + t, j]
+    for t in range(whole, count):
+        for j in range(n_features):
+            tile[j, t] = source[first + t, j]
     for j in range(n_features):
+        origin, scale = 0.5 * shift[j], factor[j]
+        for t in range(count):
+            z = (0.5 * tile[j, t] - origin) * scale
+            z = limit if z > limit else z
+            tile[j, t] = -limit if z < -limit else z
         for t in range(count, tile.shape[1]):
             tile[j, t] = 0
-    for t in range(count):
-        for j in range(n_features):
-            z = (0.5 * source[first + t, j] - 0.5 * shift[j]) * factor[j]
-            tile[j, t] = min(max(z, -limit), limit)
 
 
 @part
