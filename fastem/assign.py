@@ -92,6 +92,31 @@ def hard(block, log_weights, sample_weight, prior, log_norm, total, scratch):
 
 
 @routine
+def nearest(block, log_weights, sample_weight, prior, log_norm, total, scratch):
+    """The component of the largest entry, the first of equals, in scratch[0], and the sample's weight in scratch[1].
+
+    For kernels that need no responsibilities; log_weights are not looked at. A NaN is never the largest.
+    """
+    wide()
+    n_components, size = block.shape
+    real = block.dtype.type
+    for t in range(size):
+        log_norm[t] = block[0, t]
+        scratch[0, t] = real(0)
+        scratch[1, t] = sample_weight[t]
+    for k in range(1, n_components):
+        for t in range(size):
+            value = block[k, t]
+            better = value > log_norm[t]
+            log_norm[t] = value if better else log_norm[t]
+            scratch[0, t] = real(k) if better else scratch[0, t]
+    added = 0.0
+    for t in range(size):
+        added += np.float64(sample_weight[t]) * np.float64(log_norm[t])
+    total[0] += added
+
+
+@routine
 def given(block, log_weights, sample_weight, prior, log_norm, total, scratch):
     """The responsibilities are the prior's rows; nothing is added to the total."""
     n_components, size = block.shape

@@ -88,7 +88,7 @@ def _fold_span_f8(job, span, worker):
 
 
 _FOLD = {"f4": _fold_span_f4, "f8": _fold_span_f8}
-ASSIGN = {"soft": assign.soft, "hard": assign.hard, "given": assign.given}
+ASSIGN = {"soft": assign.soft, "hard": assign.hard, "nearest": assign.nearest, "given": assign.given}
 
 
 @exact

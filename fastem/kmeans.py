@@ -12,6 +12,7 @@ from fastem.threads import Team
 from fastem.tiles import Data, aligned, span_bounds, step_address
 
 CENTROIDS = Kernels(centroids.log_prob, centroids.accumulate, None)
+NEAREST = Kernels(centroids.score, centroids.gather, None)
 MAX_ITER = 100
 # Stop when the inertia falls by less than this fraction: a start for EM needs no more.
 TOLERANCE = 1e-4
@@ -167,18 +168,32 @@ def lloyd(data: Data, centres: Array, team: Team) -> Array:
     A cluster that loses all its samples keeps its centre.
     """
     n_starts, n_clusters, n_features = centres.shape
-    kernels = CENTROIDS, centroid_shape(n_features, n_clusters)
-    plan = folding.Plan(data, n_clusters, np.array([n_features, n_clusters]), kernels, kernels, "hard")
+    layout = np.array([n_features, n_clusters])
+    sizes = centroid_shape(n_features, n_clusters)
+    scores = sizes._replace(params=(n_clusters, n_features + 1))
+    plan = folding.Plan(data, n_clusters, layout, (NEAREST, scores), (NEAREST, scores), "nearest")
+    squares = _sum_of_squares(data, team)
     centres, log_weights = centres.copy(), np.zeros((n_starts, n_clusters))
-    before, active = np.full(n_starts, -np.inf), np.arange(n_starts)
+    before, active = np.full(n_starts, np.inf), np.arange(n_starts)
     for _ in range(MAX_ITER):
-        totals, statistics = folding.run(plan, folding.Mixtures(centres, log_weights), centres, active, team)
+        rows = np.concatenate([centres, 0.5 * (centres * centres).sum(axis=2, keepdims=True)], axis=2)
+        totals, statistics = folding.run(plan, folding.Mixtures(rows, log_weights), rows, active, team)
         counts = statistics[:, :, :1]
         moved = statistics[:, :, 1:] / np.where(counts > 0, counts, 1.0)
         centres[active] = np.where(counts > 0, moved, centres[active])
-        improving = totals - before[active] > TOLERANCE * np.abs(totals)
-        before[active] = totals
+        inertia = squares - 2.0 * totals
+        improving = before[active] - inertia > TOLERANCE * inertia
+        before[active] = inertia
         active = active[improving]
         if len(active) == 0:
             break
     return centres
+
+
+def _sum_of_squares(data: Data, team: Team) -> float:
+    """The weighted squared distances of the samples to the origin of their frame."""
+    kernels = CENTROIDS, centroid_shape(data.n_features, 1)
+    plan = folding.Plan(data, 1, np.array([data.n_features, 1]), kernels, kernels, "hard")
+    origin = np.zeros((1, 1, data.n_features))
+    totals, _ = folding.run(plan, folding.Mixtures(origin, np.zeros((1, 1))), origin, np.zeros(1, np.int64), team)
+    return -2.0 * float(totals[0])

@@ -174,3 +174,30 @@ def test_a_centre_beyond_all_squares_can_be_given(rng):
     X = rng.standard_normal((100, 2))
     result = fastem.fit(X, fastem.Gaussian("full"), 2, start={"means": [[1e300, 0], [0, 0]]}, seed=0, max_iter=0)
     assert result.parameters["means"][0, 0] == 1e300
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("n", "d", "k"), [(1, 1, 1), (50, 3, 2), (300, 5, 3), (1000, 4, 4), (1000, 9, 7), (700, 1, 5)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_lloyds_iterations_are_the_textbooks(n, d, k, dtype, weighted, rng):
+    """From the same centres, scored and gathered without distances or responsibilities, the same centres."""
+    X = rng.standard_normal((n, d)).astype(dtype)
+    weights = rng.integers(1, 4, n).astype(float) if weighted else None
+    with threads.team(1) as team:
+        problem = prepare(X, weights, fastem.Gaussian("spherical"), k, team)
+        frame = problem.data.frame
+        Z = ((X - frame.shift) / frame.scale).astype(dtype).astype(np.float64)
+        centres = Z[:k].copy()
+        actual = kmeans.lloyd(problem.data, centres[None], team)[0]
+    w = np.ones(n) if weights is None else weights
+    before = np.inf
+    for _ in range(kmeans.MAX_ITER):
+        distances = ((Z[:, None] - centres[None]) ** 2).sum(axis=2)
+        labels, inertia = distances.argmin(axis=1), w @ distances.min(axis=1)
+        for c in range(k):
+            if w[labels == c].sum() > 0:
+                centres[c] = np.average(Z[labels == c], axis=0, weights=w[labels == c])
+        if not before - inertia > kmeans.TOLERANCE * inertia:
+            break
+        before = inertia
+    np.testing.assert_allclose(actual, centres, atol=1e-12 if dtype == np.float64 else 1e-5)
