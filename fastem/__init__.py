@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fastem import jit as jit
+    from fastem.cluster import KMeans as KMeans
     from fastem.em import fit as fit
     from fastem.families import Gaussian as Gaussian
     from fastem.families import Poisson as Poisson
@@ -53,6 +54,7 @@ _HOME = {
         ),
         "functional",
     ),
+    "KMeans": "cluster",
     **dict.fromkeys(("GaussianMixture", "PoissonMixture"), "mixture"),
     **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "results"),
 }

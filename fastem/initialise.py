@@ -20,6 +20,10 @@ NAMES = ("kmeans", "k-means++", "random", "random_from_data")
 
 # k-means runs on at most this many samples (or 256 per component): centres estimated from so many are as good a start.
 SAMPLE = 65536
+# Runs of k-means for one start, where samples x components x features are few: the default fit of iris (full, K = 3)
+# then reaches -1.2014 nats a sample from any of 60 seeds, where one run gave -1.2147 on average (scikit-learn -1.2015).
+RUNS = 4
+SMALL = 10**6
 # Bytes of responsibilities that exist at a time.
 RESP_BYTES = 16 * 2**20
 
@@ -35,11 +39,21 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
     sample = _subsample(problem, np.random.default_rng(children[0]))
     if method == "random_from_data":
         centres = np.stack([_distinct(sample, problem.n_components, rng) for rng in generators])
-    else:
+    elif method == "k-means++":
         centres = np.stack([kmeans.seed(sample, problem.n_components, rng, problem.team) for rng in generators])
-    if method == "kmeans":
-        centres = kmeans.lloyd(sample, centres, problem.team)
+    else:
+        centres = _by_kmeans(sample, problem, generators)
     return from_centres(problem, centres)
+
+
+def _by_kmeans(sample: Data, problem: Problem, generators: list[np.random.Generator]) -> Array:
+    """For each start the centres of least inertia of several runs of k-means, all of which share their passes."""
+    n_runs = RUNS if sample.n_samples * problem.n_components * sample.n_features <= SMALL else 1
+    seeds = [kmeans.seed(sample, problem.n_components, rng, problem.team) for rng in generators for _ in range(n_runs)]
+    centres, inertia = kmeans.lloyd(sample, np.stack(seeds), problem.team)
+    best = np.arange(len(generators)) * n_runs + inertia.reshape(-1, n_runs).argmin(axis=1)
+    chosen: Array = centres[best]
+    return chosen
 
 
 def from_centres(problem: Problem, centres: Array) -> list[Step]:

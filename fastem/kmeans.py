@@ -162,38 +162,87 @@ def centroid_shape(n_features: int, n_clusters: int) -> folding.Shape:
     return folding.Shape((n_clusters, n_features), (n_clusters, n_features + 1), 2, 5.0 * n_clusters * n_features)
 
 
-def lloyd(data: Data, centres: Array, team: Team) -> Array:
+class _Lloyd:
+    """One of Lloyd's steps after another on the same data, for several starts at once."""
+
+    def __init__(self, data: Data, n_clusters: int, team: Team) -> None:
+        d = data.n_features
+        scores = centroid_shape(d, n_clusters)._replace(params=(n_clusters, d + 1))
+        kernels = NEAREST, scores
+        self._plan = folding.Plan(data, n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest")
+        self._squares, self._team = inertia(data, np.zeros((1, d)), team), team
+
+    def step(self, centres: Array, active: Array) -> tuple[Array, Array, Array]:
+        """The inertia of the active starts among `centres`; the sums and the weights of their clusters."""
+        rows = np.concatenate([centres, 0.5 * (centres * centres).sum(axis=2, keepdims=True)], axis=2)
+        mixtures = folding.Mixtures(rows, np.zeros(centres.shape[:2]))
+        totals, statistics = folding.run(self._plan, mixtures, rows, active, self._team)
+        return self._squares - 2.0 * totals, statistics[:, :, 1:], statistics[:, :, :1]
+
+
+def inertia(data: Data, centres: Array, team: Team) -> float:
+    """The weighted squared distances of the samples to the nearest of `centres` (K, d), summed."""
+    kernels = CENTROIDS, centroid_shape(data.n_features, len(centres))
+    plan = folding.Plan(data, len(centres), np.array([data.n_features, len(centres)]), kernels, kernels, "hard")
+    mixtures = folding.Mixtures(centres[None], np.zeros((1, len(centres))))
+    totals, _ = folding.run(plan, mixtures, centres[None], np.zeros(1, np.int64), team)
+    return -2.0 * float(totals[0])
+
+
+def lloyd(data: Data, centres: Array, team: Team) -> tuple[Array, Array]:
     """Lloyd's iterations for several starts at once: centres (n_starts, n_clusters, n_features) in, and out.
 
-    A cluster that loses all its samples keeps its centre.
+    With them comes the inertia of each start, (n_starts,). A cluster that loses all its samples keeps its centre.
     """
-    n_starts, n_clusters, n_features = centres.shape
-    layout = np.array([n_features, n_clusters])
-    sizes = centroid_shape(n_features, n_clusters)
-    scores = sizes._replace(params=(n_clusters, n_features + 1))
-    plan = folding.Plan(data, n_clusters, layout, (NEAREST, scores), (NEAREST, scores), "nearest")
-    squares = _sum_of_squares(data, team)
-    centres, log_weights = centres.copy(), np.zeros((n_starts, n_clusters))
-    before, active = np.full(n_starts, np.inf), np.arange(n_starts)
+    steps, centres = _Lloyd(data, centres.shape[1], team), centres.copy()
+    before, active = np.full(len(centres), np.inf), np.arange(len(centres))
     for _ in range(MAX_ITER):
-        rows = np.concatenate([centres, 0.5 * (centres * centres).sum(axis=2, keepdims=True)], axis=2)
-        totals, statistics = folding.run(plan, folding.Mixtures(rows, log_weights), rows, active, team)
-        counts = statistics[:, :, :1]
-        moved = statistics[:, :, 1:] / np.where(counts > 0, counts, 1.0)
-        centres[active] = np.where(counts > 0, moved, centres[active])
-        inertia = squares - 2.0 * totals
-        improving = before[active] - inertia > TOLERANCE * inertia
-        before[active] = inertia
+        now, sums, counts = steps.step(centres, active)
+        centres[active] = np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), centres[active])
+        improving = before[active] - now > TOLERANCE * now
+        before[active] = now
         active = active[improving]
         if len(active) == 0:
             break
-    return centres
+    return centres, before
 
 
-def _sum_of_squares(data: Data, team: Team) -> float:
-    """The weighted squared distances of the samples to the origin of their frame."""
-    kernels = CENTROIDS, centroid_shape(data.n_features, 1)
-    plan = folding.Plan(data, 1, np.array([data.n_features, 1]), kernels, kernels, "hard")
-    origin = np.zeros((1, 1, data.n_features))
-    totals, _ = folding.run(plan, folding.Mixtures(origin, np.zeros((1, 1))), origin, np.zeros(1, np.int64), team)
-    return -2.0 * float(totals[0])
+def converge(data: Data, centres: Array, tol: float, max_iter: int, team: Team) -> tuple[Array, int, list[float]]:
+    """Lloyd's iterations from one start until the centres, (n_clusters, n_features), move by no more than `tol`.
+
+    Returns the centres, the number of iterations, and the inertia before each. Squared movements are summed over all
+    centres. A cluster that loses all its samples is put at the sample farthest from its centre, as in scikit-learn.
+    """
+    steps, history = _Lloyd(data, len(centres), team), []
+    for iteration in range(1, max_iter + 1):
+        now, sums, counts = (part[0] for part in steps.step(centres[None], np.zeros(1, np.int64)))
+        history.append(float(now))
+        if not counts.all():
+            sums, counts = _relocate(data, centres, sums, counts, team)
+        moved = np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), centres)
+        shift = float(((moved - centres) ** 2).sum())
+        centres = moved
+        if shift <= tol:  # 0 where no sample has changed its cluster
+            return centres, iteration, history
+    return centres, max_iter, history
+
+
+def _relocate(data: Data, centres: Array, sums: Array, counts: Array, team: Team) -> tuple[Array, Array]:
+    """Move the samples farthest from their centres, one each, to the clusters that are empty."""
+    potentials = _Potentials(data, 1, team)
+    for centre in centres:
+        potentials.of(centre[None], update=True)
+    weights = weights_of(data) * data.unit
+    distances = np.where(weights > 0, potentials.closest.reshape(-1)[: data.n_samples], -1.0)
+    empty = np.flatnonzero(counts[:, 0] == 0)
+    farthest = np.argpartition(distances, -len(empty))[-len(empty) :]
+    sums, counts = sums.copy(), counts.copy()
+    for cluster, i in zip(empty, farthest[np.argsort(-distances[farthest], kind="stable")], strict=True):
+        if distances[i] <= 0:
+            break  # fewer distinct points than clusters
+        x = sample_at(data, int(i))
+        old = int(np.argmin(((x - centres) ** 2).sum(axis=1)))
+        sums[cluster], counts[cluster] = weights[i] * x, weights[i]
+        sums[old] -= weights[i] * x
+        counts[old] -= weights[i]
+    return sums, counts

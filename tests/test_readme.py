@@ -41,7 +41,7 @@ def test_the_two_commands_are_near_the_top():
 
 
 @pytest.mark.parametrize(
-    "module", ["em", "functional", "families", "results", "jit", "mixture.gaussian", "mixture.poisson"]
+    "module", ["em", "functional", "families", "results", "jit", "cluster", "mixture.gaussian", "mixture.poisson"]
 )
 def test_docstring_examples(module):
     failed, tried = doctest.testmod(importlib.import_module(f"fastem.{module}"))

@@ -101,7 +101,7 @@ def test_k_means_is_lloyds_algorithm(rng):
     with threads.team(1) as team:
         centres = (begin - data.frame.shift) / data.frame.scale
         for _ in range(20):  # each call stops at a gain of 1e-4
-            centres = kmeans.lloyd(data, centres[None], team)[0]
+            centres = kmeans.lloyd(data, centres[None], team)[0][0]
     np.testing.assert_allclose(centres * data.frame.scale + data.frame.shift, expected, atol=0.02)
 
 
@@ -188,7 +188,7 @@ def test_lloyds_iterations_are_the_textbooks(n, d, k, dtype, weighted, rng):
         frame = problem.data.frame
         Z = ((X - frame.shift) / frame.scale).astype(dtype).astype(np.float64)
         centres = Z[:k].copy()
-        actual = kmeans.lloyd(problem.data, centres[None], team)[0]
+        actual, inertia = (found[0] for found in kmeans.lloyd(problem.data, centres[None], team))
     w = np.ones(n) if weights is None else weights
     before = np.inf
     for _ in range(kmeans.MAX_ITER):

@@ -97,7 +97,7 @@ class GaussianMixture(BaseMixture):
     --------
     >>> import fastem, numpy as np
     >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
-    >>> mixture = fastem.GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> mixture = fastem.GaussianMixture(n_components=2, n_init=5, random_state=0).fit(X)
     >>> sorted(mixture.means_.round(6).tolist())
     [[1.0, 2.0], [10.0, 2.0]]
     >>> one, other = mixture.predict([[0, 0], [12, 3]])

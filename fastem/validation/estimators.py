@@ -27,6 +27,27 @@ def check_enough_samples(n_samples: int, n_components: int) -> None:
         )
 
 
+def check_enough_for_clusters(n_samples: int, n_clusters: int) -> None:
+    """Refuse fewer samples than clusters."""
+    if n_samples < n_clusters:
+        raise ValueError(f"n_samples={n_samples} should be >= n_clusters={n_clusters}.")
+
+
+def check_initial_centres(centres: Any, n_clusters: int, n_features: int) -> Array:
+    """Initial centres (n_clusters, n_features), float64."""
+    array = _finite("init", centres)
+    if array.ndim != 2 or len(array) != n_clusters:
+        raise ValueError(
+            f"The shape of the initial centers {array.shape} does not match the number of clusters {n_clusters}."
+        )
+    if array.shape[1] != n_features:
+        raise ValueError(
+            f"The shape of the initial centers {array.shape} does not match the number of features of the data "
+            f"{n_features}."
+        )
+    return array
+
+
 def check_sample_size(n_samples: Any) -> None:
     """Refuse to draw anything but a positive whole number of samples."""
     if not isinstance(n_samples, Integral) or n_samples < 1:
