@@ -137,7 +137,7 @@ def _check_weights(weights: Any, n_components: int | None) -> Array:
 
 
 def _check_parameter(name: str, given: Any, specification: Specification) -> Array:
-    value = np.array(as_array(name, given), dtype=np.float64, order="C")
+    value: Array = np.array(as_array(name, given), dtype=np.float64, order="C")
     if value.shape != specification.shape:
         expected = str(specification.shape).replace("-1", "n_features")
         raise ValueError(f"{name} has shape {value.shape}; expected {expected}.")
