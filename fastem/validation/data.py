@@ -166,7 +166,7 @@ def check_support(X: Array, family: Family) -> None:
         return
     for first in range(0, len(X), _PIECE):
         piece = X[first : first + _PIECE]
-        bad = (piece < 0) | (piece != np.floor(piece))
+        bad = (piece < 0) | ((piece != np.floor(piece)) & ~np.isnan(piece))  # NaN has a sentence of its own
         if bad.any():
             i, j = (int(index[0]) for index in np.nonzero(bad))
             value = X[first + i, j]
