@@ -225,10 +225,9 @@ def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
     data = problem.data
     dtype = data.tiles.dtype
     evaluation = evaluating.evaluate(
-        problem.X, problem.family, data.frame, step.params, step.log_weights, dtype, problem.team, ("log_density",)
+        problem.X, problem.family, data.frame, step.params, step.log_weights, dtype, problem.team, "log_density"
     )
-    density = evaluation.log_density
-    assert density is not None
+    density = evaluation.values
     if problem.sample_weight is None:
         n = max(1, data.n_samples // (10 * problem.n_components))
         chosen = np.sort(np.argpartition(density, n - 1)[:n])

@@ -91,14 +91,9 @@ _EVALUATE = {"f4": _evaluate_span_f4, "f8": _evaluate_span_f8}
 
 
 class Evaluation(NamedTuple):
-    """log_density (n,) float64; resp (n, K) in the data's dtype; labels (n,) int64; None where not asked for.
+    """values: what was wanted, see `evaluate`. finite: whether all values of X are."""
 
-    finite: whether all values of X are.
-    """
-
-    log_density: Array | None
-    resp: Array | None
-    labels: Array | None
+    values: Array
     finite: bool
 
 
@@ -110,22 +105,22 @@ def evaluate(
     log_weights: Array,
     dtype: Any,
     team: Team,
-    want: tuple[str, ...],
+    want: str,
 ) -> Evaluation:
-    """Evaluate one mixture at data (n_samples, n_features), in pieces; `want` names fields of Evaluation.
+    """Evaluate one mixture at data (n_samples, n_features), in pieces.
 
-    Labels are not to be had beside the others: they come from a hard assignment, which spares the exponentials. Beyond
-    the results it holds one converted piece of X at most, and none where X is C-contiguous of this dtype.
+    want: "log_density", (n,) float64; "resp", (n, K) in `dtype`; or "labels", (n,) int64, by hard assignment, which
+    spares the exponentials. Beyond the values it holds one converted piece of X at most, and none where X is
+    C-contiguous of this dtype.
     """
     n, d = X.shape
     n_components = len(log_weights)
     shape, size = shape_of(family, d, n_components), choose_tile_size(n)
     tile_rows = d + family.n_derived
-    results: dict[str, Any] = {
-        "log_density": np.empty(n) if "log_density" in want else None,
-        "resp": np.empty((n, n_components), dtype=dtype) if "resp" in want else None,
-        "labels": np.empty(n, dtype=np.int64) if "labels" in want else None,
-    }
+    if want == "resp":
+        values = np.empty((n, n_components), dtype=dtype)
+    else:
+        values = np.empty(n, dtype=np.int64 if want == "labels" else np.float64)
     arrays = {
         "params": np.ascontiguousarray(params, dtype=dtype),
         "log_weights": np.ascontiguousarray(log_weights, dtype=dtype),
@@ -140,7 +135,7 @@ def evaluate(
     }
     numbers = {
         "log_prob": log_prob_address(family.kernels(), dtype),
-        "assign": assign_address("hard" if want == ("labels",) else "soft", dtype),
+        "assign": assign_address("hard" if want == "labels" else "soft", dtype),
         "derive": derive_address(family, dtype),
         "item_bytes": np.dtype(dtype).itemsize,
         "tile_rows": tile_rows,
@@ -156,13 +151,12 @@ def evaluate(
     for first, piece in chunks(X, dtype, size):
         bounds = span_bounds(-(-len(piece) // size), 1)
         zeros = np.empty(len(bounds) - 1)
-        targets = {name: array[first:] for name, array in results.items() if array is not None}
         job = record(
             JOB,
-            {**arrays, **targets, "source": piece, "bounds": bounds, "finite": zeros},
+            {**arrays, want: values[first:], "source": piece, "bounds": bounds, "finite": zeros},
             {**numbers, "n_samples": len(piece)},
         )
         work = (shape.work + 20.0 * n_components) * len(piece)
         team.run(step_address(_EVALUATE, dtype), job.ctypes.data, len(bounds) - 1, work)
         finite = finite and not np.isnan(zeros).any()
-    return Evaluation(**results, finite=finite)
+    return Evaluation(values, finite)

@@ -196,11 +196,10 @@ def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Arra
     frame = density_frame(mixture)
     params, log_weights = mixture_rows(mixture, frame)
     with team(n_threads) as threads:
-        evaluation = evaluating.evaluate(checked, mixture.family, frame, params, log_weights, dtype, threads, (want,))
+        evaluation = evaluating.evaluate(checked, mixture.family, frame, params, log_weights, dtype, threads, want)
     if not evaluation.finite:
         validation.check_finite(checked, dtype)
-    result: Array = getattr(evaluation, want)
-    return result
+    return evaluation.values
 
 
 def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
