@@ -170,7 +170,9 @@ class _Lloyd:
         scores = centroid_shape(d, n_clusters)._replace(params=(n_clusters, d + 1))
         kernels = NEAREST, scores
         self._plan = folding.Plan(data, n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest")
-        self._squares, self._team = inertia(data, np.zeros((1, d)), team), team
+        # The inertia about the origin, by the kernel that seeding has loaded already.
+        about_origin = _Potentials(data, 1, team).of(np.zeros((1, d)), update=False)[0]
+        self._squares, self._team = data.unit * float(about_origin), team
 
     def step(self, centres: Array, active: Array) -> tuple[Array, Array, Array]:
         """The inertia of the active starts among `centres`; the sums and the weights of their clusters."""

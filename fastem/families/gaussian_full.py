@@ -145,7 +145,7 @@ def _write_rows(means, covariances, inverse_factors, log_determinants, scale, ro
     constant = -0.5 * d * gaussian.LOG_2_PI
     for j in range(d):
         constant -= np.log(scale[j])
-    offset = 16 * ((d + 3) // 4 * ((d + 3) // 4 + 1) // 2)
+    offset = block_row((d + 3) // 4 * 4)
     for k in range(n_components):
         rows[k, d] = constant - 0.5 * log_determinants[k]
         for i in range(d):
