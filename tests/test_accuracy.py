@@ -99,3 +99,18 @@ def test_one_iteration_agrees_with_extended_precision(case, dtype, bound, rng):
         assert np.linalg.norm((actual[name] - value).astype(np.float64)) <= bound * np.linalg.norm(
             value.astype(np.float64)
         ), name
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-12), (np.float32, 2e-5)])
+def test_spherical_variances_keep_their_digits_however_far_the_components_are(dtype, bound, rng):
+    """Squares are gathered about the origin or about the mean, see gaussian_spherical.RAW_64; each variance counts."""
+    spread = np.array([1.0, 0.3, 0.03, 0.01])
+    centres = np.array([[0.0] * 5, [3.0] * 5, [-2.0] * 5, [5.0] * 5])
+    X = (centres[np.arange(400) % 4] + spread[np.arange(400) % 4, None] * rng.standard_normal((400, 5))).astype(dtype)
+    mixture = fastem.from_parameters(
+        fastem.Gaussian("spherical"), np.full(4, 0.25), means=centres, covariances=spread**2
+    )
+    _, expected = reference(X, mixture, "spherical")
+    result = fastem.fit(X, mixture.family, 4, start=mixture, tol=0, max_iter=1)
+    ratio = (result.parameters["covariances"] / expected["covariances"]).astype(np.float64)
+    np.testing.assert_allclose(ratio, 1.0, atol=bound)
