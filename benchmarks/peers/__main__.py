@@ -1,0 +1,119 @@
+"""fastem against other libraries: equal data, equal start, equal number of iterations; then time to solution.
+
+    python -m benchmarks.peers install                          environments for the libraries that need their own
+    python -m benchmarks.peers run --out results                the grid, real data and sweeps; hours with every library
+    python -m benchmarks.peers run --cases grid --peers fastem,sklearn,onedal --covariance full,diag --dtype float64
+    python -m benchmarks.peers solve --out results              defaults against defaults, on real data
+
+Each library runs in a process of its own, at its better number of threads of 1 and all, without `OPENBLAS_*`. The time
+per iteration is the difference of two fits of unlike length, so that checks, copies and the start cancel; libraries
+take turns; medians over the rounds. Before a time is shown, the parameters after 3 iterations must give the same mean
+log-likelihood as fastem's (1e-9 relative, float32 1e-4), computed in one place for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+
+for _name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
+    del os.environ[_name]
+
+from benchmarks.peers import environments, measure, problems, report  # noqa: E402
+from benchmarks.peers.peak import peak  # noqa: E402
+from benchmarks.peers.pool import ROOT  # noqa: E402
+from benchmarks.speed import machine  # noqa: E402
+
+SHAPES = "full,tied,diag,spherical"
+EQUAL_START = [name for name in environments.TITLES if name not in ("fastem_estimator", "mlpack")]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("install", "run", "solve"))
+    parser.add_argument("--peers", help="comma-separated: " + ", ".join(environments.TITLES))
+    parser.add_argument("--cases", default="grid,real,sweep", help="grid, real, sweep, or a shape such as 200000x4x8")
+    parser.add_argument("--data", default="overlapping,separated", help="kinds of cases in the grid")
+    parser.add_argument("--covariance", default=SHAPES)
+    parser.add_argument("--dtype", default="float64,float32")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--limit", type=float, default=120.0, help="seconds that one fit may take")
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="where the real data is")
+    parser.add_argument("--out", type=Path, default=Path("peers"))
+    return parser.parse_args()
+
+
+def _run(options: argparse.Namespace, peers: list[str], threads: list[int]) -> None:
+    rows: list[measure.Row] = []
+    bench = measure.Bench(peers, threads, options.limit)
+    peaks = {dtype: peak(dtype, threads[-1]) for dtype in options.dtype.split(",")}
+    heading = f"{machine()}, {threads[-1]} cores, Python {platform.python_version()}; peak " + ", ".join(
+        f"{value / 1e9:.0f} GFLOP/s in {dtype}" for dtype, value in peaks.items()
+    )
+    print(heading, flush=True)
+    try:
+        for case in problems.cases(options.cases.split(","), options.shared):
+            if case.data in ("overlapping", "separated") and case.data not in options.data.split(","):
+                continue
+            start = problems.begin(case, options.shared)
+            for shape in options.covariance.split(","):
+                if case.data in problems.ONLY_DIAG and shape != "diag":
+                    continue
+                for dtype in options.dtype.split(","):
+                    found = measure.cell(bench, case, start, shape, dtype, options.rounds)
+                    rows += found
+                    print(
+                        case,
+                        shape,
+                        dtype,
+                        *(f"{row.peer} {row.note or f'{row.median:.3g}'};" for row in found),
+                        flush=True,
+                    )
+                    report.write_csv(options.out / "iterations.csv", [row.as_record() for row in rows])
+    finally:
+        bench.close()
+    versions = ", ".join(f"{environments.TITLES[row.peer]} {row.version}" for row in rows[: len(peers)])
+    summary = "\n".join(report.ratios(rows, peer) for peer in peers if peer != "fastem")
+    table = report.iterations_table(rows, peaks)
+    (options.out / "iterations.md").write_text(f"{heading}; {versions}\n\n{table}\n\n{summary}\n")
+    if "sweep" in options.cases:
+        report.plot(options.out / "iterations.png", rows)
+    print(f"\n{table}\n\n{summary}")
+
+
+def _solve(options: argparse.Namespace, peers: list[str], threads: list[int]) -> None:
+    rows: list[measure.Solution] = []
+    bench = measure.Bench(peers, threads, options.limit)
+    try:
+        for case in problems.cases(["real"], options.shared):
+            start = problems.begin(case, options.shared)
+            for shape in ("diag",) if case.data in problems.ONLY_DIAG else ("full", "diag"):
+                found = measure.solutions(bench, case, start, shape)
+                rows += found
+                print(report.solutions_table(found), flush=True)
+                report.write_csv(options.out / "solutions.csv", [asdict(row) for row in rows])
+    finally:
+        bench.close()
+    table = report.solutions_table(rows)
+    (options.out / "solutions.md").write_text(f"{machine()}, {threads[-1]} cores\n\n{table}\n")
+
+
+def main() -> None:
+    """Do as the command line says."""
+    options = _arguments()
+    if options.command == "install":
+        environments.install(options.peers.split(",") if options.peers else list(environments.TITLES))
+        return
+    options.out.mkdir(parents=True, exist_ok=True)
+    threads = sorted({1, len(os.sched_getaffinity(0))})
+    if options.command == "run":
+        _run(options, options.peers.split(",") if options.peers else EQUAL_START, threads)
+    else:
+        _solve(options, options.peers.split(",") if options.peers else list(environments.TITLES), threads)
+
+
+if __name__ == "__main__":
+    main()
