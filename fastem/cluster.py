@@ -190,11 +190,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     def _drawn(self, data: Data, random_state: Any, threads: Team) -> Array:
         rng = np.random.default_rng(random_state.randint(2**31, size=4, dtype=np.int64).tolist())
         if self.init == "k-means++":
-            return kmeans.seed(data, self.n_clusters, rng, threads)
+            return kmeans.seed(data, self.n_clusters, [rng], threads)[0]
         weights = kmeans.weights_of(data)
         n_possible = int(np.count_nonzero(weights))
         chosen = rng.choice(data.n_samples, min(self.n_clusters, n_possible), replace=False, p=weights / weights.sum())
-        return np.stack([kmeans.sample_at(data, int(i)) for i in np.resize(chosen, self.n_clusters)])
+        return kmeans.samples_at(data, np.resize(chosen, self.n_clusters))
 
     def _checked(self, X: Any, reset: bool) -> Array:
         checks.check_unmasked(X)

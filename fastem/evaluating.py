@@ -12,8 +12,9 @@ import numpy as np
 from fastem._jit import call, carray, part, pointer, record, record_at, routine
 from fastem.families.base import Array, Family, Frame
 from fastem.folding import assign_address, log_prob_address, shape_of
+from fastem.memory import aligned
 from fastem.threads import Team
-from fastem.tiles import MAX_SPANS, aligned, chunks, derive_address, pack_tile, span_bounds, step_address
+from fastem.tiles import MAX_SPANS, chunks, derive_address, pack_tile, span_bounds, step_address
 from fastem.tiles import tile_size as choose_tile_size
 
 _FIELDS = """

@@ -16,7 +16,7 @@ from fastem import assign
 from fastem._jit import address, call, carray, exact, matrix, part, pointer, record, record_at, routine, vector
 from fastem.families.base import Array, Family, Kernels
 from fastem.threads import Team
-from fastem.tiles import MAX_PARTIALS, Data, aligned, span_bounds, step_address
+from fastem.tiles import MAX_PARTIALS, Data, span_bounds, step_address
 
 _FIELDS = """
     item_bytes log_prob assign accumulate
@@ -27,6 +27,8 @@ _FIELDS = """
     block scratch_rows
 """
 JOB = np.dtype([(name, np.int64) for name in _FIELDS.split()])
+_PLACE = {name: i for i, name in enumerate(_FIELDS.split())}
+_INTEGER, _DOUBLE = np.dtype(np.int64), np.dtype(np.float64)
 
 
 @part
@@ -148,10 +150,14 @@ class Mixtures(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What a pass writes to, kept from one pass to the next of the same size, and the job that points to it."""
+    """What a pass writes to, kept from one pass to the next of the same size, and the job that points to it.
+
+    job: the fields of a JOB as int64, at the places in _PLACE. bounds: kept alive, the job holds its address.
+    """
 
     arrays: dict[str, Array]
     addresses: dict[str, int]
+    bounds: Array
     job: Array
     job_address: int
 
@@ -229,35 +235,36 @@ class Plan:
         """The address of the compiled fold."""
         return step_address(_FOLD, self.data.tiles.dtype)
 
-    def buffers(self, n_mixtures: int, n_starts: int, bounds: Array, n_workers: int) -> Buffers:
+    def buffers(self, n_mixtures: int, n_starts: int, bounds: Array, team: Team) -> Buffers:
         """Buffers for a pass of `n_starts` of `n_mixtures` starts over the spans of tiles within `bounds`."""
+        n_workers = min(team.n_threads, len(bounds) - 1)
         key = n_mixtures, n_starts, int(bounds[0]), int(bounds[-1]), len(bounds), n_workers
         if self.__dict__.get("_buffers_key") != key:
-            self.__dict__["_buffers"] = self._new_buffers(n_mixtures, n_starts, bounds, n_workers)
+            self.__dict__["_buffers"] = self._new_buffers(n_mixtures, n_starts, bounds, n_workers, team)
             self.__dict__["_buffers_key"] = key
         kept: Buffers = self.__dict__["_buffers"]
         return kept
 
-    def _new_buffers(self, n_mixtures: int, n_starts: int, bounds: Array, n_workers: int) -> Buffers:
+    def _new_buffers(self, n_mixtures: int, n_starts: int, bounds: Array, n_workers: int, team: Team) -> Buffers:
         dtype, size, shape = self.data.tiles.dtype, self.data.tiles.shape[2], self.statistics[1]
         density_size = (0,) if self.density is None else self.density[1].params
         n_spans, n_components = len(bounds) - 1, self.n_components
-        arrays = {
-            "density": np.empty((n_mixtures, *density_size), dtype=dtype),
-            "log_weights": np.empty((n_mixtures, n_components), dtype=dtype),
-            "params": np.empty((n_mixtures, *shape.params), dtype=dtype),
-            "starts": np.empty(n_starts, dtype=np.int64),
-            "bounds": bounds,
-            "totals": np.empty((n_spans, n_starts)),
-            "statistics": np.empty((n_spans, n_starts * shape.statistics[0] * shape.statistics[1])),
-            "block": aligned((n_workers, n_components + 1 + self.scratch_rows, size), dtype),
-        }
-        addresses = {name: array.ctypes.data for name, array in arrays.items()}
-        job = self.job.copy()
-        for name, location in addresses.items():
-            job[name] = location
-        job["n_starts"], job["first_tile"] = n_starts, bounds[0]
-        return Buffers(arrays, addresses, job, job.ctypes.data)
+        arrays, addresses = team.arena.take(
+            {
+                "density": ((n_mixtures, *density_size), dtype),
+                "log_weights": ((n_mixtures, n_components), dtype),
+                "params": ((n_mixtures, *shape.params), dtype),
+                "starts": ((n_starts,), _INTEGER),
+                "totals": ((n_spans, n_starts), _DOUBLE),
+                "statistics": ((n_spans, n_starts * shape.statistics[0] * shape.statistics[1]), _DOUBLE),
+                "block": ((n_workers, n_components + 1 + self.scratch_rows, size), dtype),
+            }
+        )
+        fields = self.job.copy().view(np.int64)  # by their places: a record's fields by name cost five times as much
+        for name, value in (*addresses.items(), ("n_starts", n_starts), ("first_tile", bounds[0])):
+            fields[_PLACE[name]] = value
+        fields[_PLACE["bounds"]] = bounds.ctypes.data
+        return Buffers(arrays, addresses, bounds, fields, fields.ctypes.data)
 
 
 def run(
@@ -293,16 +300,16 @@ def _run_batch(
     totals: Array,
     statistics: Array,
 ) -> None:
-    buffers = plan.buffers(len(density.params), len(starts), bounds, min(team.n_threads, len(bounds) - 1))
+    buffers = plan.buffers(len(density.params), len(starts), bounds, team)
     arrays, job, n_starts = buffers.arrays, buffers.job, len(starts)
     arrays["density"][...] = density.params
     arrays["log_weights"][...] = density.log_weights
     if params is not density.params:
         arrays["params"][...] = params
-    job["params"] = buffers.addresses["density" if params is density.params else "params"]
+    job[_PLACE["params"]] = buffers.addresses["density" if params is density.params else "params"]
     arrays["starts"][...] = starts
     if prior is not None:
-        job["prior"], job["prior_rows"] = prior.ctypes.data, prior.shape[1]
+        job[_PLACE["prior"]], job[_PLACE["prior_rows"]] = prior.ctypes.data, prior.shape[1]
     shape, n_tiles, size = plan.statistics[1], bounds[-1] - bounds[0], plan.data.tiles.shape[2]
     work = (shape.work + 20.0 * plan.n_components) * float(n_tiles) * size * n_starts
     team.run(plan.step, buffers.job_address, len(bounds) - 1, work)

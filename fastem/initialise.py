@@ -40,7 +40,7 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
     if method == "random_from_data":
         centres = np.stack([_distinct(sample, problem.n_components, rng) for rng in generators])
     elif method == "k-means++":
-        centres = np.stack([kmeans.seed(sample, problem.n_components, rng, problem.team) for rng in generators])
+        centres = kmeans.seed(sample, problem.n_components, generators, problem.team)
     else:
         centres = _by_kmeans(sample, problem, generators)
     return from_centres(problem, centres)
@@ -49,8 +49,9 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
 def _by_kmeans(sample: Data, problem: Problem, generators: list[np.random.Generator]) -> Array:
     """For each start the centres of least inertia of several runs of k-means, all of which share their passes."""
     n_runs = RUNS if sample.n_samples * problem.n_components * sample.n_features <= SMALL else 1
-    seeds = [kmeans.seed(sample, problem.n_components, rng, problem.team) for rng in generators for _ in range(n_runs)]
-    centres, inertia = kmeans.lloyd(sample, np.stack(seeds), problem.team)
+    repeated = [rng for rng in generators for _ in range(n_runs)]
+    seeds = kmeans.seed(sample, problem.n_components, repeated, problem.team)
+    centres, inertia = kmeans.lloyd(sample, seeds, problem.team)
     best = np.arange(len(generators)) * n_runs + inertia.reshape(-1, n_runs).argmin(axis=1)
     chosen: Array = centres[best]
     return chosen
@@ -174,4 +175,4 @@ def _distinct(data: Data, n_components: int, rng: np.random.Generator) -> Array:
     """`n_components` different samples, drawn in proportion to their weights."""
     weights = kmeans.weights_of(data)
     chosen = rng.choice(data.n_samples, n_components, replace=False, p=weights / weights.sum())
-    return np.stack([kmeans.sample_at(data, int(i)) for i in chosen])
+    return kmeans.samples_at(data, chosen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fastem import folding
@@ -9,7 +11,7 @@ from fastem._jit import call, carray, part, pointer, record, record_at, routine
 from fastem.families import centroids
 from fastem.families.base import Array, Kernels
 from fastem.threads import Team
-from fastem.tiles import Data, aligned, span_bounds, step_address
+from fastem.tiles import Data, span_bounds, step_address
 
 CENTROIDS = Kernels(centroids.log_prob, centroids.accumulate, None)
 NEAREST = Kernels(centroids.score, centroids.gather, None)
@@ -20,7 +22,7 @@ TOLERANCE = 1e-4
 _FIELDS = (
     "item_bytes log_prob tiles tile_rows tile_size weights weighted last_tile centres n_centres layout rows bounds"
 )
-JOB = np.dtype([(name, np.int64) for name in (_FIELDS + " closest update potentials block").split()])
+JOB = np.dtype([(name, np.int64) for name in (_FIELDS + " closest n_runs update potentials block").split()])
 
 
 @part
@@ -28,10 +30,12 @@ def _seed_span(job_address, span, worker, real):
     """Distances of one span's samples to candidate centres.
 
     potentials[span, c] = sum_t weight_t min(closest_t, |x_t - c|^2); with `update`, closest becomes that minimum.
+    Candidates come in equal shares for each of several runs, which have a row of `closest` each.
     """
     job = record_at(job_address, JOB)
     bytes_per_real = job.item_bytes
     size, n_centres = job.tile_size, job.n_centres
+    share, n_tiles = n_centres // job.n_runs, job.last_tile + 1
     bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
     layout, rows = carray(pointer(job.layout), 2, np.int64), carray(pointer(job.rows), n_centres, np.int64)
     centres = carray(pointer(job.centres), (n_centres, layout[0]), real)
@@ -43,9 +47,9 @@ def _seed_span(job_address, span, worker, real):
         tile = carray(pointer(job.tiles + i * bytes_per_real * job.tile_rows * size), (job.tile_rows, size), real)
         which = i if job.weighted != 0 else (1 if i == job.last_tile else 0)
         weights = carray(pointer(job.weights + bytes_per_real * size * which), size, real)
-        closest = carray(pointer(job.closest + 8 * size * i), size, np.float64)
         call(job.log_prob, tile, centres, layout, rows, block, block)
         for c in range(n_centres):
+            closest = carray(pointer(job.closest + 8 * size * (c // share * n_tiles + i)), size, np.float64)
             added = 0.0
             for t in range(size):
                 distance = min(closest[t], -2.0 * np.float64(block[c, t]))
@@ -68,10 +72,10 @@ def _seed_span_f8(job, span, worker):
 _SEED = {"f4": _seed_span_f4, "f8": _seed_span_f8}
 
 
-def sample_at(data: Data, index: int) -> Array:
-    """One sample in the coordinates of the tiles, (n_features,)."""
+def samples_at(data: Data, indices: Array) -> Array:
+    """Samples in the coordinates of the tiles: (*indices.shape, n_features) float64."""
     size = data.tiles.shape[2]
-    return np.array(data.tiles[index // size, : data.n_features, index % size], dtype=np.float64)
+    return np.array(data.tiles[indices // size, : data.n_features, indices % size], dtype=np.float64)
 
 
 def weights_of(data: Data) -> Array:
@@ -81,80 +85,98 @@ def weights_of(data: Data) -> Array:
     return np.ones(data.n_samples)
 
 
-def seed(data: Data, n_clusters: int, rng: np.random.Generator, team: Team) -> Array:
-    """Greedy k-means++ (Arthur and Vassilvitskii 2007, section 2.2): centres (n_clusters, n_features).
+def seed(data: Data, n_clusters: int, generators: Sequence[np.random.Generator], team: Team) -> Array:
+    """Greedy k-means++ (Arthur and Vassilvitskii 2007, section 2.2): centres (n_runs, n_clusters, n_features).
 
     Each next centre is the best of 2 + log K samples drawn with probability proportional to weight times squared
-    distance to the nearest centre so far; a sample of weight 0 is never drawn.
+    distance to the nearest centre so far; a sample of weight 0 is never drawn. One run for each generator; they share
+    their passes over the data.
     """
-    weights = weights_of(data)
-    n_trials = 2 + int(np.log(n_clusters))
-    potentials = _Potentials(data, n_trials, team)
-    closest = potentials.closest.reshape(-1)[: data.n_samples]
-    centres = np.empty((n_clusters, data.n_features))
-    centres[0] = sample_at(data, _draw(np.cumsum(weights), rng.random(1))[0])
-    potentials.of(centres[:1], update=True)
+    weights, n_runs, n_trials = weights_of(data), len(generators), 2 + int(np.log(n_clusters))
+    potentials = _Potentials(data, n_runs, n_trials, team)
+    closest = potentials.closest.reshape(n_runs, -1)[:, : data.n_samples]
+    shares = np.cumsum(weights)
+    centres = np.empty((n_runs, n_clusters, data.n_features))
+    first = np.array([_draw(shares, rng.random(1)) for rng in generators])
+    centres[:, :1] = samples_at(data, first)
+    potentials.of(centres[:, :1], update=True)
     for k in range(1, n_clusters):
-        cumulative = np.cumsum(weights * closest)
-        if not cumulative[-1] > 0:  # fewer distinct points than clusters: any sample repeats one
-            cumulative = np.cumsum(weights)
-        candidates = np.stack([sample_at(data, i) for i in _draw(cumulative, rng.random(n_trials))])
-        centres[k] = candidates[np.argmin(potentials.of(candidates, update=False))]
+        cumulative = (weights * closest).cumsum(axis=1)
+        drawn = [
+            # Fewer distinct points than clusters: any sample repeats one.
+            _draw(row if row[-1] > 0 else shares, rng.random(n_trials))
+            for row, rng in zip(cumulative, generators, strict=True)
+        ]
+        candidates = samples_at(data, np.array(drawn))
+        best = potentials.of(candidates, update=False).argmin(axis=1)
+        centres[:, k] = candidates[np.arange(n_runs), best]
         if k + 1 < n_clusters:
-            potentials.of(centres[k : k + 1], update=True)
+            potentials.of(centres[:, k : k + 1], update=True)
     return centres
 
 
 def _draw(cumulative: Array, uniform: Array) -> Array:
     """Indices drawn in proportion to the increments of `cumulative`; an increment of 0 is never drawn."""
-    last = np.searchsorted(cumulative, cumulative[-1], side="left")  # the last index with an increment
-    return np.minimum(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"), last)
+    last = cumulative.searchsorted(cumulative[-1], side="left")  # the last index with an increment
+    return np.minimum(cumulative.searchsorted(uniform * cumulative[-1], side="right"), last)
 
 
 class _Potentials:
-    """What would be left of the squared distances, were a centre added: its buffers serve one seeding.
+    """What would be left of the squared distances, were a centre added: for several runs of a seeding at once.
 
-    closest: squared distance of each sample to its nearest centre so far, (n_tiles, tile_size).
+    closest: squared distance of each sample to its nearest centre so far, (n_runs, n_tiles, tile_size).
     """
 
-    def __init__(self, data: Data, n_candidates: int, team: Team) -> None:
+    def __init__(self, data: Data, n_runs: int, n_candidates: int, team: Team) -> None:
         dtype, (n_tiles, tile_rows, size) = data.tiles.dtype, data.tiles.shape
-        bounds = span_bounds(n_tiles, 8 * n_candidates)
-        self.closest = np.full((n_tiles, size), np.inf)
-        self._centres = np.empty((n_candidates, data.n_features), dtype=dtype)
-        self._potentials = np.empty((len(bounds) - 1) * n_candidates)
-        self._layout = np.array([data.n_features, n_candidates], dtype=np.int64)
-        self._arrays = {
+        n_centres = n_runs * n_candidates
+        bounds = span_bounds(n_tiles, 8 * n_centres)
+        self.closest = np.empty((n_runs, n_tiles, size))
+        self.closest.fill(np.inf)
+        arrays, addresses = team.arena.take(
+            {
+                "centres": ((n_centres, data.n_features), dtype),
+                "potentials": (((len(bounds) - 1) * n_centres,), np.dtype(np.float64)),
+                "block": ((min(team.n_threads, len(bounds) - 1), n_centres, size), dtype),
+            }
+        )
+        self._centres, self._potentials = arrays["centres"], arrays["potentials"]
+        self._layout = np.array([data.n_features, n_centres], dtype=np.int64)
+        self._kept_alive = {  # a job holds addresses only
             "tiles": data.tiles,
             "weights": data.sample_weight,
-            "centres": self._centres,
             "layout": self._layout,
-            "rows": np.arange(n_candidates, dtype=np.int64),
+            "rows": np.arange(n_centres, dtype=np.int64),
             "bounds": bounds,
             "closest": self.closest,
-            "potentials": self._potentials,
-            "block": aligned((min(team.n_threads, len(bounds) - 1), n_candidates, size), dtype),
         }
         numbers = {
-            "item_bytes": np.dtype(dtype).itemsize,
+            **addresses,
+            "item_bytes": dtype.itemsize,
             "log_prob": folding.log_prob_address(CENTROIDS, dtype),
             "tile_rows": tile_rows,
             "tile_size": size,
             "weighted": data.weighted,
             "last_tile": n_tiles - 1,
+            "n_runs": n_runs,
         }
-        self._job = record(JOB, self._arrays, numbers)
+        self._job = record(JOB, self._kept_alive, numbers)
         self._run = step_address(_SEED, dtype), self._job.ctypes.data, len(bounds) - 1
-        self._work, self._team = 4.0 * data.n_features * data.n_samples, team
+        self._work, self._team, self._n_runs = 4.0 * data.n_features * data.n_samples, team, n_runs
 
     def of(self, centres: Array, update: bool) -> Array:
-        """The sum of weight times min(closest, squared distance) for each centre; with `update`, closest is that."""
-        n = len(centres)
-        self._centres[:n] = centres
+        """The sum of weight times min(closest, squared distance), (n_runs, m), for centres (n_runs, m, n_features).
+
+        With `update` and m = 1, closest is that minimum.
+        """
+        n = centres.shape[0] * centres.shape[1]
+        self._centres[:n] = centres.reshape(n, -1)
         self._layout[1] = self._job["n_centres"] = n
         self._job["update"] = update
         self._team.run(*self._run, self._work * n)
-        return self._potentials[: self._run[2] * n].reshape(-1, n).sum(axis=0)
+        potentials = self._potentials[: self._run[2] * n].reshape(-1, n)
+        total = potentials[0].copy() if len(potentials) == 1 else potentials.sum(axis=0)
+        return total.reshape(self._n_runs, -1)
 
 
 def centroid_shape(n_features: int, n_clusters: int) -> folding.Shape:
@@ -171,8 +193,8 @@ class _Lloyd:
         kernels = NEAREST, scores
         self._plan = folding.Plan(data, n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest")
         # The inertia about the origin, by the kernel that seeding has loaded already.
-        about_origin = _Potentials(data, 1, team).of(np.zeros((1, d)), update=False)[0]
-        self._squares, self._team = data.unit * float(about_origin), team
+        about_origin = _Potentials(data, 1, 1, team).of(np.zeros((1, 1, d)), update=False)
+        self._squares, self._team = data.unit * float(about_origin[0, 0]), team
 
     def step(self, centres: Array, active: Array) -> tuple[Array, Array, Array]:
         """The inertia of the active starts among `centres`; the sums and the weights of their clusters."""
@@ -231,9 +253,9 @@ def converge(data: Data, centres: Array, tol: float, max_iter: int, team: Team) 
 
 def _relocate(data: Data, centres: Array, sums: Array, counts: Array, team: Team) -> tuple[Array, Array]:
     """Move the samples farthest from their centres, one each, to the clusters that are empty."""
-    potentials = _Potentials(data, 1, team)
+    potentials = _Potentials(data, 1, 1, team)
     for centre in centres:
-        potentials.of(centre[None], update=True)
+        potentials.of(centre[None, None], update=True)
     weights = weights_of(data) * data.unit
     distances = np.where(weights > 0, potentials.closest.reshape(-1)[: data.n_samples], -1.0)
     empty = np.flatnonzero(counts[:, 0] == 0)
@@ -242,7 +264,7 @@ def _relocate(data: Data, centres: Array, sums: Array, counts: Array, team: Team
     for cluster, i in zip(empty, farthest[np.argsort(-distances[farthest], kind="stable")], strict=True):
         if distances[i] <= 0:
             break  # fewer distinct points than clusters
-        x = sample_at(data, int(i))
+        x = samples_at(data, i)
         old = int(np.argmin(((x - centres) ** 2).sum(axis=1)))
         sums[cluster], counts[cluster] = weights[i] * x, weights[i]
         sums[old] -= weights[i] * x

@@ -19,6 +19,7 @@ from numba import config, prange
 from numba.np.ufunc import parallel as numba_parallel
 
 from fastem._jit import JIT, call, fetch_add, parallel_engine, serial_engine
+from fastem.memory import Arena
 
 # Numba's threads were started before this module was first imported: perhaps in a parent process, where GNU OpenMP
 # would kill or hang this one at its first parallel region. The pool of threads is safe everywhere.
@@ -79,7 +80,10 @@ def _numba_is_safe() -> bool:
 
 
 class Team:
-    """The threads of one call. `run` may be called many times; `engine` is "serial", "parallel" or "pool"."""
+    """The threads of one call. `run` may be called many times; `engine` is "serial", "parallel" or "pool".
+
+    arena: memory that the passes of the call share, one after the other.
+    """
 
     def __init__(self, n_threads: int, engine: str, pool: ThreadPoolExecutor | None) -> None:
         self.n_threads = n_threads
@@ -87,6 +91,7 @@ class Team:
         self._pool = pool
         self._counter = np.zeros(16, dtype=np.int64)  # two cache lines to itself
         self._location = self._counter.ctypes.data
+        self.arena = Arena()
 
     def run(self, step: int, job: int, n_spans: int, work: float) -> None:
         """Run step(job, span, worker) for each span; returns when all are done. `work` is in flops."""

@@ -6,7 +6,6 @@ weight 0 at the origin of the frame.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from fastem._jit import INTEGER, address, call, carray, matrix, part, pointer, record, record_at, routine, vector
 from fastem.families.base import Array, Family, Frame
+from fastem.memory import aligned
 from fastem.threads import Team
 
 # 256 samples x 8 rows of log_prob is 16 kB: stays in L1. 128 and 512 were 5 to 10% slower for most shapes.
@@ -61,14 +61,6 @@ class Data:
     @property
     def n_tiles(self) -> int:
         return int(self.tiles.shape[0])
-
-
-def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
-    """An uninitialised array that begins at a multiple of 64 bytes, a cache line and a 512-bit register."""
-    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.empty(n_bytes + 64, dtype=np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + n_bytes].view(dtype).reshape(shape)
 
 
 def tile_size(n_samples: int) -> int:

@@ -79,10 +79,10 @@ def test_seeds_are_never_samples_of_weight_zero(rng):
     w = np.zeros(100)
     w[:5] = rng.uniform(1, 2, 5)
     data = packed(X, w)
-    allowed = {tuple(kmeans.sample_at(data, i)) for i in range(5)}
+    allowed = set(map(tuple, kmeans.samples_at(data, np.arange(5))))
     with threads.team(1) as team:
         for seed in range(50):
-            centres = kmeans.seed(data, 5, np.random.default_rng(seed), team)
+            centres = kmeans.seed(data, 5, [np.random.default_rng(seed)], team)[0]
             assert {tuple(c) for c in centres} == allowed  # five distinct points: k-means++ finds them all
     for start in initialise.NAMES:
         result = fastem.fit(X, fastem.Gaussian("diag"), 3, sample_weight=w, start=start, seed=0, n_init=3)
@@ -110,7 +110,7 @@ def test_greedy_seeding_spreads_over_clusters(rng):
     X = np.repeat(centres, 50, axis=0) + rng.standard_normal((1000, 2)) * 0.1
     data = packed(X)
     with threads.team(2) as team:
-        found = kmeans.seed(data, 20, np.random.default_rng(0), team) * data.frame.scale + data.frame.shift
+        found = kmeans.seed(data, 20, [np.random.default_rng(0)], team)[0] * data.frame.scale + data.frame.shift
     nearest = ((found[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
     assert len(set(nearest)) == 20
 
