@@ -160,8 +160,7 @@ def _loop(problem: Problem, runs: list[_Run], tol: float, max_iter: int, callbac
     active = list(runs)
     previous: dict[int, Step] = {}
     while active:
-        steps = [run.step for run in active]
-        mixtures = folding.Mixtures([step.params for step in steps], [step.log_weights for step in steps])
+        mixtures = _mixtures([run.step for run in active])
         totals, statistics = folding.run(plan, mixtures, mixtures.params, range(len(active)), problem.team)
         stop = False
         for run, total in zip(active, totals.tolist(), strict=True):
@@ -182,6 +181,13 @@ def _loop(problem: Problem, runs: list[_Run], tol: float, max_iter: int, callbac
                 previous[run.index] = run.step
                 _advance(problem, run, gathered)
         active = [run for run in active if run.status is None]
+
+
+def _mixtures(steps: list[Step]) -> folding.Mixtures:
+    """The mixtures of some starts; of one without copying it, as small fits have little else to do."""
+    if len(steps) == 1:
+        return folding.Mixtures(steps[0].params[None], steps[0].log_weights[None])
+    return folding.Mixtures([step.params for step in steps], [step.log_weights for step in steps])
 
 
 def _verdict(run: _Run, gain: float, tol: float, max_iter: int, regularised: bool) -> Status | None:
@@ -210,7 +216,7 @@ def _advance(problem: Problem, run: _Run, statistics: Array) -> None:
     """One M-step; a component that starves is seeded anew at the samples that the mixture explains worst."""
     step = problem.maximise(statistics, run.step.params)
     run.jumped = False
-    if step.starving.any() and run.reseeded < problem.n_components:
+    if guards.some(step.starving) and run.reseeded < problem.n_components:
         starving = int(np.flatnonzero(step.starving)[0])
         statistics = statistics + _worst_explained(problem, run.step, starving)
         step = problem.maximise(statistics, run.step.params)

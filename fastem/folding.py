@@ -6,14 +6,13 @@ kernels by address and knows no family; one compiled step serves all of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastem import assign
-from fastem._jit import address, call, carray, exact, matrix, part, pointer, record, record_at, routine, vector
+from fastem._jit import address, call, carray, exact, matrix, part, pointer, record_at, routine, vector
 from fastem.families.base import Array, Family, Kernels
 from fastem.threads import Team
 from fastem.tiles import MAX_PARTIALS, Data, span_bounds, step_address
@@ -94,26 +93,30 @@ ASSIGN = {"soft": assign.soft, "hard": assign.hard, "nearest": assign.nearest, "
 
 
 @exact
-def _combine(partials, out):
-    """out[j] = the partials' j-th entries summed in the order of the spans."""
-    for j in range(out.size):
-        out[j] = partials[0, j]
-    for s in range(1, partials.shape[0]):
-        for j in range(out.size):
-            out[j] += partials[s, j]
+def _combine(partials, n_spans, out):
+    """out[j] = the j-th entries of the spans' partials, which lie one after the other, summed in the spans' order."""
+    n = out.size
+    for j in range(n):
+        out[j] = partials[j]
+    for s in range(1, n_spans):
+        for j in range(n):
+            out[j] += partials[s * n + j]
 
 
+@cache
 def log_prob_address(kernels: Kernels, dtype: Any) -> int:
     """The address of a family's log_prob for tiles of this dtype."""
     real, integers = matrix(dtype), vector("i8")
     return address(kernels.log_prob, real, real, integers, integers, real, real)
 
 
+@cache
 def _accumulate_address(kernels: Kernels, dtype: Any) -> int:
     real, integers = matrix(dtype), vector("i8")
     return address(kernels.accumulate, real, real, real, integers, integers, matrix("f8"), real)
 
 
+@cache
 def assign_address(mode: str, dtype: Any) -> int:
     """The address of one of the kernels that turn log densities into responsibilities."""
     real, row = matrix(dtype), vector(dtype)
@@ -162,7 +165,6 @@ class Buffers(NamedTuple):
     job_address: int
 
 
-@dataclass(frozen=True)
 class Plan:
     """Everything about a fold that stays the same from pass to pass.
 
@@ -170,101 +172,78 @@ class Plan:
     statistics: the kernels whose accumulate gathers statistics, and their shape.
     """
 
-    data: Data
-    n_components: int
-    layout: Array
-    density: tuple[Kernels, Shape] | None
-    statistics: tuple[Kernels, Shape]
-    mode: str = "soft"
-
-    @cached_property
-    def scratch_rows(self) -> int:
-        """Rows of scratch that the kernels of both roles can share."""
-        roles = (self.statistics, self.density or self.statistics)
-        return max(shape.scratch_rows for _, shape in roles)
-
-    @cached_property
-    def job(self) -> Array:
-        """The fields of a job that stay the same from pass to pass."""
-        dtype = self.data.tiles.dtype
-        n_tiles, tile_rows, size = self.data.tiles.shape
-        shape = self.statistics[1]
-        density_shape = shape if self.density is None else self.density[1]
-        rows = np.arange(self.n_components, dtype=np.int64)
-        arrays = {
-            "tiles": self.data.tiles,
-            "weights": self.data.sample_weight,
-            "rows": rows,
-            "layout": self.layout,
-        }
-        self.__dict__["_kept_alive"] = arrays  # a job holds addresses only
-        numbers = {
-            "item_bytes": dtype.itemsize,
-            "log_prob": 0 if self.density is None else log_prob_address(self.density[0], dtype),
-            "assign": assign_address(self.mode, dtype),
-            "accumulate": _accumulate_address(self.statistics[0], dtype),
-            "tile_rows": tile_rows,
-            "tile_size": size,
-            "weighted": self.data.weighted,
-            "last_tile": n_tiles - 1,
+    def __init__(
+        self,
+        data: Data,
+        n_components: int,
+        layout: Array,
+        density: tuple[Kernels, Shape] | None,
+        statistics: tuple[Kernels, Shape],
+        mode: str = "soft",
+    ) -> None:
+        dtype, shape = data.tiles.dtype, statistics[1]
+        density_shape = shape if density is None else density[1]
+        self.data, self.n_components, self.layout, self.statistics = data, n_components, layout, statistics
+        self.density_shape = (0,) if density is None else density_shape.params
+        self.scratch_rows = max(shape.scratch_rows, density_shape.scratch_rows)
+        self.step = step_address(_FOLD, dtype)
+        self._rows = np.arange(n_components, dtype=np.int64)
+        self._bounds: Array | None = None
+        self._buffers: tuple[Any, Buffers] | None = None
+        fields = {
+            **data.fields,
+            "rows": self._rows.ctypes.data,
+            "layout": layout.ctypes.data,
+            "log_prob": 0 if density is None else log_prob_address(density[0], dtype),
+            "assign": assign_address(mode, dtype),
+            "accumulate": _accumulate_address(statistics[0], dtype),
             "density_rows": density_shape.params[0],
             "density_width": density_shape.params[1],
             "params_rows": shape.params[0],
             "params_width": shape.params[1],
-            "n_components": self.n_components,
-            "n_layout": len(self.layout),
+            "n_components": n_components,
+            "n_layout": len(layout),
             "statistics_rows": shape.statistics[0],
             "statistics_width": shape.statistics[1],
             "scratch_rows": self.scratch_rows,
         }
-        return record(JOB, arrays, numbers)
+        self._job = [fields.get(name, 0) for name in _PLACE]
 
     def bounds(self, first: int, last: int, partial_bytes: int) -> Array:
         """Where each span of the tiles first .. last begins."""
-        whole = (first, last) == (0, self.data.n_tiles)
-        if whole and "_bounds" in self.__dict__:
-            kept: Array = self.__dict__["_bounds"]
-            return kept
-        bounds = first + span_bounds(last - first, partial_bytes)
-        if whole:
-            self.__dict__["_bounds"] = bounds
-        return bounds
-
-    @cached_property
-    def step(self) -> int:
-        """The address of the compiled fold."""
-        return step_address(_FOLD, self.data.tiles.dtype)
+        if (first, last) != (0, self.data.n_tiles):
+            return first + span_bounds(last - first, partial_bytes)
+        if self._bounds is None:
+            self._bounds = span_bounds(last, partial_bytes)
+        return self._bounds
 
     def buffers(self, n_mixtures: int, n_starts: int, bounds: Array, team: Team) -> Buffers:
-        """Buffers for a pass of `n_starts` of `n_mixtures` starts over the spans of tiles within `bounds`."""
+        """Buffers for a pass of up to `n_starts` of `n_mixtures` starts over the spans of tiles within `bounds`."""
         n_workers = min(team.n_threads, len(bounds) - 1)
         key = n_mixtures, n_starts, int(bounds[0]), int(bounds[-1]), len(bounds), n_workers
-        if self.__dict__.get("_buffers_key") != key:
-            self.__dict__["_buffers"] = self._new_buffers(n_mixtures, n_starts, bounds, n_workers, team)
-            self.__dict__["_buffers_key"] = key
-        kept: Buffers = self.__dict__["_buffers"]
-        return kept
+        if self._buffers is None or self._buffers[0] != key:
+            self._buffers = key, self._new_buffers(n_mixtures, n_starts, bounds, n_workers, team)
+        return self._buffers[1]
 
     def _new_buffers(self, n_mixtures: int, n_starts: int, bounds: Array, n_workers: int, team: Team) -> Buffers:
         dtype, size, shape = self.data.tiles.dtype, self.data.tiles.shape[2], self.statistics[1]
-        density_size = (0,) if self.density is None else self.density[1].params
         n_spans, n_components = len(bounds) - 1, self.n_components
         arrays, addresses = team.arena.take(
             {
-                "density": ((n_mixtures, *density_size), dtype),
+                "density": ((n_mixtures, *self.density_shape), dtype),
                 "log_weights": ((n_mixtures, n_components), dtype),
                 "params": ((n_mixtures, *shape.params), dtype),
                 "starts": ((n_starts,), _INTEGER),
-                "totals": ((n_spans, n_starts), _DOUBLE),
-                "statistics": ((n_spans, n_starts * shape.statistics[0] * shape.statistics[1]), _DOUBLE),
+                "totals": ((n_spans * n_starts,), _DOUBLE),
+                "statistics": ((n_spans * n_starts * shape.statistics[0] * shape.statistics[1],), _DOUBLE),
                 "block": ((n_workers, n_components + 1 + self.scratch_rows, size), dtype),
             }
         )
-        fields = self.job.copy().view(np.int64)  # by their places: a record's fields by name cost five times as much
-        for name, value in (*addresses.items(), ("n_starts", n_starts), ("first_tile", bounds[0])):
-            fields[_PLACE[name]] = value
-        fields[_PLACE["bounds"]] = bounds.ctypes.data
-        return Buffers(arrays, addresses, bounds, fields, fields.ctypes.data)
+        job = np.array(self._job, dtype=np.int64)
+        for name, value in addresses.items():
+            job[_PLACE[name]] = value
+        job[_PLACE["first_tile"]], job[_PLACE["bounds"]] = bounds[0], bounds.ctypes.data
+        return Buffers(arrays, addresses, bounds, job, job.ctypes.data)
 
 
 def run(
@@ -283,7 +262,8 @@ def run(
     batch = max(1, MAX_PARTIALS // (partial_bytes * (len(bounds) - 1)))
     for b in range(0, len(starts), batch):
         chosen = slice(b, b + batch)
-        _run_batch(plan, density, params, starts[chosen], team, prior, bounds, totals[chosen], statistics[chosen])
+        buffers = plan.buffers(len(density.params), min(batch, len(density.params)), bounds, team)
+        _run_batch(plan, density, params, starts[chosen], team, prior, buffers, totals[chosen], statistics[chosen])
     if plan.data.unit != 1.0:
         totals, statistics = totals * plan.data.unit, statistics * plan.data.unit
     return totals, statistics
@@ -296,22 +276,23 @@ def _run_batch(
     starts: Any,
     team: Team,
     prior: Array | None,
-    bounds: Array,
+    buffers: Buffers,
     totals: Array,
     statistics: Array,
 ) -> None:
-    buffers = plan.buffers(len(density.params), len(starts), bounds, team)
-    arrays, job, n_starts = buffers.arrays, buffers.job, len(starts)
+    arrays, job, n_starts, bounds = buffers.arrays, buffers.job, len(starts), buffers.bounds
+    n_spans = len(bounds) - 1
     arrays["density"][...] = density.params
     arrays["log_weights"][...] = density.log_weights
     if params is not density.params:
         arrays["params"][...] = params
     job[_PLACE["params"]] = buffers.addresses["density" if params is density.params else "params"]
-    arrays["starts"][...] = starts
+    arrays["starts"][:n_starts] = starts
+    job[_PLACE["n_starts"]] = n_starts
     if prior is not None:
         job[_PLACE["prior"]], job[_PLACE["prior_rows"]] = prior.ctypes.data, prior.shape[1]
     shape, n_tiles, size = plan.statistics[1], bounds[-1] - bounds[0], plan.data.tiles.shape[2]
     work = (shape.work + 20.0 * plan.n_components) * float(n_tiles) * size * n_starts
-    team.run(plan.step, buffers.job_address, len(bounds) - 1, work)
-    _combine(arrays["totals"], totals)
-    _combine(arrays["statistics"], statistics.reshape(-1))
+    team.run(plan.step, buffers.job_address, n_spans, work)
+    _combine(arrays["totals"], n_spans, totals)
+    _combine(arrays["statistics"], n_spans, statistics.reshape(-1))

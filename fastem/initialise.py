@@ -7,7 +7,6 @@ drives start g, so a start is the same alone or beside others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +22,7 @@ SAMPLE = 65536
 # Runs of k-means for one start, where samples x components x features are few: the default fit of iris (full, K = 3)
 # then reaches -1.2014 nats a sample from any of 60 seeds, where one run gave -1.2147 on average (scikit-learn -1.2015).
 RUNS = 4
+# One or two clusters have hardly another optimum to end in, so as many runs as clusters are enough.
 SMALL = 10**6
 # Bytes of responsibilities that exist at a time.
 RESP_BYTES = 16 * 2**20
@@ -36,7 +36,7 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
     generators = [np.random.default_rng(child) for child in children[1:]]
     if method == "random":
         return [_from_random(problem, child) for child in children[1:]]
-    sample = _subsample(problem, np.random.default_rng(children[0]))
+    sample = _subsample(problem, children[0])
     if method == "random_from_data":
         centres = np.stack([_distinct(sample, problem.n_components, rng) for rng in generators])
     elif method == "k-means++":
@@ -48,7 +48,8 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
 
 def _by_kmeans(sample: Data, problem: Problem, generators: list[np.random.Generator]) -> Array:
     """For each start the centres of least inertia of several runs of k-means, all of which share their passes."""
-    n_runs = RUNS if sample.n_samples * problem.n_components * sample.n_features <= SMALL else 1
+    small = sample.n_samples * problem.n_components * sample.n_features <= SMALL
+    n_runs = min(RUNS, problem.n_components) if small else 1
     repeated = [rng for rng in generators for _ in range(n_runs)]
     seeds = kmeans.seed(sample, problem.n_components, repeated, problem.team)
     centres, inertia = kmeans.lloyd(sample, seeds, problem.team)
@@ -59,9 +60,8 @@ def _by_kmeans(sample: Data, problem: Problem, generators: list[np.random.Genera
 
 def from_centres(problem: Problem, centres: Array) -> list[Step]:
     """The M-step after each sample has gone to its nearest centre; centres (n_starts, K, d) in the tiles' frame."""
-    plan = problem.plan()
     shape = kmeans.centroid_shape(problem.data.n_features, problem.n_components)
-    plan = replace(plan, density=(kmeans.CENTROIDS, shape), mode="hard")
+    plan = problem.plan((kmeans.CENTROIDS, shape), "hard")
     reference = np.stack([problem.family.reference(c) for c in centres])
     mixtures = folding.Mixtures(centres, np.zeros(centres.shape[:2]))
     _, statistics = folding.run(plan, mixtures, reference, np.arange(len(centres)), problem.team)
@@ -141,7 +141,7 @@ def statistics_of_labels(problem: Problem, labels: Array, params: Array) -> Arra
 def _statistics(problem: Problem, responsibilities: Responsibilities, params: Array) -> Array:
     """Statistics of given responsibilities, a bounded piece of which exists at a time."""
     data, n_components = problem.data, problem.n_components
-    plan = replace(problem.plan(), density=None, mode="given")
+    plan = problem.plan(mode="given")
     n_tiles, _, size = data.tiles.shape
     nothing = folding.Mixtures(np.zeros((1, 0)), np.zeros((1, n_components)))
     total = np.zeros((1, *plan.statistics[1].statistics))
@@ -156,12 +156,12 @@ def _statistics(problem: Problem, responsibilities: Responsibilities, params: Ar
     return total[0]
 
 
-def _subsample(problem: Problem, rng: np.random.Generator) -> Data:
+def _subsample(problem: Problem, child: np.random.SeedSequence) -> Data:
     """The data, or where it is large a random sample of it, drawn without replacement, in the same frame."""
     n = max(SAMPLE, 256 * problem.n_components)
     if problem.data.n_samples <= n:
         return problem.data
-    weights = problem.sample_weight
+    rng, weights = np.random.default_rng(child), problem.sample_weight
     candidates = problem.data.n_samples if weights is None else np.flatnonzero(weights)
     size = min(n, candidates if isinstance(candidates, int) else len(candidates))
     chosen = np.sort(rng.choice(candidates, size, replace=False))

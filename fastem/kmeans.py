@@ -128,7 +128,7 @@ class _Potentials:
     """
 
     def __init__(self, data: Data, n_runs: int, n_candidates: int, team: Team) -> None:
-        dtype, (n_tiles, tile_rows, size) = data.tiles.dtype, data.tiles.shape
+        dtype, (n_tiles, _, size) = data.tiles.dtype, data.tiles.shape
         n_centres = n_runs * n_candidates
         bounds = span_bounds(n_tiles, 8 * n_centres)
         self.closest = np.empty((n_runs, n_tiles, size))
@@ -142,25 +142,10 @@ class _Potentials:
         )
         self._centres, self._potentials = arrays["centres"], arrays["potentials"]
         self._layout = np.array([data.n_features, n_centres], dtype=np.int64)
-        self._kept_alive = {  # a job holds addresses only
-            "tiles": data.tiles,
-            "weights": data.sample_weight,
-            "layout": self._layout,
-            "rows": np.arange(n_centres, dtype=np.int64),
-            "bounds": bounds,
-            "closest": self.closest,
-        }
-        numbers = {
-            **addresses,
-            "item_bytes": dtype.itemsize,
-            "log_prob": folding.log_prob_address(CENTROIDS, dtype),
-            "tile_rows": tile_rows,
-            "tile_size": size,
-            "weighted": data.weighted,
-            "last_tile": n_tiles - 1,
-            "n_runs": n_runs,
-        }
-        self._job = record(JOB, self._kept_alive, numbers)
+        self._kept_alive = data, bounds, np.arange(n_centres, dtype=np.int64)  # a job holds addresses only
+        arrays = {"layout": self._layout, "rows": self._kept_alive[2], "bounds": bounds, "closest": self.closest}
+        log_prob = folding.log_prob_address(CENTROIDS, dtype)
+        self._job = record(JOB, arrays, {**data.fields, **addresses, "log_prob": log_prob, "n_runs": n_runs})
         self._run = step_address(_SEED, dtype), self._job.ctypes.data, len(bounds) - 1
         self._work, self._team, self._n_runs = 4.0 * data.n_features * data.n_samples, team, n_runs
 
@@ -187,7 +172,7 @@ def centroid_shape(n_features: int, n_clusters: int) -> folding.Shape:
 class _Lloyd:
     """One of Lloyd's steps after another on the same data, for several starts at once."""
 
-    def __init__(self, data: Data, n_clusters: int, team: Team) -> None:
+    def __init__(self, data: Data, n_starts: int, n_clusters: int, team: Team) -> None:
         d = data.n_features
         scores = centroid_shape(d, n_clusters)._replace(params=(n_clusters, d + 1))
         kernels = NEAREST, scores
@@ -195,12 +180,14 @@ class _Lloyd:
         # The inertia about the origin, by the kernel that seeding has loaded already.
         about_origin = _Potentials(data, 1, 1, team).of(np.zeros((1, 1, d)), update=False)
         self._squares, self._team = data.unit * float(about_origin[0, 0]), team
+        self._rows = np.empty((n_starts, n_clusters, d + 1))
+        self._mixtures = folding.Mixtures(self._rows, np.zeros((n_starts, n_clusters)))
 
     def step(self, centres: Array, active: Array) -> tuple[Array, Array, Array]:
         """The inertia of the active starts among `centres`; the sums and the weights of their clusters."""
-        rows = np.concatenate([centres, 0.5 * (centres * centres).sum(axis=2, keepdims=True)], axis=2)
-        mixtures = folding.Mixtures(rows, np.zeros(centres.shape[:2]))
-        totals, statistics = folding.run(self._plan, mixtures, rows, active, self._team)
+        self._rows[:, :, :-1] = centres
+        np.multiply(0.5, (centres * centres).sum(axis=2), out=self._rows[:, :, -1])
+        totals, statistics = folding.run(self._plan, self._mixtures, self._rows, active, self._team)
         return self._squares - 2.0 * totals, statistics[:, :, 1:], statistics[:, :, :1]
 
 
@@ -218,11 +205,11 @@ def lloyd(data: Data, centres: Array, team: Team) -> tuple[Array, Array]:
 
     With them comes the inertia of each start, (n_starts,). A cluster that loses all its samples keeps its centre.
     """
-    steps, centres = _Lloyd(data, centres.shape[1], team), centres.copy()
+    steps, centres = _Lloyd(data, centres.shape[0], centres.shape[1], team), centres.copy()
     before, active = np.full(len(centres), np.inf), np.arange(len(centres))
     for _ in range(MAX_ITER):
         now, sums, counts = steps.step(centres, active)
-        centres[active] = np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), centres[active])
+        centres[active] = _moved(centres[active], sums, counts)
         improving = before[active] - now > TOLERANCE * now
         before[active] = now
         active = active[improving]
@@ -231,19 +218,27 @@ def lloyd(data: Data, centres: Array, team: Team) -> tuple[Array, Array]:
     return centres, before
 
 
+def _moved(centres: Array, sums: Array, counts: Array) -> Array:
+    """The means of the clusters; one without samples keeps its centre."""
+    if np.count_nonzero(counts) == counts.size:
+        moved: Array = sums / counts
+        return moved
+    return np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), centres)
+
+
 def converge(data: Data, centres: Array, tol: float, max_iter: int, team: Team) -> tuple[Array, int, list[float]]:
     """Lloyd's iterations from one start until the centres, (n_clusters, n_features), move by no more than `tol`.
 
     Returns the centres, the number of iterations, and the inertia before each. Squared movements are summed over all
     centres. A cluster that loses all its samples is put at the sample farthest from its centre, as in scikit-learn.
     """
-    steps, history = _Lloyd(data, len(centres), team), []
+    steps, history = _Lloyd(data, 1, len(centres), team), []
     for iteration in range(1, max_iter + 1):
         now, sums, counts = (part[0] for part in steps.step(centres[None], np.zeros(1, np.int64)))
         history.append(float(now))
         if not counts.all():
             sums, counts = _relocate(data, centres, sums, counts, team)
-        moved = np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), centres)
+        moved = _moved(centres, sums, counts)
         shift = float(((moved - centres) ** 2).sum())
         centres = moved
         if shift <= tol:  # 0 where no sample has changed its cluster

@@ -25,8 +25,8 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
 class Arena:
     """One block of memory that several arrays are cut from; it grows when more is asked for.
 
-    Finding out where an array lies costs 0.7 us, and a pass over small data writes to eight arrays: a fit of 100 samples
-    took a fifth of its time for that.
+    Finding out where an array lies costs 0.7 us, and a pass writes to eight of them: a fit of 100 samples spent a fifth
+    of its time on that.
     """
 
     def __init__(self) -> None:

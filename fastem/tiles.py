@@ -7,6 +7,7 @@ weight 0 at the origin of the frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ class Data:
 
     tiles: (n_tiles, tile_rows, tile_size) float32 or float64. sample_weight: (n_tiles, tile_size), or
     (2, tile_size) for unweighted data, a full tile's and the last tile's; in units of `unit`, a power of two.
+    fields: what every job over these tiles says of them.
     """
 
     tiles: Array
@@ -57,6 +59,7 @@ class Data:
     n_features: int
     total_weight: float
     frame: Frame
+    fields: dict[str, int]
 
     @property
     def n_tiles(self) -> int:
@@ -68,12 +71,15 @@ def tile_size(n_samples: int) -> int:
     return min(TILE, max(16, 1 << (n_samples - 1).bit_length()))
 
 
+@lru_cache(maxsize=1024)
 def span_bounds(n_tiles: int, partial_bytes: int) -> Array:
-    """Where each span of tiles begins: a function of the data's shape alone, never of threads or starts."""
+    """Where each span of tiles begins, read-only: a function of the data's shape alone, never of threads or starts."""
     # A power of two where memory is the limit, so that the spans of few large partials share out evenly.
     affordable = 1 << max(0, int(MAX_PARTIALS // max(partial_bytes, 1)).bit_length() - 1)
     n_spans = min(MAX_SPANS, n_tiles, affordable)
-    return np.arange(n_spans + 1, dtype=np.int64) * n_tiles // n_spans
+    bounds: Array = np.arange(n_spans + 1, dtype=np.int64) * n_tiles // n_spans
+    bounds.flags.writeable = False
+    return bounds
 
 
 @part
@@ -221,7 +227,7 @@ def columns(X: Array, sample_weight: Array | None, dtype: Any, team: Team) -> Co
     for _ in range(2):
         low, high, sums = _column_facts(X, sample_weight, shift, dtype, team)
         d = len(shift)
-        if np.isnan(sums[2 * d : 3 * d]).any() or not np.isfinite(shift).all():
+        if np.isnan(sums[2 * d : 3 * d]).any():
             return None
         with np.errstate(all="ignore"):
             offset, square = sums[:d] / sums[-1], sums[d : 2 * d] / sums[-1]
@@ -254,9 +260,9 @@ def _column_facts(
             arrays["weights"] = sample_weight[first : first + len(piece)]
         job = record(JOB, arrays, {"n_features": d, "count": len(piece), "tile_size": size})
         team.run(step_address(_COLUMN, dtype), job.ctypes.data, n, 6.0 * piece.size)
-        low, high = np.minimum(low, lows.min(axis=0)), np.maximum(high, highs.max(axis=0))
-        for partial in sums:
-            total += partial
+        for s in range(n):
+            low, high = np.minimum(low, lows[s]), np.maximum(high, highs[s])
+            total += sums[s]
     return low, high, total
 
 
@@ -307,4 +313,13 @@ def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dt
         job = record(JOB, arrays, numbers)
         team.run(step_address(_PACK, dtype), job.ctypes.data, len(bounds) - 1, 3.0 * piece.size)
     total = float(n) if sample_weight is None else float(sample_weight.sum())
-    return Data(tiles, weights, sample_weight is not None, unit, n, d, total, frame)
+    fields = {
+        "item_bytes": tiles.itemsize,
+        "tiles": tiles.ctypes.data,
+        "tile_rows": rows,
+        "tile_size": size,
+        "weights": weights.ctypes.data,
+        "weighted": sample_weight is not None,
+        "last_tile": n_tiles - 1,
+    }
+    return Data(tiles, weights, sample_weight is not None, unit, n, d, total, frame, fields)

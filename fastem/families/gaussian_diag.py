@@ -15,7 +15,7 @@ from fastem._jit import kernel, wide
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
 from fastem.families.squares import weighted_squares
-from fastem.guards import raise_to_floor
+from fastem.guards import raise_to_floor, some
 
 
 @kernel
@@ -136,7 +136,7 @@ class GaussianDiag(gaussian.GaussianFamily):
         return np.asarray(parameters["covariances"])
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        d, anyone = len(frame.scale), starving.any()
+        d, anyone = len(frame.scale), some(starving)
         counts = statistics[:, :1] if not anyone else np.where(starving, 1.0, statistics[:, 0])[:, None]
         shift = statistics[:, 1 : d + 1] / counts
         mean_squares = statistics[:, d + 1 :] / counts - shift * shift + limits.ridge

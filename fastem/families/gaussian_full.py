@@ -24,7 +24,7 @@ from fastem.families.triangular import (
     strip_product,
     weighted_outer,
 )
-from fastem.guards import Factor, factorise
+from fastem.guards import Factor, factorise, some
 
 
 @kernel
@@ -195,7 +195,7 @@ class GaussianFull(gaussian.GaussianFamily):
         _moments(statistics, params, limits.ridge, starving, means, covariances)
         factor = factorise(covariances, limits.floor)
         rows = self._rows(means, factor, frame)
-        if starving.any():
+        if some(starving):
             rows[starving] = params[starving]
         return Maximised(rows, starving, factor.floored & ~starving)
 

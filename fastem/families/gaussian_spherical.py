@@ -15,7 +15,7 @@ from fastem._jit import inline, kernel, wide
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
 from fastem.families.squares import squared_distances
-from fastem.guards import raise_to_floor
+from fastem.guards import raise_to_floor, some
 
 
 @kernel
@@ -162,7 +162,7 @@ class GaussianSpherical(gaussian.GaussianFamily):
         return np.repeat(np.asarray(parameters["covariances"])[:, None], n_features, axis=1)
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        d, anyone = len(frame.scale), starving.any()
+        d, anyone = len(frame.scale), some(starving)
         counts = statistics[:, 0] if not anyone else np.where(starving, 1.0, statistics[:, 0])
         shift = statistics[:, 1 : d + 1] / counts[:, None]
         mean_squares = (statistics[:, d + 1] / counts - (shift * shift).sum(axis=1)) / d + limits.ridge.sum() / d

@@ -22,7 +22,7 @@ from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
 from fastem.families.squares import halve_from, squared_distances, weighted_sums
 from fastem.families.triangular import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
-from fastem.guards import Factor, factorise
+from fastem.guards import Factor, factorise, some
 
 
 @kernel
@@ -170,16 +170,21 @@ class GaussianTied(gaussian.GaussianFamily):
         first = 16 * n_blocks(d)
         overlap = matrix_of(pooled[first : first + 16 * n_blocks(n_components)], n_components)
         # sum_{k<l} R_kl (mean_k - mean_l)(mean_k - mean_l)' = sum_k mean_k (sum_l R_kl (mean_k - mean_l))'.
-        pull = overlap.sum(axis=1)[:, None] * means - overlap @ means
-        between = (means - means.mean(axis=0)).T @ pull
+        pull = np.add.reduce(overlap, 1)[:, None] * means - overlap @ means
+        between = (means - means[0]).T @ pull
         scatter += 0.5 * (between + between.T)
-        divisors = np.where(starving, 1.0, counts)[:, None]
-        shift = np.where(starving[:, None], 0.0, statistics[:n_components, 1 : d + 1] / divisors - means)
+        if some(starving):
+            divisors = np.where(starving, 1.0, counts)[:, None]
+            shift = np.where(starving[:, None], 0.0, statistics[:n_components, 1 : d + 1] / divisors - means)
+        else:
+            shift = statistics[:n_components, 1 : d + 1] / counts[:, None] - means
         scatter -= (counts[:, None] * shift).T @ shift
-        total = counts.sum()
-        factor = factorise((scatter / (total if total > 0 else 1.0) + np.diag(limits.ridge))[None], limits.floor)
+        total = np.add.reduce(counts)
+        scatter /= total if total > 0 else 1.0
+        scatter.reshape(-1)[:: d + 1] += limits.ridge
+        factor = factorise(scatter[None], limits.floor)
         rows = self._rows(means + shift, factor, frame)
-        return Maximised(rows, starving, np.broadcast_to(factor.floored, starving.shape))
+        return Maximised(rows, starving, np.full(n_components, factor.floored[0]))
 
     def _rows(self, means: Array, factor: Factor, frame: Frame) -> Array:
         n_components, d = means.shape
