@@ -74,8 +74,7 @@ def _quick_to_load(dispatcher: Any) -> Any:
         with cache._guard_against_spurious_io_errors():
             return cache._load_overload(sig, target_context)
 
-    if not dispatcher.targetoptions.get("parallel"):
-        cache.load_overload = load_overload
+    cache.load_overload = load_overload
     return dispatcher
 
 

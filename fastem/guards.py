@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from fastem._jit import exact
 
@@ -118,6 +117,8 @@ def _factorise_small(covariances, root, inverse, log_determinants, healthy):
 
 def _factorise_large(covariances: Array, root: Array, inverse: Array, log_determinants: Array, healthy: Array) -> None:
     """The same by LAPACK."""
+    from scipy.linalg import lapack  # an import of 90 ms, which small matrices do without
+
     for m, covariance in enumerate(covariances):
         factor, info = lapack.dpotrf(covariance, lower=1, clean=1)
         if info == 0:
@@ -160,6 +161,8 @@ def _clip(covariance: Array, root: Array) -> tuple[Array, Array, Array, bool]:
             np.full_like(covariance, np.nan),
             True,
         )
+    from scipy.linalg import lapack
+
     scales = np.outer(root, root)
     values, vectors = np.linalg.eigh(covariance / scales)
     clipped = np.maximum(values, 1.0)

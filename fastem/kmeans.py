@@ -14,7 +14,7 @@ from fastem.threads import Team
 from fastem.tiles import Data, span_bounds, step_address
 
 CENTROIDS = Kernels(centroids.log_prob, centroids.accumulate, None)
-NEAREST = Kernels(centroids.score, centroids.gather, None)
+NEAREST = Kernels(centroids.log_prob, centroids.gather, None)
 MAX_ITER = 100
 # Stop when the inertia falls by less than this fraction: a start for EM needs no more.
 TOLERANCE = 1e-4
@@ -174,21 +174,15 @@ class _Lloyd:
 
     def __init__(self, data: Data, n_starts: int, n_clusters: int, team: Team) -> None:
         d = data.n_features
-        scores = centroid_shape(d, n_clusters)._replace(params=(n_clusters, d + 1))
-        kernels = NEAREST, scores
+        kernels = NEAREST, centroid_shape(d, n_clusters)
         self._plan = folding.Plan(data, n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest")
-        # The inertia about the origin, by the kernel that seeding has loaded already.
-        about_origin = _Potentials(data, 1, 1, team).of(np.zeros((1, 1, d)), update=False)
-        self._squares, self._team = data.unit * float(about_origin[0, 0]), team
-        self._rows = np.empty((n_starts, n_clusters, d + 1))
-        self._mixtures = folding.Mixtures(self._rows, np.zeros((n_starts, n_clusters)))
+        self._nothing, self._team = np.zeros((n_starts, n_clusters)), team
 
     def step(self, centres: Array, active: Array) -> tuple[Array, Array, Array]:
         """The inertia of the active starts among `centres`; the sums and the weights of their clusters."""
-        self._rows[:, :, :-1] = centres
-        np.multiply(0.5, (centres * centres).sum(axis=2), out=self._rows[:, :, -1])
-        totals, statistics = folding.run(self._plan, self._mixtures, self._rows, active, self._team)
-        return self._squares - 2.0 * totals, statistics[:, :, 1:], statistics[:, :, :1]
+        mixtures = folding.Mixtures(centres, self._nothing)
+        totals, statistics = folding.run(self._plan, mixtures, centres, active, self._team)
+        return -2.0 * totals, statistics[:, :, 1:], statistics[:, :, :1]
 
 
 def inertia(data: Data, centres: Array, team: Team) -> float:

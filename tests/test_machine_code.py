@@ -12,7 +12,7 @@ RUN = r"""
 import json, math, re
 from fastem import _jit, assign
 from fastem.families import FAMILIES
-from fastem.kmeans import CENTROIDS, NEAREST
+from fastem.kmeans import CENTROIDS  # NEAREST's own kernel, gather, is a scatter of scalars by nature
 
 def assembly(function, types):
     _jit.address(function, *types)
@@ -32,8 +32,6 @@ for dtype in ("f8", "f4"):
         found[f"{name} log_prob {dtype}"] = assembly(k.log_prob, (real, real, integers, integers, real, real))
         types = (real, real, real, integers, integers, sums, real)
         found[f"{name} accumulate {dtype}"] = assembly(k.accumulate, types)
-    # gather is a scatter of scalars by nature
-    found[f"score {dtype}"] = assembly(NEAREST.log_prob, (real, real, integers, integers, real, real))
     for mode in ("soft", "hard", "nearest"):
         types = (real, row, row, real, row, _jit.vector("f8"), real)
         found[f"{mode} {dtype}"] = assembly(getattr(assign, mode), types)

@@ -30,11 +30,14 @@ def log_prob(tile, params, layout, rows, out, scratch):
     blocked = d // 4 * 4
     paired = rows.size // 2 * 2
     half = tile.dtype.type(0.5)
+    for i in range(rows.size):
+        k = rows[i]
+        constant = params[k, 2 * d]
+        for t in range(size):
+            out[k, t] = constant
     for i in range(0, paired, 2):
         k = rows[i]
         m = rows[i + 1]
-        constant_k = params[k, 2 * d]
-        constant_m = params[m, 2 * d]
         for j in range(0, blocked, 4):
             # x / sd - mean / sd in one operation each: errs as if the mean were off by half a unit in its last place.
             s0 = params[k, d + j]
@@ -53,38 +56,20 @@ def log_prob(tile, params, layout, rows, out, scratch):
             n1 = params[m, j + 1] * u1
             n2 = params[m, j + 2] * u2
             n3 = params[m, j + 3] * u3
-            if j == 0:
-                for t in range(size):
-                    z0 = tile[j, t] * s0 - m0
-                    z1 = tile[j + 1, t] * s1 - m1
-                    z2 = tile[j + 2, t] * s2 - m2
-                    z3 = tile[j + 3, t] * s3 - m3
-                    out[k, t] = constant_k - half * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
-                    z0 = tile[j, t] * u0 - n0
-                    z1 = tile[j + 1, t] * u1 - n1
-                    z2 = tile[j + 2, t] * u2 - n2
-                    z3 = tile[j + 3, t] * u3 - n3
-                    out[m, t] = constant_m - half * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
-            else:
-                for t in range(size):
-                    z0 = tile[j, t] * s0 - m0
-                    z1 = tile[j + 1, t] * s1 - m1
-                    z2 = tile[j + 2, t] * s2 - m2
-                    z3 = tile[j + 3, t] * s3 - m3
-                    out[k, t] -= half * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
-                    z0 = tile[j, t] * u0 - n0
-                    z1 = tile[j + 1, t] * u1 - n1
-                    z2 = tile[j + 2, t] * u2 - n2
-                    z3 = tile[j + 3, t] * u3 - n3
-                    out[m, t] -= half * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
+            for t in range(size):
+                z0 = tile[j, t] * s0 - m0
+                z1 = tile[j + 1, t] * s1 - m1
+                z2 = tile[j + 2, t] * s2 - m2
+                z3 = tile[j + 3, t] * s3 - m3
+                out[k, t] -= half * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
+                z0 = tile[j, t] * u0 - n0
+                z1 = tile[j + 1, t] * u1 - n1
+                z2 = tile[j + 2, t] * u2 - n2
+                z3 = tile[j + 3, t] * u3 - n3
+                out[m, t] -= half * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
     for i in range(rows.size):
         k = rows[i]
-        left = blocked if i < paired else 0
-        if left == 0:
-            constant_k = params[k, 2 * d]
-            for t in range(size):
-                out[k, t] = constant_k
-        for j in range(left, d):
+        for j in range(blocked if i < paired else 0, d):
             s0 = params[k, d + j]
             m0 = params[k, j] * s0
             for t in range(size):

@@ -14,7 +14,7 @@ import numpy as np
 from fastem._jit import inline, kernel, wide
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.squares import squared_distances
+from fastem.families.squares import from_squares
 from fastem.guards import raise_to_floor, some
 
 
@@ -24,14 +24,8 @@ def log_prob(tile, params, layout, rows, out, scratch):
 
     tile IN (d, T); params IN; out OUT (K, T); scratch unused. Nothing is checked.
     """
-    wide()
     d = layout[0]
-    squared_distances(tile, d, params, 0, rows, out)
-    for i in range(rows.size):
-        k = rows[i]
-        slope, constant = tile.dtype.type(0.5) * params[k, d], params[k, d + 1]
-        for t in range(tile.shape[1]):
-            out[k, t] = constant - slope * out[k, t]
+    from_squares(tile, d, params, 0, d + 1, d, rows, out)
 
 
 # Up to this |mean|^2 / (d variance), sum r |x - mean|^2 comes from sum r |x|^2: 2 flops an entry instead of 5, and this

@@ -20,7 +20,7 @@ import numpy as np
 from fastem._jit import kernel, wide
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.squares import halve_from, squared_distances, weighted_sums
+from fastem.families.squares import from_squares, weighted_sums
 from fastem.families.triangular import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
 from fastem.guards import Factor, factorise, some
 
@@ -71,8 +71,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
             y[1, t] += a10 * z0 + a11 * z1
             y[2, t] += a20 * z0 + a21 * z1 + a22 * z2
             y[3, t] += a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
-    squared_distances(whitened, d, params, d, rows, out)
-    halve_from(params, 2 * d, rows, out)
+    from_squares(whitened, d, params, d, 2 * d, -1, rows, out)
 
 
 @kernel

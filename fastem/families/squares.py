@@ -12,18 +12,27 @@ from fastem._jit import kernel, part, wide
 
 
 @part
-def squared_distances(points, n_features, params, start, rows, out):
-    """out[k, t] = sum_j (points[j, t] - params[k, start + j])**2 for k in rows. 3 flops per entry.
+def from_squares(points, n_features, params, start, constant, precision, rows, out):
+    """out[k, t] = constant_k - precision_k / 2 * sum_j (points[j, t] - params[k, start + j])**2. 3 flops per entry.
 
-    points IN (>= n_features, T); out OUT (n_components, T).
+    points IN (>= n_features, T); out OUT (n_components, T). `constant` and `precision` are columns of params; -1 stands
+    for a constant of 0 and a precision of 1.
     """
     wide()
     size = points.shape[1]
     blocked = n_features // 4 * 4
     paired = rows.size // 2 * 2
+    half = points.dtype.type(0.5)
+    for i in range(rows.size):
+        k = rows[i]
+        first = params[k, constant] if constant >= 0 else points.dtype.type(0)
+        for t in range(size):
+            out[k, t] = first
     for i in range(0, paired, 2):
         k = rows[i]
         m = rows[i + 1]
+        slope_k = half * params[k, precision] if precision >= 0 else half
+        slope_m = half * params[m, precision] if precision >= 0 else half
         for j in range(0, blocked, 4):
             m0 = params[k, start + j]
             m1 = params[k, start + j + 1]
@@ -33,52 +42,25 @@ def squared_distances(points, n_features, params, start, rows, out):
             n1 = params[m, start + j + 1]
             n2 = params[m, start + j + 2]
             n3 = params[m, start + j + 3]
-            if j == 0:
-                for t in range(size):
-                    z0 = points[j, t] - m0
-                    z1 = points[j + 1, t] - m1
-                    z2 = points[j + 2, t] - m2
-                    z3 = points[j + 3, t] - m3
-                    out[k, t] = z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3
-                    z0 = points[j, t] - n0
-                    z1 = points[j + 1, t] - n1
-                    z2 = points[j + 2, t] - n2
-                    z3 = points[j + 3, t] - n3
-                    out[m, t] = z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3
-            else:
-                for t in range(size):
-                    z0 = points[j, t] - m0
-                    z1 = points[j + 1, t] - m1
-                    z2 = points[j + 2, t] - m2
-                    z3 = points[j + 3, t] - m3
-                    out[k, t] += z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3
-                    z0 = points[j, t] - n0
-                    z1 = points[j + 1, t] - n1
-                    z2 = points[j + 2, t] - n2
-                    z3 = points[j + 3, t] - n3
-                    out[m, t] += z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3
+            for t in range(size):
+                z0 = points[j, t] - m0
+                z1 = points[j + 1, t] - m1
+                z2 = points[j + 2, t] - m2
+                z3 = points[j + 3, t] - m3
+                out[k, t] -= slope_k * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
+                z0 = points[j, t] - n0
+                z1 = points[j + 1, t] - n1
+                z2 = points[j + 2, t] - n2
+                z3 = points[j + 3, t] - n3
+                out[m, t] -= slope_m * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
     for i in range(rows.size):
         k = rows[i]
-        left = blocked if i < paired else 0
-        if left == 0:
+        slope_k = half * params[k, precision] if precision >= 0 else half
+        for j in range(blocked if i < paired else 0, n_features):
+            m0 = params[k, start + j]
             for t in range(size):
-                out[k, t] = 0
-        for j in range(left, n_features):
-            mean = params[k, start + j]
-            for t in range(size):
-                z0 = points[j, t] - mean
-                out[k, t] += z0 * z0
-
-
-@part
-def halve_from(params, column, rows, out):
-    """Squares to log densities: out[k, t] = constant_k - out[k, t] / 2, with the constants in a column of params."""
-    half = out.dtype.type(0.5)
-    for i in range(rows.size):
-        k = rows[i]
-        constant = params[k, column]
-        for t in range(out.shape[1]):
-            out[k, t] = constant - half * out[k, t]
+                z0 = points[j, t] - m0
+                out[k, t] -= slope_k * (z0 * z0)
 
 
 @part
@@ -241,8 +223,7 @@ def scaled_log_prob(tile, params, layout, rows, out, scratch):
         factor = params[n_components, j]
         for t in range(size):
             scratch[j, t] = tile[j, t] * factor
-    squared_distances(scratch, d, params, d, rows, out)
-    halve_from(params, 2 * d, rows, out)
+    from_squares(scratch, d, params, d, 2 * d, -1, rows, out)
 
 
 @kernel

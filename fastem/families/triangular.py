@@ -1,18 +1,19 @@
 """Triangular matrices against tiles, in blocks. Each loop runs over the samples of one tile innermost.
 
 A block is 4 rows x 4 columns because 16 coefficients, 4 inputs and 4 accumulators fill the 32 vector registers of
-AVX-512. Lower-triangular matrices are stored as 4 x 4 blocks, row of blocks by row of
-blocks, the last row and column padded with zeros; `blocks_of` and `matrix_of` convert.
+AVX-512. Lower-triangular matrices are stored as 4 x 4 blocks, row of blocks by row of blocks, the last row and column
+padded with zeros; `blocks_of` and `matrix_of` convert.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem._jit import exact, inline, part, routine, wide
+from fastem._jit import inline, part, routine, wide
 
 Array = NDArray[Any]
 
@@ -23,51 +24,44 @@ def n_blocks(order: int) -> int:
     return strips * (strips + 1) // 2
 
 
-@inline
-def block_row(i):
+def _row(i: Any) -> Any:
     """Where row i of a lower triangle begins among its blocks."""
     return 16 * ((i // 4) * (i // 4 + 1) // 2) + 4 * (i % 4)
 
 
-@inline
-def block_column(j):
+def _column(j: Any) -> Any:
     """Where column j lies from there."""
     return 16 * (j // 4) + j % 4
 
 
-@exact
-def _to_blocks(matrices, blocks):
-    """blocks OUT (m, n_blocks * 16), zeroed: the lower triangles of matrices IN (m, n, n)."""
-    for m in range(matrices.shape[0]):
-        for i in range(matrices.shape[1]):
-            for j in range(i + 1):
-                blocks[m, block_row(i) + block_column(j)] = matrices[m, i, j]
+block_row, block_column = inline(_row), inline(_column)
 
 
-@exact
-def _to_matrices(blocks, matrices):
-    """matrices OUT (m, n, n), symmetric, of blocks IN (m, n_blocks * 16)."""
-    for m in range(matrices.shape[0]):
-        for i in range(matrices.shape[1]):
-            for j in range(i + 1):
-                value = blocks[m, block_row(i) + block_column(j)]
-                matrices[m, i, j] = value
-                matrices[m, j, i] = value
+@lru_cache(maxsize=4)
+def _places(order: int) -> tuple[Array, Array]:
+    """Where the entries of a symmetric matrix lie among its blocks, (n, n); and which of its own each block entry is.
+
+    The latter, (n_blocks * 16,), is n * n for padding.
+    """
+    i, j = np.indices((order, order))
+    places = _row(np.maximum(i, j)) + _column(np.minimum(i, j))
+    entries = np.full(16 * n_blocks(order), order * order)
+    lower = np.tril_indices(order)
+    entries[places[lower]] = lower[0] * order + lower[1]
+    return places, entries
 
 
 def blocks_of(matrices: Array) -> Array:
     """The lower triangles of matrices (..., n, n) as blocks (..., n_blocks * 16)."""
     n = matrices.shape[-1]
-    blocks = np.zeros((*matrices.shape[:-2], 16 * n_blocks(n)))
-    _to_blocks(np.ascontiguousarray(matrices).reshape(-1, n, n), blocks.reshape(-1, blocks.shape[-1]))
-    return blocks
+    padded = np.zeros((*matrices.shape[:-2], n * n + 1))
+    padded[..., :-1] = matrices.reshape(*matrices.shape[:-2], n * n)
+    return padded.take(_places(n)[1], axis=-1)
 
 
 def matrix_of(blocks: Array, order: int) -> Array:
     """Symmetric matrices (..., n, n) from the blocks (..., n_blocks * 16) of their lower triangles."""
-    matrices = np.empty((*blocks.shape[:-1], order, order))
-    _to_matrices(np.ascontiguousarray(blocks).reshape(-1, blocks.shape[-1]), matrices.reshape(-1, order, order))
-    return matrices
+    return blocks.take(_places(order)[0], axis=-1)
 
 
 @part
