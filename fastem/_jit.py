@@ -229,6 +229,21 @@ if JIT:
         return types.int64(types.int64, types.int64), generate
 
     @intrinsic
+    def prefetch(_typing: Any, array: Any, offset: Any) -> Any:
+        """Ask for the cache line at `offset` bytes from the beginning of an array, which may lie beyond its end."""
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+            data = context.make_array(signature.args[0])(context, builder, values[0]).data
+            place = builder.gep(builder.bitcast(data, byte), [values[1]])
+            kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+            builder.call(function, [place, flag(0), flag(2), flag(1)])  # to read, into the second-level cache, data
+            return context.get_dummy_value()
+
+        return types.void(array, types.int64), generate
+
+    @intrinsic
     def wide(_typing: Any) -> Any:
         """Let the enclosing kernel use 512-bit registers where the processor has them.
 
@@ -263,6 +278,9 @@ else:
         before = int(counter[0])
         counter[0] += increment
         return before
+
+    def prefetch(array: Any, offset: int) -> None:
+        return None
 
     def wide() -> None:
         return None

@@ -25,7 +25,7 @@ for _name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
 from benchmarks.peers import environments, measure, problems, report  # noqa: E402
 from benchmarks.peers.peak import peak  # noqa: E402
 from benchmarks.peers.pool import ROOT  # noqa: E402
-from benchmarks.speed import machine  # noqa: E402
+from benchmarks.peers.report import machine  # noqa: E402
 
 SHAPES = "full,tied,diag,spherical"
 EQUAL_START = [name for name in environments.TITLES if name not in ("fastem_estimator", "mlpack")]

@@ -17,9 +17,10 @@ from benchmarks.peers.problems import Case, Start
 # Iterations after which all must have the same likelihood, and how closely, relatively.
 CHECKED = 3
 EQUAL = {"float64": 1e-9, "float32": 1e-4}
+SHORT = 2
 # Seconds that the longer of the two fits should take, and how many iterations it may have.
 LONG_ENOUGH = 0.3
-MOST = 300
+FEWEST, MOST = 12, 300
 # A library that takes longer for a fit is tried less often.
 SLOW = 2.0
 
@@ -147,7 +148,7 @@ def _prepare(bench: Bench, row: Row, threads: int, problem: Path, start: Start, 
     # The first fit may have compiled or started threads, and what is done once is no iteration.
     short, long = (peer.fit(iterations, bench.result) for iterations in (CHECKED, 4 * CHECKED))
     per_iteration = max((long - short) / (3 * CHECKED), LONG_ENOUGH / MOST)
-    return int(np.clip(round(LONG_ENOUGH / per_iteration), 2 * CHECKED, MOST))
+    return int(np.clip(round(LONG_ENOUGH / per_iteration), FEWEST, MOST))
 
 
 def _time(bench: Bench, rows: list[Row], lengths: dict[tuple[str, int], int], rounds: int) -> None:
@@ -159,9 +160,8 @@ def _time(bench: Bench, rows: list[Row], lengths: dict[tuple[str, int], int], ro
             try:
                 for threads in best[row.peer]:
                     peer, length = bench.peer(row.peer, threads), lengths[row.peer, threads]
-                    short, long = (peer.fit(iterations, bench.result) for iterations in (CHECKED - 1, length))
-                    per_iteration = 1e3 * (long - short) / (length - CHECKED + 1)
-                    found.setdefault((row.peer, threads), []).append(per_iteration)
+                    short, long = (peer.fit(iterations, bench.result) for iterations in (SHORT, length))
+                    found.setdefault((row.peer, threads), []).append(1e3 * (long - short) / (length - SHORT))
             except PeerError as error:
                 row.note, best[row.peer] = str(error), []
                 bench.restart(row.peer)
@@ -174,6 +174,8 @@ def _time(bench: Bench, rows: list[Row], lengths: dict[tuple[str, int], int], ro
             row.threads = min(best[row.peer], key=lambda threads: statistics.median(found[row.peer, threads]))
             times = found[row.peer, row.threads]
             row.median, row.low, row.high = statistics.median(times), min(times), max(times)
+            if row.low <= 0:
+                row.note = f"too noisy: {row.low:.3g} to {row.high:.3g}"
 
 
 def solutions(bench: Bench, case: Case, start: Start, shape: str) -> list[Solution]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,15 @@ import numpy as np
 from benchmarks.peers.environments import TITLES
 from benchmarks.peers.measure import Row, Solution
 from benchmarks.peers.peak import flops
+
+
+def machine() -> str:
+    """The processor, as the operating system calls it."""
+    try:
+        with open("/proc/cpuinfo") as file:  # noqa: PTH123
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
 
 
 def write_csv(path: Path, records: list[dict[str, Any]]) -> None:

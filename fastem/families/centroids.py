@@ -13,7 +13,7 @@ from fastem.families.squares import from_squares, weighted_sums
 @kernel
 def log_prob(tile, params, layout, rows, out, scratch):
     """out[k, t] = -1/2 |x_t - centre_k|^2. 3 d flops per entry. tile IN (>= d, T); out OUT (K, T)."""
-    from_squares(tile, layout[0], params, 0, -1, -1, rows, out)
+    from_squares(tile, tile, layout[0], params, 0, -1, -1, rows, out)
 
 
 @kernel

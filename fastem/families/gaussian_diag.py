@@ -14,7 +14,7 @@ import numpy as np
 from fastem._jit import kernel, wide
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.squares import weighted_squares
+from fastem.families.squares import prefetch_next, weighted_squares
 from fastem.guards import raise_to_floor, some
 
 
@@ -39,6 +39,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
         k = rows[i]
         m = rows[i + 1]
         for j in range(0, blocked, 4):
+            prefetch_next(tile, (i * blocked + 2 * j) // 8, paired * blocked // 8)
             # x / sd - mean / sd in one operation each: errs as if the mean were off by half a unit in its last place.
             s0 = params[k, d + j]
             s1 = params[k, d + j + 1]

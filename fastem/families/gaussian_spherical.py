@@ -25,7 +25,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
     tile IN (d, T); params IN; out OUT (K, T); scratch unused. Nothing is checked.
     """
     d = layout[0]
-    from_squares(tile, d, params, 0, d + 1, d, rows, out)
+    from_squares(tile, tile, d, params, 0, d + 1, d, rows, out)
 
 
 # Up to this |mean|^2 / (d variance), sum r |x - mean|^2 comes from sum r |x|^2: 2 flops an entry instead of 5, and this

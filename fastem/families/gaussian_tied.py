@@ -71,7 +71,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
             y[1, t] += a10 * z0 + a11 * z1
             y[2, t] += a20 * z0 + a21 * z1 + a22 * z2
             y[3, t] += a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
-    from_squares(whitened, d, params, d, 2 * d, -1, rows, out)
+    from_squares(tile, whitened, d, params, d, 2 * d, -1, rows, out)
 
 
 @kernel

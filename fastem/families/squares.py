@@ -8,15 +8,27 @@ three features, goes through plain loops.
 
 from __future__ import annotations
 
-from fastem._jit import kernel, part, wide
+from fastem._jit import kernel, part, prefetch, wide
 
 
 @part
-def from_squares(points, n_features, params, start, constant, precision, rows, out):
+def prefetch_next(tile, step, n_steps):
+    """Ask for the step-th of n_steps parts of what lies behind a tile: in a fit, the next tile.
+
+    Spread over a kernel's steps, so that memory is read while the loops compute: a diagonal iteration at (200k, 16, 16)
+    3.5 to 3.25 ms on a Zen 5, a tied one 4.9 to 4.65. All of it at once, between two kernels, gained nothing.
+    """
+    n_bytes = tile.size * tile.itemsize
+    for offset in range(n_bytes * step // n_steps // 64, n_bytes * (step + 1) // n_steps // 64):
+        prefetch(tile, n_bytes + 64 * offset)
+
+
+@part
+def from_squares(tile, points, n_features, params, start, constant, precision, rows, out):
     """out[k, t] = constant_k - precision_k / 2 * sum_j (points[j, t] - params[k, start + j])**2. 3 flops per entry.
 
-    points IN (>= n_features, T); out OUT (n_components, T). `constant` and `precision` are columns of params; -1 stands
-    for a constant of 0 and a precision of 1.
+    tile IN; points IN (>= n_features, T), the tile or what was made of it; out OUT (n_components, T). `constant` and
+    `precision` are columns of params; -1 stands for a constant of 0 and a precision of 1.
     """
     wide()
     size = points.shape[1]
@@ -34,6 +46,7 @@ def from_squares(points, n_features, params, start, constant, precision, rows, o
         slope_k = half * params[k, precision] if precision >= 0 else half
         slope_m = half * params[m, precision] if precision >= 0 else half
         for j in range(0, blocked, 4):
+            prefetch_next(tile, (i * blocked + 2 * j) // 8, paired * blocked // 8)
             m0 = params[k, start + j]
             m1 = params[k, start + j + 1]
             m2 = params[k, start + j + 2]
@@ -223,7 +236,7 @@ def scaled_log_prob(tile, params, layout, rows, out, scratch):
         factor = params[n_components, j]
         for t in range(size):
             scratch[j, t] = tile[j, t] * factor
-    from_squares(scratch, d, params, d, 2 * d, -1, rows, out)
+    from_squares(tile, scratch, d, params, d, 2 * d, -1, rows, out)
 
 
 @kernel

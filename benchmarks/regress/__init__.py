@@ -1,0 +1,1 @@
+"""Is a commit slower than another? See `__main__`."""
