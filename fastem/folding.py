@@ -94,13 +94,17 @@ ASSIGN = {"soft": assign.soft, "hard": assign.hard, "nearest": assign.nearest, "
 
 @exact
 def _combine(partials, n_spans, out):
-    """out[j] = the j-th entries of the spans' partials, which lie one after the other, summed in the spans' order."""
+    """out[j] = the j-th entries of the spans' partials, which lie one after the other, summed in the spans' order.
+
+    In pieces that stay in the first-level cache: all partials of a full covariance at d = 64 are 19 MB.
+    """
     n = out.size
-    for j in range(n):
-        out[j] = partials[j]
-    for s in range(1, n_spans):
-        for j in range(n):
-            out[j] += partials[s * n + j]
+    for first in range(0, n, 1024):
+        piece = out[first : first + 1024]
+        for s in range(n_spans):
+            part_of = partials[s * n + first : s * n + first + piece.size]
+            for j in range(piece.size):
+                piece[j] = part_of[j] if s == 0 else piece[j] + part_of[j]
 
 
 @cache
