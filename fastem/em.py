@@ -231,7 +231,15 @@ def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
     data = problem.data
     dtype = data.tiles.dtype
     evaluation = evaluating.evaluate(
-        problem.X, problem.family, data.frame, step.params, step.log_weights, dtype, problem.team, "log_density"
+        problem.X,
+        problem.family,
+        data.frame,
+        step.params,
+        step.log_weights,
+        dtype,
+        problem.team,
+        "log_density",
+        alone=False,
     )
     density = evaluation.values
     if problem.sample_weight is None:

@@ -107,12 +107,13 @@ def evaluate(
     dtype: Any,
     team: Team,
     want: str,
+    alone: bool = True,
 ) -> Evaluation:
     """Evaluate one mixture at data (n_samples, n_features), in pieces.
 
     want: "log_density", (n,) float64; "resp", (n, K) in `dtype`; or "labels", (n,) int64, by hard assignment, which
-    spares the exponentials. Beyond the values it holds one converted piece of X at most, and none where X is
-    C-contiguous of this dtype.
+    spares the exponentials. alone: nothing else is computed in this team's call. Beyond the values it holds one
+    converted piece of X at most, and none where X is C-contiguous of this dtype.
     """
     n, d = X.shape
     n_components = len(log_weights)
@@ -158,6 +159,7 @@ def evaluate(
             {**numbers, "n_samples": len(piece)},
         )
         work = (shape.work + 20.0 * n_components) * len(piece)
-        team.run(step_address(_EVALUATE, dtype), job.ctypes.data, len(bounds) - 1, work)
+        whole = len(piece) == n
+        team.run(step_address(_EVALUATE, dtype), job.ctypes.data, len(bounds) - 1, work, alone and whole)
         finite = finite and not np.isnan(zeros).any()
     return Evaluation(values, finite)

@@ -18,6 +18,8 @@ NEAREST = Kernels(centroids.log_prob, centroids.gather, None)
 MAX_ITER = 100
 # Stop when the inertia falls by less than this fraction: a start for EM needs no more.
 TOLERANCE = 1e-4
+# Bytes of distances that the runs of a seeding hold together.
+SEED_BYTES = 64 * 2**20
 
 _FIELDS = (
     "item_bytes log_prob tiles tile_rows tile_size weights weighted last_tile centres n_centres layout rows bounds"
@@ -92,6 +94,10 @@ def seed(data: Data, n_clusters: int, generators: Sequence[np.random.Generator],
     distance to the nearest centre so far; a sample of weight 0 is never drawn. One run for each generator; they share
     their passes over the data.
     """
+    together = 12 * max(1, SEED_BYTES // (12 * 24 * data.n_samples))  # 12: the runs of one start stay together
+    if len(generators) > together:
+        batches = range(0, len(generators), together)
+        return np.concatenate([seed(data, n_clusters, generators[b : b + together], team) for b in batches])
     weights, n_runs, n_trials = weights_of(data), len(generators), 2 + int(np.log(n_clusters))
     potentials = _Potentials(data, n_runs, n_trials, team)
     closest = potentials.closest.reshape(n_runs, -1)[:, : data.n_samples]
@@ -130,7 +136,7 @@ class _Potentials:
     def __init__(self, data: Data, n_runs: int, n_candidates: int, team: Team) -> None:
         dtype, (n_tiles, _, size) = data.tiles.dtype, data.tiles.shape
         n_centres = n_runs * n_candidates
-        bounds = span_bounds(n_tiles, 8 * n_centres)
+        bounds = span_bounds(n_tiles, 8 * n_candidates)
         self.closest = np.empty((n_runs, n_tiles, size))
         self.closest.fill(np.inf)
         arrays, addresses = team.arena.take(

@@ -180,3 +180,29 @@ def child(depth):
 print(child(2))
 """
     assert python(code) == "0"
+
+
+def test_a_parallel_engine_that_stalls_turns_to_the_pool_and_computes_the_same(monkeypatch):
+    """However long launches take, and whichever of them are alone, the bits are the same."""
+    X = np.random.default_rng(0).standard_normal((30_000, 6))
+    family = fastem.Gaussian("diag")
+    quiet = fastem.fit(X, family, 8, seed=0, max_iter=5, tol=0, n_threads=2)
+    labels = fastem.predict(X, quiet, n_threads=2)
+    monkeypatch.setattr(threads, "STALL", -1.0)  # every launch looks like one
+    with threads.team(2) as team:
+        engine = team.engine
+    stalled = fastem.fit(X, family, 8, seed=0, max_iter=5, tol=0, n_threads=2)
+    assert engine in ("parallel", "pool")
+    assert np.array_equal(quiet.parameters["means"], stalled.parameters["means"])
+    assert np.array_equal(labels, fastem.predict(X, stalled, n_threads=2))
+
+
+def test_a_launch_that_takes_too_long_is_the_last_of_its_engine():
+    team = threads.Team(2, "parallel", may_change=True)
+    asked_for = threads.Team(2, "parallel")
+    for each in (team, asked_for):
+        each._judge(job=1, work=1e7, seconds=2e-3)  # 5 GFLOP/s: an honest pace
+        each._judge(job=1, work=1e7, seconds=7e-3)  # within three times that, and STALL
+        assert each.engine == "parallel"
+        each._judge(job=1, work=1e7, seconds=9e-3)
+    assert (team.engine, asked_for.engine) == ("pool", "parallel")

@@ -5,10 +5,12 @@ It answers each with seconds, the least of three, or with "missing" where that c
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,6 +77,8 @@ CASES: dict[str, Callable[[], Case]] = {
 def main() -> None:
     """Answer until standard input ends."""
     warnings.simplefilter("ignore")
+    if not Path(fastem.__file__).is_relative_to(os.environ["PYTHONPATH"]):
+        raise SystemExit(f"{fastem.__file__} is not the commit in {os.environ['PYTHONPATH']}")
     ready: dict[str, Case] = {}
     for line in sys.stdin:
         name = line.strip()

@@ -28,8 +28,8 @@ def log_prob(tile, params, layout, rows, out, scratch):
     from_squares(tile, tile, d, params, 0, d + 1, d, rows, out)
 
 
-# Up to this |mean|^2 / (d variance), sum r |x - mean|^2 comes from sum r |x|^2: 2 flops an entry instead of 5, and this
-# many units in the last place of a tile's sum at stake.
+# Up to this |mean|^2 / (d variance), the variance being that of the current parameters, sum r |x - mean|^2 comes from
+# sum r |x|^2: 2 flops an entry instead of 5, and this many units in the last place of a tile's sum at stake.
 RAW_64, RAW_32 = 256.0, 8.0
 
 
@@ -67,7 +67,10 @@ def accumulate(tile, resp, params, layout, rows, out, scratch):
         if raw:
             for t in range(size):
                 q += resp[k, t] * scratch[0, t]
-            out[k, 1 + d] += q + np.float64(params[k, d + 3]) * count
+            square = 0.0  # of the mean as it is here: params[k, d + 3] is rounded on its own
+            for j in range(d):
+                square += np.float64(params[k, j]) * np.float64(params[k, j])
+            out[k, 1 + d] += q + square * count
         else:
             for j in range(d):
                 mean = params[k, j]
@@ -142,6 +145,12 @@ class GaussianSpherical(gaussian.GaussianFamily):
     def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
         variances = Specification((n_components,), "positive")
         return {**self.mean_specification(n_features, n_components), "covariances": variances}
+
+    def reference(self, centres: Array) -> Array:
+        """Squares are gathered about the centres, whatever RAW_64 says: the unit variances here are nobody's."""
+        rows = super().reference(centres)
+        rows[:, -1] = np.inf
+        return rows
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         variances = np.asarray(parameters["covariances"]) / frame.scale[0] / frame.scale[0]

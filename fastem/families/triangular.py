@@ -37,7 +37,6 @@ def _column(j: Any) -> Any:
 block_row, block_column = inline(_row), inline(_column)
 
 
-@lru_cache(maxsize=4)
 def _places(order: int) -> tuple[Array, Array]:
     """Where the entries of a symmetric matrix lie among its blocks, (n, n); and which of its own each block entry is.
 
@@ -48,7 +47,16 @@ def _places(order: int) -> tuple[Array, Array]:
     entries = np.full(16 * n_blocks(order), order * order)
     lower = np.tril_indices(order)
     entries[places[lower]] = lower[0] * order + lower[1]
+    places.flags.writeable = entries.flags.writeable = False
     return places, entries
+
+
+_of_small_order = lru_cache(maxsize=16)(_places)
+
+
+def _kept_places(order: int) -> tuple[Array, Array]:
+    """The same, kept where it is small."""
+    return _of_small_order(order) if order <= 256 else _places(order)
 
 
 def blocks_of(matrices: Array) -> Array:
@@ -56,12 +64,12 @@ def blocks_of(matrices: Array) -> Array:
     n = matrices.shape[-1]
     padded = np.zeros((*matrices.shape[:-2], n * n + 1))
     padded[..., :-1] = matrices.reshape(*matrices.shape[:-2], n * n)
-    return padded.take(_places(n)[1], axis=-1)
+    return padded.take(_kept_places(n)[1], axis=-1)
 
 
 def matrix_of(blocks: Array, order: int) -> Array:
     """Symmetric matrices (..., n, n) from the blocks (..., n_blocks * 16) of their lower triangles."""
-    return blocks.take(_places(order)[0], axis=-1)
+    return blocks.take(_kept_places(order)[0], axis=-1)
 
 
 @part

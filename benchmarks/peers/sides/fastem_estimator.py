@@ -31,6 +31,7 @@ def fit(problem: Problem, iterations: int) -> Fitted:
 
 def solve(problem: Problem) -> Solved:
     model = fastem.GaussianMixture(len(problem.weights), covariance_type=problem.shape, random_state=0)
+    model.fit(problem.X[:1000])  # compiles what is not in the cache
     return Solved(_fit(model, problem), model.n_iter_)
 
 
