@@ -8,6 +8,7 @@ from tables import FAMILIES, GAUSSIANS, blobs
 
 import fastem
 from fastem import Status
+from fastem.families import triangular
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 every_gaussian = pytest.mark.parametrize("case", GAUSSIANS, ids=repr)
@@ -177,3 +178,12 @@ def test_any_memory_layout_is_accepted_and_gives_the_same_bits(layout, rng, tmp_
     one, two = (fastem.fit(data, fastem.Gaussian("full"), 3, seed=0) for data in (X, other))
     assert one.history.tobytes() == two.history.tobytes()
     np.testing.assert_array_equal(fastem.log_density(other, one), fastem.log_density(X, one))
+
+
+@pytest.mark.parametrize("order", [1, 4, 7, 260])  # the last is beyond what is kept
+def test_triangles_survive_their_blocks(order, rng):
+    matrices = rng.standard_normal((2, order, order))
+    matrices = matrices + matrices.swapaxes(1, 2)
+    blocks = triangular.blocks_of(matrices)
+    assert np.array_equal(triangular.matrix_of(blocks, order), matrices)
+    assert np.count_nonzero(blocks) == 2 * order * (order + 1) // 2

@@ -201,3 +201,16 @@ def test_lloyds_iterations_are_the_textbooks(n, d, k, dtype, weighted, rng):
             break
         before = inertia
     np.testing.assert_allclose(actual, centres, atol=1e-12 if dtype == np.float64 else 1e-5)
+
+
+def test_runs_seeded_together_are_those_seeded_in_batches(monkeypatch, rng):
+    X = rng.standard_normal((500, 3))
+    data = packed(X)
+    with threads.team(1) as team:
+
+        def seeded():
+            return kmeans.seed(data, 4, [np.random.default_rng(seed) for seed in range(30)], team)
+
+        together = seeded()
+        monkeypatch.setattr(kmeans, "SEED_BYTES", 1)
+        assert np.array_equal(together, seeded())
