@@ -112,7 +112,10 @@ def plot(path: Path, rows: list[Row]) -> None:
                     "o-",
                     label=TITLES[peer],
                 )
-            axis.set(xscale="log", yscale="log", xlabel={"n_components": "K"}.get(name, name))
+            axis.set(yscale="log", xlabel={"n_components": "K"}.get(name, name))
+            axis.set_xscale("log", base=10 if name == "n" else 2)
+            if name != "n":
+                axis.xaxis.set_major_formatter("{x:g}")
         line[0].set_ylabel(f"{shape}\nns / (n K d)")
     axes[0, 0].legend(fontsize="small")
     figure.tight_layout()
