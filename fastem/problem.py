@@ -56,7 +56,7 @@ class Problem:
 def log_weights_of(counts: Array) -> Array:
     """Log mixing proportions from summed responsibilities; -inf for a component without samples."""
     if np.count_nonzero(counts) == len(counts):
-        log_weights: Array = np.log(counts / np.add.reduce(counts))
+        log_weights: Array = np.log(counts / counts.sum())
         return log_weights
     with np.errstate(divide="ignore", invalid="ignore"):
         log_weights = np.log(counts / counts.sum())

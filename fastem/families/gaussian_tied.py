@@ -169,7 +169,7 @@ class GaussianTied(gaussian.GaussianFamily):
         first = 16 * n_blocks(d)
         overlap = matrix_of(pooled[first : first + 16 * n_blocks(n_components)], n_components)
         # sum_{k<l} R_kl (mean_k - mean_l)(mean_k - mean_l)' = sum_k mean_k (sum_l R_kl (mean_k - mean_l))'.
-        pull = np.add.reduce(overlap, 1)[:, None] * means - overlap @ means
+        pull = overlap.sum(axis=1)[:, None] * means - overlap @ means
         between = (means - means[0]).T @ pull
         scatter += 0.5 * (between + between.T)
         if some(starving):
@@ -178,7 +178,7 @@ class GaussianTied(gaussian.GaussianFamily):
         else:
             shift = statistics[:n_components, 1 : d + 1] / counts[:, None] - means
         scatter -= (counts[:, None] * shift).T @ shift
-        total = np.add.reduce(counts)
+        total = counts.sum()
         scatter /= total if total > 0 else 1.0
         scatter.reshape(-1)[:: d + 1] += limits.ridge
         factor = factorise(scatter[None], limits.floor)
