@@ -44,8 +44,8 @@ def accumulate(tile, resp, params, layout, rows, out, scratch):
     """Add sum r, sum r z and sum r |z|^2, z = x - mean_k, to row k of out. 2 d flops per entry, or 5 d: see RAW_64.
 
     tile IN (d, T); resp IN (K, T); out INOUT float64; scratch OUT (>= 1, T). Blocked as `weighted_sums` is, which does
-    not serve: its sums of one tile vanish in out, and the cross term needs them. 0.060 to 0.035 ns an entry at d = 64 on
-    a Zen 5.
+    not serve: its sums of one tile vanish in out, and the cross term needs them. 0.060 to 0.035 ns an entry at d = 64
+    on a Zen 5.
     """
     wide()
     d = layout[0]
