@@ -19,7 +19,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
 @kernel
 def accumulate(tile, resp, params, layout, rows, out, scratch):
     """Add sum r and sum r x to row k of out. 2 d flops per entry. tile IN (>= d, T); resp IN (K, T)."""
-    weighted_sums(resp, tile, layout[0], rows, out)
+    weighted_sums(resp, tile, layout[0], rows, out, scratch)
 
 
 @kernel

@@ -90,7 +90,7 @@ def accumulate(tile, resp, params, layout, rows, out, scratch):
     root = (n_components + 3) // 4 * 4
     whole = n_components // 4 * 4
     zero = tile.dtype.type(0)
-    weighted_sums(resp, tile, d, rows, out)
+    weighted_sums(resp, tile, d, rows, out, scratch)
     # With root = sqrt(w): share_k = root r_k = resp_k / root and residual = root (x - sum_k r_k mean_k), so that the
     # outer products of residual and of share with themselves are the two matrices.
     for t in range(size):

@@ -3,7 +3,7 @@
 Two components and four features at a time: a tile of 64 features is 128 kB and comes from the second-level cache, at
 half the speed of the loops where it is read once for each component (0.059 -> 0.036 ns an entry for the diagonal
 log_prob on a Zen 5, 0.060 -> 0.039 for the diagonal accumulate). What the blocks leave, an odd component and up to
-three features, goes through plain loops.
+three features, goes through plain loops. Plain sums take four components.
 """
 
 from __future__ import annotations
@@ -77,49 +77,67 @@ def from_squares(tile, points, n_features, params, start, constant, precision, r
 
 
 @part
-def weighted_sums(resp, tile, n_features, rows, out):
-    """Add sum_t resp[k, t] to out[k, 0] and sum_t resp[k, t] tile[j, t] to out[k, 1 + j]. 2 flops per entry."""
-    wide()
-    size = tile.shape[1]
-    blocked = n_features // 4 * 4
-    paired = rows.size // 2 * 2
+def sums_of_16(resp, tile, k, j, out):
+    """out[0, 4 a + b] = sum_t resp[k[a], t] tile[j[b], t] for four components k and four features j."""
+    k0, k1, k2, k3 = k
+    j0, j1, j2, j3 = j
     zero = tile.dtype.type(0)
-    for i in range(0, paired, 2):
-        k = rows[i]
-        m = rows[i + 1]
-        for j in range(0, blocked, 4):
-            s0 = s1 = s2 = s3 = zero
-            u0 = u1 = u2 = u3 = zero
-            for t in range(size):
-                r = resp[k, t]
-                q = resp[m, t]
-                s0 += r * tile[j, t]
-                s1 += r * tile[j + 1, t]
-                s2 += r * tile[j + 2, t]
-                s3 += r * tile[j + 3, t]
-                u0 += q * tile[j, t]
-                u1 += q * tile[j + 1, t]
-                u2 += q * tile[j + 2, t]
-                u3 += q * tile[j + 3, t]
-            out[k, 1 + j] += s0
-            out[k, 2 + j] += s1
-            out[k, 3 + j] += s2
-            out[k, 4 + j] += s3
-            out[m, 1 + j] += u0
-            out[m, 2 + j] += u1
-            out[m, 3 + j] += u2
-            out[m, 4 + j] += u3
+    s0 = s1 = s2 = s3 = zero
+    u0 = u1 = u2 = u3 = zero
+    v0 = v1 = v2 = v3 = zero
+    w0 = w1 = w2 = w3 = zero
+    for t in range(tile.shape[1]):
+        x0 = tile[j0, t]
+        x1 = tile[j1, t]
+        x2 = tile[j2, t]
+        x3 = tile[j3, t]
+        r = resp[k0, t]
+        s0 += r * x0
+        s1 += r * x1
+        s2 += r * x2
+        s3 += r * x3
+        r = resp[k1, t]
+        u0 += r * x0
+        u1 += r * x1
+        u2 += r * x2
+        u3 += r * x3
+        r = resp[k2, t]
+        v0 += r * x0
+        v1 += r * x1
+        v2 += r * x2
+        v3 += r * x3
+        r = resp[k3, t]
+        w0 += r * x0
+        w1 += r * x1
+        w2 += r * x2
+        w3 += r * x3
+    out[0, 0], out[0, 1], out[0, 2], out[0, 3] = s0, s1, s2, s3
+    out[0, 4], out[0, 5], out[0, 6], out[0, 7] = u0, u1, u2, u3
+    out[0, 8], out[0, 9], out[0, 10], out[0, 11] = v0, v1, v2, v3
+    out[0, 12], out[0, 13], out[0, 14], out[0, 15] = w0, w1, w2, w3
+
+
+@part
+def weighted_sums(resp, tile, n_features, rows, out, scratch):
+    """Add sum_t resp[k, t] to out[k, 0] and sum_t resp[k, t] tile[j, t] to out[k, 1 + j]. 2 flops per entry.
+
+    scratch OUT (>= 1, T). Sixteen sums at a time: 0.032 to 0.023 ns an entry at d = 64 on a Zen 5, against two
+    components at a time. A block that goes beyond the last component or feature repeats it, to no effect.
+    """
+    wide()
     for i in range(rows.size):
-        k = rows[i]
-        s0 = zero
-        for t in range(size):
-            s0 += resp[k, t]
-        out[k, 0] += s0
-        for j in range(blocked if i < paired else 0, n_features):
-            s0 = zero
-            for t in range(size):
-                s0 += resp[k, t] * tile[j, t]
-            out[k, 1 + j] += s0
+        count = tile.dtype.type(0)
+        for t in range(tile.shape[1]):
+            count += resp[rows[i], t]
+        out[rows[i], 0] += count
+    last, end = rows.size - 1, n_features - 1
+    for i in range(0, rows.size, 4):
+        k = rows[i], rows[min(i + 1, last)], rows[min(i + 2, last)], rows[min(i + 3, last)]
+        for j in range(0, n_features, 4):
+            sums_of_16(resp, tile, k, (j, min(j + 1, end), min(j + 2, end), min(j + 3, end)), scratch)
+            for a in range(min(4, rows.size - i)):
+                for b in range(min(4, n_features - j)):
+                    out[rows[i + a], 1 + j + b] += scratch[0, 4 * a + b]
 
 
 @part
