@@ -70,54 +70,62 @@ class Factor(NamedTuple):
     floored: Array
 
 
-# Up to this order the loops below beat LAPACK's calls, which cost 20 us a matrix; at 32 they are even.
-_SMALL_ORDER = 32
+# Up to this order the loops below beat LAPACK's calls: at 128 104 us a matrix against 160 on one thread of OpenBLAS,
+# and 8,000 on two, which wait for each other while numba's threads still spin. At 512 they are even.
+_SMALL_ORDER = 512
 
 
 @exact
-def _factorise_small(covariances, root, inverse, log_determinants, healthy):
-    """Cholesky, inverse factor and log determinant of each small matrix, lower triangles (Golub and Van Loan 4.2.9).
+def _factorise_small(covariances, root, work, inverse, log_determinants, healthy):
+    """Cholesky, inverse factor and log determinant of each matrix (Golub and Van Loan, sections 4.2.5 and 3.1.2).
 
-    covariances IN (m, d, d); root IN (d,), square roots of the floor; inverse OUT (m, d, d), zeroed; log_determinants
-    OUT (m,); healthy OUT (m,) bool, whether there is a factor and the bound on the smallest eigenvalue holds. 2/3 d^3
-    flops each.
+    covariances IN (m, d, d); root IN (d,), square roots of the floor; work OUT (d, d), the upper factor of the last;
+    inverse OUT (m, d, d), zeroed; log_determinants OUT (m,); healthy OUT (m,) bool, whether there is a factor and the
+    bound on the smallest eigenvalue holds. 2/3 d^3 flops each, in rows that are added to rows: sums of products along
+    a row, which must not be reassociated, took four times as long at 128.
     """
     d = root.size
     for m in range(log_determinants.size):
         log_determinant = 0.0
         positive = True
+        for i in range(d):
+            for j in range(d):
+                work[i, j] = covariances[m, i, j]
         for j in range(d):
-            pivot = covariances[m, j, j]
-            for k in range(j):
-                pivot -= inverse[m, j, k] * inverse[m, j, k]
+            pivot = work[j, j]
             positive = positive and pivot > 0.0 and pivot < np.inf
             diagonal = np.sqrt(pivot) if positive else 1.0
             log_determinant += np.log(diagonal)
-            inverse[m, j, j] = diagonal
+            scaled = work[j, j:]
+            factor = 1.0 / diagonal
+            for t in range(scaled.size):
+                scaled[t] *= factor
             for i in range(j + 1, d):
-                value = covariances[m, i, j]
-                for k in range(j):
-                    value -= inverse[m, i, k] * inverse[m, j, k]
-                inverse[m, i, j] = value / diagonal
+                target = work[i, i:]
+                source = work[j, i:]
+                factor = source[0]
+                for t in range(target.size):
+                    target[t] -= factor * source[t]
         bound = 0.0
-        for j in range(
-            d
-        ):  # in place: column j of the factor is read for the last time when that of its inverse is made
-            inverse[m, j, j] = 1.0 / inverse[m, j, j]
-            bound += (inverse[m, j, j] * root[j]) ** 2
-            for i in range(j + 1, d):
-                value = 0.0
-                for k in range(j, i):
-                    value -= inverse[m, i, k] * inverse[m, k, j]
-                inverse[m, i, j] = value / inverse[m, i, i]
-                bound += (inverse[m, i, j] * root[j]) ** 2
+        for i in range(d):
+            target = inverse[m, i]
+            for k in range(i):
+                factor = work[k, i]
+                source = inverse[m, k]
+                for t in range(k + 1):
+                    target[t] -= factor * source[t]
+            target[i] = 1.0
+            factor = 1.0 / work[i, i]
+            for t in range(i + 1):
+                target[t] *= factor
+                bound += (target[t] * root[t]) ** 2
         log_determinants[m] = 2.0 * log_determinant
         healthy[m] = positive and bound <= 1.0
 
 
 def _factorise_large(covariances: Array, root: Array, inverse: Array, log_determinants: Array, healthy: Array) -> None:
     """The same by LAPACK."""
-    from scipy.linalg import lapack  # an import of 90 ms, which small matrices do without
+    from scipy.linalg import lapack  # an import of 90 ms, which smaller matrices do without
 
     for m, covariance in enumerate(covariances):
         factor, info = lapack.dpotrf(covariance, lower=1, clean=1)
@@ -140,8 +148,11 @@ def factorise(covariances: Array, floor: Array) -> Factor:
     covariances = np.ascontiguousarray(covariances, dtype=np.float64)
     inverse, log_determinants = np.zeros(covariances.shape), np.empty(len(covariances))
     healthy = np.zeros(len(covariances), dtype=np.bool_)
-    step = _factorise_small if len(root) <= _SMALL_ORDER else _factorise_large
-    step(covariances, root, inverse, log_determinants, healthy)
+    if len(root) <= _SMALL_ORDER:
+        work = np.empty((len(root), len(root)))
+        _factorise_small(covariances, root, work, inverse, log_determinants, healthy)
+    else:
+        _factorise_large(covariances, root, inverse, log_determinants, healthy)
     floored = np.zeros(len(covariances), dtype=np.bool_)
     if some(~healthy):
         covariances = covariances.copy()
