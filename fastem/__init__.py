@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fastem.families import Gaussian as Gaussian
     from fastem.families import Poisson as Poisson
     from fastem.families.base import Family as Family
+    from fastem.fixed_points import FixedPoint as FixedPoint
+    from fastem.fixed_points import fixed_point as fixed_point
     from fastem.functional import Draws as Draws
     from fastem.functional import Evidence as Evidence
     from fastem.functional import fold as fold
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from fastem.results import Status as Status
     from fastem.results import load as load
     from fastem.results import save as save
+    from fastem.selecting import Row as Row
+    from fastem.selecting import Selection as Selection
+    from fastem.selecting import select as select
 
 _HOME = {
     "fit": "em",
@@ -54,6 +59,8 @@ _HOME = {
         ),
         "functional",
     ),
+    **dict.fromkeys(("FixedPoint", "fixed_point"), "fixed_points"),
+    **dict.fromkeys(("Row", "Selection", "select"), "selecting"),
     "KMeans": "cluster",
     **dict.fromkeys(("GaussianMixture", "PoissonMixture"), "mixture"),
     **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "results"),

@@ -1,22 +1,23 @@
-"""The only loop: fold, test, guard, maximise; over several starts at once."""
+"""Fitting: from checked arguments to a problem, starts, the loop and a result."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem import evaluating, folding, guards, initialise, validation
-from fastem.families.base import Array, Family
+from fastem import finishing, guards, initialise, starts, validation
+from fastem.accelerate import NAMES as ACCELERATORS
+from fastem.accelerate import accelerator
+from fastem.families.base import Array, Family, Frame
+from fastem.loop import Callback, Run, loop
 from fastem.problem import Problem, Step
-from fastem.results import Record, Result, StartReport, Status
+from fastem.results import Result
+from fastem.stopping import CRITERIA, Stopping, deadline
 from fastem.threads import Team, team
-from fastem.tiles import Data, columns, pack
+from fastem.tiles import Columns, Data, columns, pack
 
-Callback = Callable[[Record], Any]
 Start = str | Mapping[str, Any] | Result | Array
 
 
@@ -30,6 +31,11 @@ def fit(
     n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
+    accelerate: str | None = None,
+    criterion: str = "gain",
+    max_passes: int | None = None,
+    time_limit: float | None = None,
+    drop_losers: bool | None = None,
     seed: Any = None,
     n_threads: int | None = None,
     callback: Callback | None = None,
@@ -55,10 +61,25 @@ def fit(
         Number of random starts; they share each pass over the data, and the best is returned. Ignored where the whole
         start is given.
     tol : float >= 0
-        Stop a start when an iteration gains less than this in mean log-likelihood, nats per sample (with reg_covar or
-        ridge, also when it loses less: there a larger fall is no end). 0 runs exactly max_iter iterations.
+        A start has converged when `criterion` falls below this (with reg_covar or ridge, a fall of the likelihood by
+        more is no end). 0 runs exactly max_iter iterations.
     max_iter : int >= 0
-        M-steps at most. 0 returns the start, evaluated.
+        Steps at most, M-steps or leaps. 0 returns the start, evaluated.
+    accelerate : "anderson", "squarem" or None
+        Leap ahead of the M-steps: many times fewer passes where EM is slow. A leap that lowers the likelihood is
+        refused, which costs its pass. Another optimum may be reached than without.
+    criterion : "gain", "relative", "parameters" or "aitken"
+        The last increase of the mean log-likelihood, nats per sample; that increase relative to the log-likelihood;
+        the largest change of a parameter (means in standard deviations of the data, logarithms of standard deviations
+        and rates, mixing weights as they are) by an M-step; Aitken's estimate of what is left to gain, nats per sample.
+        An accelerated start has converged when two steps in a row, with "squarem" three, are below tol.
+    max_passes : int >= 1 or None
+        Passes over the data at most, those on refused leaps included.
+    time_limit : float > 0 or None
+        Seconds after which no further pass begins; the passes that have begun are completed.
+    drop_losers : bool or None
+        End starts that are clearly behind the best one after a few steps, with the status DROPPED. None does with
+        start="auto" alone.
     seed : int >= 0, a sequence of them, or None
         Two fits from one seed give the same bits, whatever n_threads. None draws fresh entropy.
     n_threads : int >= 1 or None
@@ -82,6 +103,8 @@ def fit(
 
     References
     ----------
+    Varadhan and Roland (2008), Scand. J. Statist. 35, 335-353 (SQUAREM). Walker and Ni (2011), SIAM J. Numer. Anal. 49,
+    1715-1735 (Anderson).
     Dempster, Laird and Rubin (1977), J. R. Statist. Soc. B 39, 1-38, section 4.3. Arthur and Vassilvitskii (2007),
     k-means++, SODA, section 2.2. Schwarz (1978), Ann. Statist. 6, 461-464 (BIC).
 
@@ -98,13 +121,17 @@ def fit(
     """
     validation.check_family(family)
     validation.check_fit_arguments(n_init, tol, max_iter, n_threads)
+    validation.check_choice("accelerate", accelerate, (None, *ACCELERATORS))
+    validation.check_choice("criterion", criterion, CRITERIA)
+    validation.check_limits(max_passes, time_limit)
+    stopping = Stopping(criterion, float(tol), int(max_iter), max_passes, deadline(time_limit))
     validation.check_callback(callback)
     seeds = validation.check_seed(seed)
     checked = validation.check_data(X)
     sample_weight = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_components(n_components, len(checked), sample_weight)
-    n_components, n_init, max_iter = int(n_components), int(n_init), int(max_iter)
-    given = validation.check_start(start, initialise.NAMES, family, n_components, checked.shape)
+    n_components, n_init = int(n_components), int(n_init)
+    given = validation.check_start(start, starts.NAMES, family, n_components, checked.shape)
     with team(n_threads) as threads:
         problem = prepare(checked, sample_weight, family, n_components, threads)
         if isinstance(given, validation.Given):
@@ -113,188 +140,66 @@ def fit(
             steps = [initialise.from_labels(problem, given)]
         else:
             steps = [initialise.from_responsibilities(problem, given)]
-        runs = [_Run(index, step) for index, step in enumerate(steps)]
-        _loop(problem, runs, tol, max_iter, callback)
-    return _best(problem, runs)
+        if drop_losers is None:
+            drop_losers = isinstance(given, validation.Given) and given.method == "auto"
+        return run(problem, steps, stopping, accelerate, callback, bool(drop_losers))
+
+
+def run(
+    problem: Problem,
+    steps: list[Step],
+    stopping: Stopping,
+    accelerate: str | None,
+    callback: Callback | None,
+    drop_losers: bool,
+) -> Result:
+    """Move starts until each has ended; the best one is the result."""
+    runs = [Run(index, step, accelerator(accelerate)) for index, step in enumerate(steps)]
+    loop(problem, runs, stopping, callback, drop_losers)
+    return finishing.best(problem, runs, stopping.criterion)
 
 
 def _steps_from(problem: Problem, given: validation.Given, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
     if given.method is None:
         parameters = dict(given.parameters)
         return [initialise.from_parameters(problem, parameters.pop("weights"), parameters)]
-    steps = initialise.from_method(problem, given.method, n_init, seed)
+    steps = starts.from_method(problem, given.method, n_init, seed)
     return [initialise.with_given(problem, step, given.parameters) for step in steps] if given.parameters else steps
 
 
 def prepare(X: Array, sample_weight: Array | None, family: Family, n_components: int, threads: Team) -> Problem:
     """Checked data to a problem: its frame, its tiles, its limits."""
+    surveyed = survey(X, sample_weight, [family], threads)
+    return surveyed.problem(surveyed.pack(family, threads), family, n_components, threads, {})
+
+
+class Survey(NamedTuple):
+    """Checked data and the facts about its columns, from which any family's problem is made."""
+
+    X: Array
+    sample_weight: Array | None
+    dtype: Any
+    facts: Columns
+
+    def frame(self, family: Family) -> Frame:
+        """The coordinates of a family's tiles."""
+        return family.frame(self.facts.location, self.facts.spread)
+
+    def pack(self, family: Family, threads: Team) -> Data:
+        """The data in a family's tiles, which serve all families of the same frame and derived rows."""
+        return pack(self.X, self.sample_weight, family, self.frame(family), self.dtype, threads)
+
+    def problem(self, data: Data, family: Family, n_components: int, threads: Team, memo: dict[Any, Any]) -> Problem:
+        """A fitting problem on packed data; what is found about the data alone is remembered in `memo`."""
+        floor = guards.RELATIVE_FLOOR[self.dtype.str[1:]]
+        limits = family.limits(data.frame, self.facts.location, self.facts.spread, floor)
+        return Problem(self.X, self.sample_weight, data, family, n_components, limits, threads, memo)
+
+
+def survey(X: Array, sample_weight: Array | None, families: Sequence[Family], threads: Team) -> Survey:
+    """Checked data, found to suit every one of the families."""
     dtype = validation.working_dtype(X)
-    facts = validation.check_columns(X, columns(X, sample_weight, dtype, threads), family, dtype)
-    frame = family.frame(facts.location, facts.spread)
-    data: Data = pack(X, sample_weight, family, frame, dtype, threads)
-    floor = guards.RELATIVE_FLOOR[dtype.str[1:]]
-    limits = family.limits(frame, facts.location, facts.spread, floor)
-    return Problem(X, sample_weight, data, family, n_components, limits, threads)
-
-
-@dataclass
-class _Run:
-    """One start on its way."""
-
-    index: int
-    step: Step
-    status: Status | None = None
-    history: list[float] = field(default_factory=list)
-    n_iter: int = 0
-    reseeded: int = 0
-    jumped: bool = False  # the last M-step seeded a component anew, so its gain says nothing
-
-    @property
-    def log_likelihood(self) -> float:
-        return self.history[-1]
-
-
-def _loop(problem: Problem, runs: list[_Run], tol: float, max_iter: int, callback: Callback | None) -> None:
-    plan = problem.plan()
-    regularised = bool(problem.limits.ridge.any())
-    active = list(runs)
-    previous: dict[int, Step] = {}
-    while active:
-        mixtures = _mixtures([run.step for run in active])
-        totals, statistics = folding.run(plan, mixtures, mixtures.params, range(len(active)), problem.team)
-        stop = False
-        for run, total in zip(active, totals.tolist(), strict=True):
-            if not math.isfinite(total):
-                _give_up(run, previous.get(run.index), total)
-                continue
-            gain = (total - run.history[-1]) / problem.data.total_weight if run.history else math.nan
-            run.history.append(total)
-            run.status = _verdict(run, gain, tol, max_iter, regularised)
-            if callback is not None and run.n_iter > 0:
-                stop = bool(callback(Record(run.index, run.n_iter, total, gain))) or stop
-        if stop:
-            for run in active:
-                run.status = run.status or Status.STOPPED
-            return
-        for run, gathered in zip(active, statistics, strict=True):
-            if run.status is None:
-                previous[run.index] = run.step
-                _advance(problem, run, gathered)
-        active = [run for run in active if run.status is None]
-
-
-def _mixtures(steps: list[Step]) -> folding.Mixtures:
-    """The mixtures of some starts; of one without copying it, as small fits have little else to do."""
-    if len(steps) == 1:
-        return folding.Mixtures(steps[0].params[None], steps[0].log_weights[None])
-    return folding.Mixtures([step.params for step in steps], [step.log_weights for step in steps])
-
-
-def _verdict(run: _Run, gain: float, tol: float, max_iter: int, regularised: bool) -> Status | None:
-    """The status of a start after a pass, None to go on.
-
-    Without a ridge a fall is rounding, the end of all gains; with one, it is a step towards another fixed point.
-    """
-    if tol > 0 and gain < tol and not run.jumped and not (regularised and gain <= -tol):
-        return Status.COLLAPSED if run.step.floored.any() else Status.CONVERGED
-    if run.n_iter >= max_iter:
-        return Status.COLLAPSED if run.step.floored.any() else Status.MAX_ITER
-    return None
-
-
-def _give_up(run: _Run, last_good: Step | None, total: float) -> None:
-    """End a start whose likelihood is not finite, at its last parameters that had a finite one."""
-    run.status = Status.NOT_FINITE
-    if last_good is None:
-        run.history.append(total)
-    else:
-        run.step = last_good
-        run.n_iter -= 1
-
-
-def _advance(problem: Problem, run: _Run, statistics: Array) -> None:
-    """One M-step; a component that starves is seeded anew at the samples that the mixture explains worst."""
-    step = problem.maximise(statistics, run.step.params)
-    run.jumped = False
-    if guards.some(step.starving) and run.reseeded < problem.n_components:
-        starving = int(np.flatnonzero(step.starving)[0])
-        statistics = statistics + _worst_explained(problem, run.step, starving)
-        step = problem.maximise(statistics, run.step.params)
-        run.reseeded += 1
-        run.jumped = True
-    run.step = step
-    run.n_iter += 1
-
-
-def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
-    """Statistics of the samples of lowest density under a mixture, a tenth of a component's fair share of weight."""
-    data = problem.data
-    dtype = data.tiles.dtype
-    evaluation = evaluating.evaluate(
-        problem.X,
-        problem.family,
-        data.frame,
-        step.params,
-        step.log_weights,
-        dtype,
-        problem.team,
-        "log_density",
-        alone=False,
-    )
-    density = evaluation.values
-    if problem.sample_weight is None:
-        n = max(1, data.n_samples // (10 * problem.n_components))
-        chosen = np.sort(np.argpartition(density, n - 1)[:n])
-    else:
-        order = np.argsort(np.where(problem.sample_weight > 0, density, np.inf), kind="stable")
-        share = data.total_weight / (10 * problem.n_components)
-        chosen = np.sort(order[: 1 + int(np.searchsorted(np.cumsum(problem.sample_weight[order]), share))])
-    weights = None if problem.sample_weight is None else problem.sample_weight[chosen]
-    X = np.ascontiguousarray(problem.X[chosen], dtype=dtype)
-    worst = pack(X, weights, problem.family, data.frame, dtype, problem.team)
-    subproblem = Problem(X, weights, worst, problem.family, problem.n_components, problem.limits, problem.team)
-    return initialise.statistics_of_labels(subproblem, np.full(len(X), component), step.params)
-
-
-def _best(problem: Problem, runs: list[_Run]) -> Result:
-    """The result of the best start: lowest rank of status, then highest likelihood, then first."""
-
-    specification = problem.family.specification(problem.data.n_features, problem.n_components)
-    found = []
-    for run in runs:
-        with np.errstate(over="ignore", under="ignore"):
-            found.append(problem.family.unpack(run.step.params, problem.data.frame, problem.n_components))
-        if not guards.representable(found[-1], specification):
-            run.status = Status.NOT_FINITE
-
-    def order(run: _Run) -> tuple[int, float]:
-        status = run.status or Status.NOT_FINITE
-        return status.rank, -run.log_likelihood if np.isfinite(run.log_likelihood) else np.inf
-
-    best = min(runs, key=order)
-    weights = np.exp(best.step.log_weights)
-    reports = tuple(
-        StartReport(
-            run.status or Status.NOT_FINITE,
-            run.log_likelihood,
-            run.n_iter,
-            len(run.history),
-            run.reseeded,
-            int(run.step.floored.sum()),
-        )
-        for run in runs
-    )
-    return Result(
-        family=problem.family,
-        weights=weights / weights.sum(),
-        parameters=found[best.index],
-        log_likelihood=best.log_likelihood,
-        history=np.array(best.history),
-        n_iter=best.n_iter,
-        n_passes=len(best.history),
-        status=reports[best.index].status,
-        starts=reports,
-        best_start=best.index,
-        n_samples=problem.data.n_samples,
-        total_weight=problem.data.total_weight,
-    )
+    found = columns(X, sample_weight, dtype, threads)
+    for family in families:
+        facts = validation.check_columns(X, found, family, dtype)
+    return Survey(X, sample_weight, dtype, facts)

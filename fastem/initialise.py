@@ -7,6 +7,7 @@ drives start g, so a start is the same alone or beside others.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
         return [_from_random(problem, child) for child in children[1:]]
     sample = _subsample(problem, children[0])
     if method == "random_from_data":
-        centres = np.stack([_distinct(sample, problem.n_components, rng) for rng in generators])
+        centres = np.stack([distinct(sample, problem.n_components, rng) for rng in generators])
     elif method == "k-means++":
         centres = kmeans.seed(sample, problem.n_components, generators, problem.team)
     else:
@@ -161,17 +162,23 @@ def _subsample(problem: Problem, child: np.random.SeedSequence) -> Data:
     n = max(SAMPLE, 256 * problem.n_components)
     if problem.data.n_samples <= n:
         return problem.data
-    rng, weights = np.random.default_rng(child), problem.sample_weight
+    return part(problem, n, np.random.default_rng(child)).data
+
+
+def part(problem: Problem, n: int, rng: np.random.Generator) -> Problem:
+    """The problem of at most n random samples of positive weight, drawn without replacement, in the same frame."""
+    weights = problem.sample_weight
     candidates = problem.data.n_samples if weights is None else np.flatnonzero(weights)
     size = min(n, candidates if isinstance(candidates, int) else len(candidates))
     chosen = np.sort(rng.choice(candidates, size, replace=False))
     chosen_weights = None if weights is None else weights[chosen]
     dtype = problem.data.tiles.dtype
     X = np.ascontiguousarray(problem.X[chosen], dtype=dtype)
-    return pack(X, chosen_weights, problem.family, problem.data.frame, dtype, problem.team)
+    data = pack(X, chosen_weights, problem.family, problem.data.frame, dtype, problem.team)
+    return replace(problem, X=X, sample_weight=chosen_weights, data=data, memo={})
 
 
-def _distinct(data: Data, n_components: int, rng: np.random.Generator) -> Array:
+def distinct(data: Data, n_components: int, rng: np.random.Generator) -> Array:
     """`n_components` different samples, drawn in proportion to their weights."""
     weights = kmeans.weights_of(data)
     chosen = rng.choice(data.n_samples, n_components, replace=False, p=weights / weights.sum())

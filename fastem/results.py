@@ -15,14 +15,17 @@ import numpy as np
 from fastem.families import FAMILIES
 from fastem.families.base import Array, Family
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Status(Enum):
     """How a start ended. The values are sentences for the user; earlier members rank higher among starts."""
 
-    CONVERGED = "Converged: the last gain in log-likelihood per sample was below tol."
+    CONVERGED = "Converged: what `criterion` looks at, by default the gain per sample of the last step, fell below tol."
     MAX_ITER = "Made max_iter iterations without converging to tol; raise max_iter, or tol, where that was wanted."
+    MAX_PASSES = "Made max_passes passes over the data without converging to tol; raise it, or tol, or accelerate."
+    TIME_LIMIT = "The time limit was over before it converged to tol."
+    DROPPED = "Dropped: clearly behind another start that was on its way to a better optimum."
     STOPPED = "Stopped by the callback."
     GIVEN = "The parameters were given, not fitted."
     COLLAPSED = (
@@ -56,9 +59,12 @@ class Record(NamedTuple):
 class StartReport(NamedTuple):
     """How one start went.
 
-    status: a Status. log_likelihood: total, in nats. n_iter: M-steps. n_passes: passes over the data of the loop.
-    reseeded: how often a starving component was put at the worst-explained samples. floored: components whose
-    covariance ended at its floor.
+    status: a Status. log_likelihood: total, in nats. n_iter: steps taken, M-steps or leaps of an accelerated fit.
+    n_passes: passes over the data of the loop. reseeded: how often a starving component was put at the worst-explained
+    samples. floored: components whose covariance ended at its floor. n_refused: passes on leaps that were refused.
+    distance: of a start that reached the best likelihood (to 1e-5 nats per sample), the largest difference of its
+    parameters from those of the best start, components matched, in the units of the criterion "parameters" of `fit`;
+    NaN for a start that did not reach it.
     """
 
     status: Status
@@ -67,6 +73,8 @@ class StartReport(NamedTuple):
     n_passes: int
     reseeded: int
     floored: int
+    n_refused: int = 0
+    distance: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +87,12 @@ class Result:
     weights : (n_components,) mixing proportions, sum 1.
     parameters : named arrays, as `family` describes them, in the units of the data, float64.
     log_likelihood : total over the (weighted) samples, nats, of exactly these parameters; NaN if never evaluated.
-    history : (n_passes,) log-likelihood at each pass of the best start; the first is the start's own.
-    n_iter : M-steps of the best start.
-    n_passes : passes over the data that the loop made for the best start.
+    history : (n_iter + 1,) log-likelihood after each step of the best start; the first is the start's own.
+    n_iter : steps of the best start: M-steps, or leaps beyond them where the fit was accelerated.
+    n_passes : passes over the data that the loop made for the best start, on refused leaps too.
     status : how the best start ended.
+    criterion : what convergence was judged by, as in `fit`; "" where nothing was fitted.
+    criterion_value : its last value for the best start, to be compared with tol; NaN where there is none.
     starts : a StartReport for each start, in order.
     best_start : the index of the start that is returned.
     n_samples : rows of the data.
@@ -101,6 +111,18 @@ class Result:
     best_start: int = 0
     n_samples: int = 0
     total_weight: float = 0.0
+    criterion: str = ""
+    criterion_value: float = float("nan")
+
+    @property
+    def n_reached(self) -> int:
+        """How many starts reached the best likelihood, to 1e-5 nats per sample; many are a sign that it is the best."""
+        return sum(report.distance == report.distance for report in self.starts)
+
+    @property
+    def same_solution(self) -> bool:
+        """Whether the starts that did are one solution up to the order of components, to 0.05 in every parameter."""
+        return all(not report.distance > 0.05 for report in self.starts)
 
     @property
     def n_components(self) -> int:
@@ -144,7 +166,7 @@ def save(result: Result, path: str | PathLike[str]) -> None:
     from fastem.validation import check_mixture
 
     check_mixture(result)
-    reports = np.array([(*report[1:],) for report in result.starts], dtype=np.float64).reshape(-1, 5)
+    reports = np.array([(*report[1:],) for report in result.starts], dtype=np.float64).reshape(-1, 7)
     arrays = {
         "format": np.array(FORMAT),
         "family": np.array(result.family.name),
@@ -154,6 +176,8 @@ def save(result: Result, path: str | PathLike[str]) -> None:
         "history": result.history,
         "counts": np.array([result.n_iter, result.n_passes, result.best_start, result.n_samples]),
         "total_weight": np.array(result.total_weight),
+        "criterion": np.array(result.criterion),
+        "criterion_value": np.array(result.criterion_value),
         "status": np.array(result.status.name),
         "starts": reports,
         "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
@@ -182,7 +206,9 @@ def load(path: str | PathLike[str]) -> Result:
         stored: dict[str, Any] = {name: archive[name] for name in archive.files}
     n_iter, n_passes, best_start, n_samples = (int(count) for count in stored["counts"])
     reports = tuple(
-        StartReport(Status[str(status)], float(row[0]), int(row[1]), int(row[2]), int(row[3]), int(row[4]))
+        StartReport(
+            Status[str(status)], float(row[0]), int(row[1]), int(row[2]), int(row[3]), int(row[4]), int(row[5]), row[6]
+        )
         for status, row in zip(stored["start_statuses"], stored["starts"], strict=True)
     )
     prefix = "parameter_"
@@ -199,4 +225,6 @@ def load(path: str | PathLike[str]) -> Result:
         best_start=best_start,
         n_samples=n_samples,
         total_weight=float(stored["total_weight"]),
+        criterion=str(stored["criterion"]),
+        criterion_value=float(stored["criterion_value"]),
     )

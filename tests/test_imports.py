@@ -31,13 +31,30 @@ ALLOWED = {
     "problem": {"folding", "guards", "families.base", "threads", "tiles"},
     "kmeans": {"_jit", "folding", "families.centroids", "families.base", "threads", "tiles"},
     "initialise": {"folding", "kmeans", "families.base", "problem", "tiles"},
-    "validation.__init__": {"validation.data", "validation.mixtures"},
+    "accelerate": set(),
+    "stopping": set(),
+    "loop": {
+        "accelerate", "folding", "guards", "families.base", "problem", "reseeding", "results", "stopping"
+    },
+    "reseeding": {"evaluating", "initialise", "families.base", "problem", "tiles"},
+    "finishing": {"guards", "families.base", "loop", "problem", "results"},
+    "agglomerate": {"_jit", "families.base"},
+    "starts": {
+        "agglomerate", "evaluating", "initialise", "families.base", "kmeans", "loop", "problem", "stopping", "tiles"
+    },
+    "fixed_points": {"accelerate", "results", "stopping", "validation"},
+    "selecting": {
+        "accelerate", "em", "evaluating", "families.base", "functional", "results", "starts", "stopping", "threads",
+        "validation"
+    },
+    "validation.__init__": {"validation.data", "validation.mixtures", "validation.settings"},
     "validation.data": {"families.base"},
     "validation.mixtures": {"families.base", "validation.data"},
+    "validation.settings": {"families.base", "validation.data"},
     "results": {"families", "families.base", "validation"},
     "em": {
-        "evaluating", "folding", "guards", "initialise", "validation", "families.base", "problem", "results",
-        "threads", "tiles"
+        "accelerate", "families.base", "finishing", "guards", "initialise", "loop", "problem", "results", "starts",
+        "stopping", "threads", "tiles", "validation"
     },
     "functional": {
         "evaluating", "folding", "guards", "validation", "families.base", "problem", "results", "threads", "tiles"
@@ -53,8 +70,8 @@ ALLOWED = {
     "mixture.files": {"results", "validation.data", "validation.estimators"},
     "mixture.predicting": {"families.base", "functional", "results", "validation", "validation.estimators"},
     "mixture.base": {
-        "em", "families.base", "initialise", "mixture.files", "mixture.predicting", "mixture.progress", "results",
-        "validation", "validation.estimators"
+        "accelerate", "em", "families.base", "mixture.files", "mixture.predicting", "mixture.progress", "results",
+        "starts", "validation", "validation.estimators"
     },
     "mixture.gaussian": {
         "families", "families.base", "functional", "mixture.base", "mixture.precisions", "validation.estimators"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -77,6 +78,52 @@ class Kernels(NamedTuple):
     derive: Any
 
 
+def _from_covariances(covariances: Array) -> Array:
+    """The lower triangles of Cholesky factors, (..., d (d + 1) / 2), their diagonals as logarithms."""
+    d = covariances.shape[-1]
+    try:
+        factors = np.linalg.cholesky(covariances)
+    except np.linalg.LinAlgError:
+        factors = np.full(covariances.shape, np.nan)
+    diagonal = np.arange(d)
+    factors[..., diagonal, diagonal] = np.log(factors[..., diagonal, diagonal])
+    rows, columns = np.tril_indices(d)
+    return np.asarray(factors[..., rows, columns])
+
+
+def _to_covariances(vector: Array, shape: tuple[int, ...]) -> Array:
+    d = shape[-1]
+    rows, columns = np.tril_indices(d)
+    factors = np.zeros(shape)
+    factors[..., rows, columns] = vector.reshape(*shape[:-2], -1)
+    diagonal = np.arange(d)
+    factors[..., diagonal, diagonal] = np.exp(factors[..., diagonal, diagonal])
+    return factors @ np.swapaxes(factors, -1, -2)
+
+
+def _length(expected: Specification) -> int:
+    """Entries of the vector that stand for one named parameter."""
+    if expected.kind != "covariance":
+        return math.prod(expected.shape)
+    d = expected.shape[-1]
+    return math.prod(expected.shape[:-2]) * d * (d + 1) // 2
+
+
+# Half a logarithm of a variance is the logarithm of a standard deviation, which moves as means do.
+_TO_VECTOR: dict[str, Callable[[Array], Array]] = {
+    "real": lambda value: value,
+    "positive": lambda value: np.asarray(0.5 * np.log(value)),
+    "nonnegative": lambda value: np.asarray(np.log(value)),
+    "covariance": _from_covariances,
+}
+_FROM_VECTOR: dict[str, Callable[[Array, tuple[int, ...]], Array]] = {
+    "real": lambda vector, shape: vector.reshape(shape),
+    "positive": lambda vector, shape: np.exp(2.0 * vector).reshape(shape),
+    "nonnegative": lambda vector, shape: np.exp(vector).reshape(shape),
+    "covariance": _to_covariances,
+}
+
+
 @dataclass(frozen=True)
 class Family(ABC):
     """A family of component densities. Instances are frozen and hold hyper-parameters only.
@@ -143,6 +190,36 @@ class Family(ABC):
     @abstractmethod
     def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
         """The inverse of `pack`."""
+
+    def to_vector(self, params: Array, n_features: int, n_components: int) -> Array:
+        """A parameter matrix as an unconstrained vector (n,), in which steps between fits can be extrapolated.
+
+        Named parameters in the frame's own coordinates: real ones as they are, positive ones as logarithms, covariance
+        matrices as Cholesky factors whose diagonal is a logarithm. What no finite vector stands for, such as a rate of
+        zero, comes out as infinite or NaN.
+        """
+        own = Frame(np.zeros(n_features), np.ones(n_features))
+        named = self.unpack(params, own, n_components)
+        with np.errstate(divide="ignore"):
+            parts = [
+                _TO_VECTOR[expected.kind](np.asarray(named[name]))
+                for name, expected in self.specification(n_features, n_components).items()
+            ]
+        return np.concatenate([part.reshape(-1) for part in parts])
+
+    def from_vector(self, vector: Array, frame: Frame, n_components: int) -> Array:
+        """The inverse of `to_vector`: a parameter matrix in the coordinates of `frame`."""
+        n_features, named, first = len(frame.scale), {}, 0
+        for name, expected in self.specification(n_features, n_components).items():
+            last = first + _length(expected)
+            named[name] = _FROM_VECTOR[expected.kind](vector[first:last], expected.shape)
+            first = last
+        scaled = self.in_units(named, frame.scale)
+        return self.pack(scaled, Frame(np.zeros(n_features), frame.scale))
+
+    def in_units(self, parameters: Parameters, scale: Array) -> Parameters:
+        """Named parameters of data divided by `scale` (n_features,) as those of the data."""
+        return parameters
 
     @abstractmethod
     def moments(self, weights: Array, parameters: Parameters) -> tuple[Array, Array]:

@@ -66,6 +66,17 @@ class GaussianFamily(Family):
     def mean_specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
         return {"means": Specification((n_components, n_features), "real")}
 
+    def in_units(self, parameters: Parameters, scale: Array) -> Parameters:
+        means, covariances = np.asarray(parameters["means"]), np.asarray(parameters["covariances"])
+        expected = self.specification(means.shape[1], len(means))["covariances"]
+        if expected.kind == "covariance":
+            covariances = covariances * np.outer(scale, scale)
+        elif expected.shape and expected.shape[-1] == len(scale):
+            covariances = covariances * scale * scale
+        else:
+            covariances = covariances * scale[0] * scale[0]
+        return {"means": means * scale, "covariances": covariances}
+
     def to_json(self) -> dict[str, Any]:
         return {"reg_covar": self.reg_covar, "ridge": self.ridge, "floor": self.floor}
 

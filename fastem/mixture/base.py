@@ -16,12 +16,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from fastem import em, validation
+from fastem.accelerate import NAMES as ACCELERATORS
 from fastem.families.base import Array, Family
-from fastem.initialise import NAMES
 from fastem.mixture import files
 from fastem.mixture.predicting import Predicting
 from fastem.mixture.progress import Progress
 from fastem.results import Result, Status
+from fastem.starts import NAMES, n_starts
 from fastem.validation import estimators as checks
 
 NOT_CONVERGED = (
@@ -48,6 +49,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "accelerate": [StrOptions(set(ACCELERATORS)), None],
     }
 
     @abstractmethod
@@ -131,7 +133,8 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         n_init = self.n_init if random else 1
         progress = None
         if self.verbose:
-            progress = Progress(int(self.verbose), self.verbose_interval, n_init, callback)
+            shown = n_starts(self.init_params, n_init) if random else 1
+            progress = Progress(int(self.verbose), self.verbose_interval, shown, callback)
         result = em.fit(
             X,
             self._family(**self._hyperparameters()),
@@ -142,6 +145,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
             tol=self.tol,
             max_iter=self.max_iter,
             seed=seed,
+            accelerate=self.accelerate,
             n_threads=self.n_threads,
             callback=progress or callback,
         )
@@ -179,6 +183,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         total = result.total_weight or 1.0  # given parameters have seen no data; their likelihood is NaN
         self.converged_ = result.status is Status.CONVERGED
         self.n_iter_ = result.n_iter
+        self.n_passes_ = result.n_passes
         self.lower_bound_ = result.log_likelihood / total
         self.lower_bounds_ = (result.history[1:] / total).tolist()
         self.fit_report_ = result.starts

@@ -25,11 +25,11 @@ class PoissonMixture(BaseMixture):
         M-steps at most; 0 keeps the start.
     n_init : int, default=1
         Random starts, which share each pass over the data; the likeliest is kept.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
-        How the start is found, or what the two below leave of it.
+    init_params : str, default="kmeans"
+        How the start is found, or what the two below leave of it, as in ``fastem.GaussianMixture``.
     rates_init : array-like of shape (n_components, n_features), default=None
         Expected counts, >= 0.
-    weights_init, random_state, warm_start, verbose, verbose_interval, n_threads
+    weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate
         As those of ``fastem.GaussianMixture``.
 
     Attributes
@@ -37,7 +37,7 @@ class PoissonMixture(BaseMixture):
     weights_ : ndarray of shape (n_components,), float64
     rates_ : ndarray of shape (n_components, n_features), float64
         Expected counts.
-    converged_, n_iter_, lower_bound_, lower_bounds_, fit_report_, n_features_in_, feature_names_in_
+    converged_, n_iter_, n_passes_, lower_bound_, lower_bounds_, fit_report_, n_features_in_, feature_names_in_
         As those of ``fastem.GaussianMixture``.
 
     Notes
@@ -79,6 +79,7 @@ class PoissonMixture(BaseMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
+        accelerate: str | None = None,
     ) -> None:
         self.n_components = n_components
         self.tol = tol
@@ -92,6 +93,7 @@ class PoissonMixture(BaseMixture):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
+        self.accelerate = accelerate
 
     @classmethod
     def from_parameters(cls, weights: Any, rates: Any, **settings: Any) -> Self:

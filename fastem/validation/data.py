@@ -44,37 +44,28 @@ def check_covariance_shape(covariance: Any, shapes: Sequence[str]) -> None:
 def check_regularisation(reg_covar: Any, ridge: Any, floor: Any) -> None:
     """Refuse negative or non-finite regularisation."""
     for name, value in (("reg_covar", reg_covar), ("ridge", ridge)):
-        if not _is_finite(value) or value < 0:
+        if not is_finite(value) or value < 0:
             raise ValueError(f"{name} is {value!r}; it must be a finite number >= 0.")
-    if floor is not None and (not _is_finite(floor) or floor <= 0):
+    if floor is not None and (not is_finite(floor) or floor <= 0):
         raise ValueError(f"floor is {floor!r}; it must be a finite number > 0, or None for the default.")
-
-
-def check_fit_arguments(n_init: Any, tol: Any, max_iter: Any, n_threads: Any) -> None:
-    """Refuse unusable settings of the loop."""
-    _check_integer("n_init", n_init, 1)
-    _check_integer("max_iter", max_iter, 0)
-    check_n_threads(n_threads)
-    if not _is_finite(tol) or tol < 0:
-        raise ValueError(f"tol is {tol!r}; it must be a finite number >= 0 (nats per sample).")
 
 
 def check_n_threads(n_threads: Any) -> None:
     """Refuse a number of threads below 1."""
     if n_threads is not None:
-        _check_integer("n_threads", n_threads, 1)
+        check_integer("n_threads", n_threads, 1)
 
 
 def check_n_draws(n_samples: Any) -> None:
     """Refuse a number of draws below 1."""
-    _check_integer("n_samples", n_samples, 1)
+    check_integer("n_samples", n_samples, 1)
 
 
-def _is_finite(value: Any) -> bool:
+def is_finite(value: Any) -> bool:
     return isinstance(value, Real) and bool(np.isfinite(float(value)))
 
 
-def _check_integer(name: str, value: Any, smallest: int) -> None:
+def check_integer(name: str, value: Any, smallest: int) -> None:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} is {value!r}; it must be an integer >= {smallest}.")
     if value < smallest:
@@ -199,7 +190,7 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
 
 def check_n_components(n_components: Any, n_samples: int, sample_weight: Array | None) -> None:
     """Refuse more components than samples (of positive weight)."""
-    _check_integer("n_components", n_components, 1)
+    check_integer("n_components", n_components, 1)
     positive = n_samples if sample_weight is None else int(np.count_nonzero(sample_weight))
     if n_components > positive:
         what = "n_samples" if sample_weight is None else "number of samples of positive weight"

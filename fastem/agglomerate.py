@@ -1,0 +1,163 @@
+"""Model-based agglomeration: points are merged, two clusters at a time, so that Gaussian clusters fit them best.
+
+Banfield and Raftery (1993), Biometrics 49, section 3, for clusters of any size, shape and orientation: the sum over
+clusters of n_k log |W_k / n_k + eps I| / 2 grows as little as possible, W_k being a cluster's scatter matrix. Points
+are sphered first, which makes a tree independent of their units and of linear maps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastem._jit import exact
+from fastem.families.base import Array
+
+# Down to so many clusters, Ward's criterion serves: it takes time n^2 d, where this one takes n^2 d^3.
+CLUSTERS = 256
+# Principal components that are looked at: matrices of more would take gigabytes.
+FEATURES = 32
+# Variance of a cluster of one point, relative to all points'; with fewer points per cluster it may be larger.
+EPSILON = 0.02
+
+
+@exact
+def _log_det(scatter, count, epsilon, work):
+    """log |scatter / count + epsilon I| by Cholesky's factorisation; scatter IN (d, d), its lower triangle."""
+    d = work.shape[0]
+    value = 0.0
+    for i in range(d):
+        for j in range(i + 1):
+            total = scatter[i, j] / count
+            if i == j:
+                total += epsilon
+            for k in range(j):
+                total -= work[i, k] * work[j, k]
+            if i == j:
+                total = max(total, 1e-300)
+                value += np.log(total)
+                work[i, i] = np.sqrt(total)
+            else:
+                work[i, j] = total / work[j, j]
+    return value
+
+
+@exact
+def _joined(a, b, counts, means, scatters, epsilon, union, work):
+    """count log |W / count + epsilon I| of the union of two clusters, whose scatter is left in `union`."""
+    d = means.shape[1]
+    count = counts[a] + counts[b]
+    factor = counts[a] * counts[b] / count
+    for i in range(d):
+        for j in range(i + 1):
+            outer = (means[a, i] - means[b, i]) * (means[a, j] - means[b, j])
+            union[i, j] = scatters[a, i, j] + scatters[b, i, j] + factor * outer
+    return count * _log_det(union, count, epsilon, work)
+
+
+@exact
+def _agglomerate(counts, means, scatters, epsilon, merges):
+    """merges OUT (m - 1, 2): the clusters joined in each step, the second into the first.
+
+    counts (m,), means (m, d) and scatters (m, d, d) INOUT: those of the clusters, and of their unions. Each cluster
+    keeps its best partner among those after it.
+    """
+    m, d = means.shape
+    union, work = np.empty((d, d)), np.empty((d, d))
+    costs, gaps = np.empty(m), np.full((m, m), np.inf)
+    partner, least = np.zeros(m, np.int64), np.full(m, np.inf)
+    alive = np.ones(m, np.bool_)
+    for a in range(m):
+        costs[a] = counts[a] * _log_det(scatters[a], counts[a], epsilon, work)
+    for a in range(m):
+        for b in range(a + 1, m):
+            gaps[a, b] = _joined(a, b, counts, means, scatters, epsilon, union, work) - costs[a] - costs[b]
+            if gaps[a, b] < least[a]:
+                least[a] = gaps[a, b]
+                partner[a] = b
+    for step in range(m - 1):
+        a = 0
+        smallest = np.inf
+        for c in range(m):
+            if alive[c] and least[c] < smallest:
+                smallest = least[c]
+                a = c
+        b = partner[a]
+        merges[step, 0] = a
+        merges[step, 1] = b
+        costs[a] = _joined(a, b, counts, means, scatters, epsilon, union, work)
+        count = counts[a] + counts[b]
+        for i in range(d):
+            means[a, i] = (counts[a] * means[a, i] + counts[b] * means[b, i]) / count
+            for j in range(i + 1):
+                scatters[a, i, j] = union[i, j]
+        counts[a] = count
+        alive[b] = False
+        for c in range(m):
+            gaps[min(b, c), max(b, c)] = np.inf
+        for c in range(m):
+            if alive[c] and c != a:
+                joined = _joined(a, c, counts, means, scatters, epsilon, union, work)
+                gaps[min(a, c), max(a, c)] = joined - costs[a] - costs[c]
+        least[b] = np.inf
+        for c in range(m):
+            if alive[c] and (c <= a or partner[c] == a or partner[c] == b):
+                least[c] = np.inf
+                for e in range(c + 1, m):
+                    if gaps[c, e] < least[c]:
+                        least[c] = gaps[c, e]
+                        partner[c] = e
+
+
+class Tree:
+    """The agglomeration of points (n, d) with weights (n,); `labels(k)` cuts it.
+
+    A point of weight 0 is in cluster 0.
+    """
+
+    def __init__(self, points: Array, weights: Array) -> None:
+        self._positive = weights > 0
+        points, weights = _sphered(points[self._positive], weights[self._positive]), weights[self._positive]
+        self._leaves = leaves = _ward(points, CLUSTERS)
+        m, d = int(leaves.max()) + 1, points.shape[1]
+        counts = np.bincount(leaves, weights, m)
+        means = np.zeros((m, d))
+        np.add.at(means, leaves, weights[:, None] * points)
+        means /= counts[:, None]
+        centred = points - means[leaves]
+        scatters = np.zeros((m, d, d))
+        np.add.at(scatters, leaves, weights[:, None, None] * centred[:, :, None] * centred[:, None, :])
+        self._merges = np.zeros((max(m - 1, 0), 2), dtype=np.int64)
+        unit = counts.sum() / len(points)  # a tree does not depend on the scale of the weights
+        _agglomerate(counts / unit, means, scatters / unit, EPSILON, self._merges)
+
+    def labels(self, n_clusters: int) -> Array:
+        """The cluster of each point, (n,) in 0 .. n_clusters - 1; fewer where there are fewer leaves."""
+        m = len(self._merges) + 1
+        root = np.arange(m)
+        for a, b in self._merges[: max(m - n_clusters, 0)]:
+            root[root == b] = a
+        labels = np.zeros(len(self._positive), dtype=np.int64)
+        labels[self._positive] = np.unique(root, return_inverse=True)[1][self._leaves]
+        return labels
+
+
+def _sphered(points: Array, weights: Array) -> Array:
+    """The leading principal components of points, of variance 1; directions without variance are left out."""
+    share = weights / weights.sum()
+    centred = points - share @ points
+    values, vectors = np.linalg.eigh((share[:, None] * centred).T @ centred)
+    kept = values > 1e-10 * max(values[-1], 0.0)
+    kept[:-FEATURES] = False
+    sphered: Array = centred @ (vectors[:, kept] / np.sqrt(values[kept])) if kept.any() else centred[:, :1]
+    return sphered
+
+
+def _ward(points: Array, n_clusters: int) -> Array:
+    """Labels of at most n_clusters clusters by Ward's method; every point its own where there are not more."""
+    if len(points) <= n_clusters:
+        return np.arange(len(points))
+    from scipy.cluster import hierarchy  # an import of 0.2 s, which small data do without
+
+    labels = hierarchy.fcluster(hierarchy.ward(points), n_clusters, "maxclust")
+    distinct: Array = np.unique(labels, return_inverse=True)[1]
+    return distinct

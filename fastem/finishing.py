@@ -1,0 +1,86 @@
+"""From starts that have ended to a result."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastem import guards
+from fastem.families.base import Frame
+from fastem.loop import Run
+from fastem.problem import Problem, Step
+from fastem.results import Result, StartReport, Status
+
+# Starts have reached the best likelihood if they are this close to it, in nats per sample.
+REACHED = 1e-5
+
+
+def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
+    """The result of the best start: lowest rank of status, then highest likelihood, then first."""
+    specification = problem.family.specification(problem.data.n_features, problem.n_components)
+    found = []
+    for run in runs:
+        with np.errstate(over="ignore", under="ignore"):
+            found.append(problem.family.unpack(run.solution.params, problem.data.frame, problem.n_components))
+        if not guards.representable(found[-1], specification):
+            run.status = Status.NOT_FINITE
+
+    def order(run: Run) -> tuple[int, float]:
+        status = run.status or Status.NOT_FINITE
+        return status.rank, -run.log_likelihood if np.isfinite(run.log_likelihood) else np.inf
+
+    winner = min(runs, key=order)
+    weights = np.exp(winner.solution.log_weights)
+    margin = REACHED * problem.data.total_weight
+    reports = tuple(
+        StartReport(
+            run.status or Status.NOT_FINITE,
+            run.log_likelihood,
+            run.n_iter,
+            run.n_passes,
+            run.reseeded,
+            int(run.solution.floored.sum()),
+            run.n_refused,
+            _distance(problem, winner.solution, run.solution)
+            if run is winner or abs(run.log_likelihood - winner.log_likelihood) <= margin
+            else np.nan,
+        )
+        for run in runs
+    )
+    return Result(
+        family=problem.family,
+        weights=weights / weights.sum(),
+        parameters=found[winner.index],
+        log_likelihood=winner.log_likelihood,
+        history=np.array(winner.history),
+        n_iter=winner.n_iter,
+        n_passes=winner.n_passes,
+        status=reports[winner.index].status,
+        starts=reports,
+        best_start=winner.index,
+        n_samples=problem.data.n_samples,
+        total_weight=problem.data.total_weight,
+        criterion=criterion,
+        criterion_value=winner.value,
+    )
+
+
+def _distance(problem: Problem, best: Step, other: Step) -> float:
+    """The largest difference between two solutions, the components of the other put in the order of the best.
+
+    Each in turn takes the nearest that is left, which finds the order wherever the solutions are the same.
+    """
+    if other is best:
+        return 0.0
+    d, n_components = problem.data.n_features, problem.n_components
+    own = Frame(np.zeros(d), np.ones(d))
+    places, others = (
+        next(iter(problem.family.unpack(step.params, own, n_components).values())) for step in (best, other)
+    )
+    distances = ((places[:, None] - others) ** 2).sum(axis=2)
+    order = np.zeros(n_components, dtype=np.int64)
+    for k in range(n_components):
+        order[k] = distances[k].argmin()
+        distances[:, order[k]] = np.inf
+    params = other.params.copy()
+    params[:n_components] = params[order]
+    return problem.change(best, other._replace(params=params, log_weights=other.log_weights[order]))

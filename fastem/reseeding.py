@@ -1,0 +1,46 @@
+"""A component that has lost its samples begins again at those which the mixture explains worst."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastem import evaluating, initialise
+from fastem.families.base import Array
+from fastem.problem import Problem, Step
+from fastem.tiles import pack
+
+
+def reseed(problem: Problem, step: Step, image: Step, statistics: Array) -> Step:
+    """The M-step `image` made again, its first starving component at the samples of lowest density under `step`."""
+    starving = int(np.flatnonzero(image.starving)[0])
+    return problem.maximise(statistics + _worst_explained(problem, step, starving), step.params)
+
+
+def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
+    """Statistics of the samples of lowest density under a mixture, a tenth of a component's fair share of weight."""
+    data = problem.data
+    dtype = data.tiles.dtype
+    evaluation = evaluating.evaluate(
+        problem.X,
+        problem.family,
+        data.frame,
+        step.params,
+        step.log_weights,
+        dtype,
+        problem.team,
+        "log_density",
+        alone=False,
+    )
+    density = evaluation.values
+    if problem.sample_weight is None:
+        n = max(1, data.n_samples // (10 * problem.n_components))
+        chosen = np.sort(np.argpartition(density, n - 1)[:n])
+    else:
+        order = np.argsort(np.where(problem.sample_weight > 0, density, np.inf), kind="stable")
+        share = data.total_weight / (10 * problem.n_components)
+        chosen = np.sort(order[: 1 + int(np.searchsorted(np.cumsum(problem.sample_weight[order]), share))])
+    weights = None if problem.sample_weight is None else problem.sample_weight[chosen]
+    X = np.ascontiguousarray(problem.X[chosen], dtype=dtype)
+    worst = pack(X, weights, problem.family, data.frame, dtype, problem.team)
+    subproblem = Problem(X, weights, worst, problem.family, problem.n_components, problem.limits, problem.team)
+    return initialise.statistics_of_labels(subproblem, np.full(len(X), component), step.params)

@@ -1,0 +1,163 @@
+"""Starts that look for a good optimum themselves: splitting, short runs, agglomeration, and a combination of all.
+
+They work on a sample of the data, in its frame, so that what they find fits the whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastem import evaluating, initialise
+from fastem.agglomerate import Tree
+from fastem.families.base import Array
+from fastem.kmeans import weights_of
+from fastem.loop import Run, loop
+from fastem.problem import Problem, Step
+from fastem.stopping import Stopping
+from fastem.tiles import Data
+
+NAMES = ("auto", *initialise.NAMES, "splitting", "short-runs", "hierarchical")
+
+# What "auto" begins with: a method and the number of its starts, ten in all.
+AUTO = (("hierarchical", 1), ("splitting", 1), ("kmeans", 4), ("short-runs", 4))
+# Samples (or so many per component) that splitting and short runs look at, and the points of an agglomeration.
+SAMPLE, PER_COMPONENT = 8192, 128
+POINTS = 2000
+# EM iterations after each split.
+SPLIT_ITERATIONS = 5
+# Short runs per start, and iterations of each (Biernacki, Celeux and Govaert 2003, Comput. Statist. Data Anal. 41).
+RUNS, ITERATIONS = 10, 8
+# Power iterations that look for a direction of large variance.
+POWER = 10
+
+
+def from_method(problem: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
+    """The starts of one of NAMES; `n_init` of them, but of "auto" all, its random ones `n_init` times."""
+    if method == "auto":
+        children = seed.spawn(len(AUTO))
+        repeated = [(name, n if name == "hierarchical" else n * n_init) for name, n in AUTO]
+        return [
+            step
+            for (name, n), child in zip(repeated, children, strict=True)
+            for step in from_method(problem, name, n, child)
+        ]
+    if method in initialise.NAMES:
+        return initialise.from_method(problem, method, n_init, seed)
+    children = seed.spawn(n_init + 1)
+    if method == "hierarchical":
+        return [_hierarchical(problem, child) for child in children[1 : 1 + (n_init if _large(problem) else 1)]]
+    sample = _part(problem, max(SAMPLE, PER_COMPONENT * problem.n_components), children[0])
+    generators = [np.random.default_rng(child) for child in children[1:]]
+    if method == "splitting":
+        return [_splitting(sample, rng if g else None) for g, rng in enumerate(generators)]
+    return [_best_of_short_runs(sample, rng) for rng in generators]
+
+
+def n_starts(method: str, n_init: int) -> int:
+    """How many starts `from_method` makes at most."""
+    if method != "auto":
+        return n_init
+    return sum(n if name == "hierarchical" else n * n_init for name, n in AUTO)
+
+
+def _large(problem: Problem) -> bool:
+    return problem.data.n_samples > POINTS
+
+
+def _hierarchical(problem: Problem, child: np.random.SeedSequence) -> Step:
+    """The M-step from the clusters of an agglomeration, of a sample where there are many points."""
+    key = ("tree", child.entropy, child.spawn_key)
+    if key not in problem.memo:
+        sample = _part(problem, POINTS, child)
+        problem.memo[key] = replace(sample, memo={}), _tree(sample)
+    sample, tree = problem.memo[key]
+    sample = replace(sample, family=problem.family, n_components=problem.n_components, limits=problem.limits)
+    return initialise.from_labels(sample, tree.labels(problem.n_components))
+
+
+def _tree(sample: Problem) -> Tree:
+    points = _points(sample.data)
+    # The square roots of counts vary alike, whatever their rates.
+    return Tree(np.sqrt(points) if sample.family.support == "count" else points, weights_of(sample.data))
+
+
+def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
+    """One component, the widest split in two, a few iterations, and again, until there are enough.
+
+    Linde, Buzo and Gray (1980), IEEE Trans. Commun. 28, as in speech recognition. With `rng` the component to split is
+    drawn, in proportion to its share of the variance along its longest axis.
+    """
+    points, weights = _points(sample.data), weights_of(sample.data)
+    one = replace(sample, n_components=1)
+    step = initialise.from_labels(one, np.zeros(len(points), dtype=np.int64))
+    for k in range(1, sample.n_components):
+        resp = _responsibilities(replace(sample, n_components=k), step)
+        shares = resp * weights[:, None]
+        axes = [_longest_axis(points, shares[:, j]) for j in range(k)]
+        spread = np.array([variance for _, variance in axes])
+        widest = int(spread.argmax())
+        if rng is not None and spread.sum() > 0:
+            widest = int(rng.choice(k, p=spread / spread.sum()))
+        centre = shares[:, widest] @ points / max(shares[:, widest].sum(), np.finfo(float).tiny)
+        beyond = (points - centre) @ axes[widest][0] > 0
+        resp = np.column_stack([resp, resp[:, widest] * beyond])
+        resp[:, widest] *= ~beyond
+        more = replace(sample, n_components=k + 1)
+        step = _moved(more, [initialise.from_responsibilities(more, resp)], SPLIT_ITERATIONS)[0].solution
+    return step
+
+
+def _longest_axis(points: Array, shares: Array) -> tuple[Array, float]:
+    """The direction of largest variance of points with these weights, and that variance times their total weight."""
+    total = shares.sum()
+    centred = points - shares @ points / max(total, np.finfo(float).tiny)
+    axis = np.sqrt(shares @ centred**2)
+    for _ in range(POWER):
+        length = np.linalg.norm(axis)
+        if not length > 0:
+            return axis, 0.0
+        axis = (shares * (centred @ (axis / length))) @ centred
+    variance = float(np.linalg.norm(axis))
+    return axis / variance if variance > 0 else axis, variance
+
+
+def _best_of_short_runs(sample: Problem, rng: np.random.Generator) -> Step:
+    """The best of several short runs of EM from random samples as centres."""
+    centres = np.stack([initialise.distinct(sample.data, sample.n_components, rng) for _ in range(RUNS)])
+    runs = _moved(sample, initialise.from_centres(sample, centres), ITERATIONS)
+    return min(runs, key=lambda run: (run.status.rank if run.status else 0, -run.log_likelihood)).solution
+
+
+def _moved(sample: Problem, steps: list[Step], n_iter: int) -> list[Run]:
+    """Starts after a few iterations of EM."""
+    runs = [Run(index, step) for index, step in enumerate(steps)]
+    loop(sample, runs, Stopping("gain", 1e-4, n_iter, None, np.inf), None)
+    return runs
+
+
+def _responsibilities(problem: Problem, step: Step) -> Array:
+    resp: Array = evaluating.evaluate(
+        problem.X,
+        problem.family,
+        problem.data.frame,
+        step.params,
+        step.log_weights,
+        problem.data.tiles.dtype,
+        problem.team,
+        "resp",
+        alone=False,
+    ).values.astype(np.float64)
+    return resp
+
+
+def _points(data: Data) -> Array:
+    """The samples in the coordinates of the tiles, (n_samples, n_features) float64."""
+    points: Array = data.tiles[:, : data.n_features].swapaxes(1, 2).reshape(-1, data.n_features)[: data.n_samples]
+    return points.astype(np.float64)
+
+
+def _part(problem: Problem, n: int, child: np.random.SeedSequence) -> Problem:
+    """The problem, or where it is large that of a random sample."""
+    return problem if problem.data.n_samples <= n else initialise.part(problem, n, np.random.default_rng(child))

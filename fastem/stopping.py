@@ -1,0 +1,56 @@
+"""When a sequence has come close enough to its limit."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+CRITERIA = ("gain", "relative", "parameters", "aitken")
+
+
+class Stopping(NamedTuple):
+    """What ends a start.
+
+    criterion: one of CRITERIA. tol: the sequence has converged below it; 0 never. max_iter: M-steps. max_passes: passes
+    over the data, refused leaps included; None for any number. deadline: a time of `time.monotonic`, or infinity.
+    """
+
+    criterion: str
+    tol: float
+    max_iter: int
+    max_passes: int | None
+    deadline: float
+
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() >= self.deadline
+
+
+def deadline(time_limit: float | None) -> float:
+    """When `time_limit` seconds from now will be over."""
+    return math.inf if time_limit is None else time.monotonic() + time_limit
+
+
+def distance(criterion: str, history: Sequence[float], scale: float) -> float:
+    """How far from its limit a sequence of objectives seems to be, by a criterion that looks at them alone.
+
+    "gain": the last increase over `scale`. "relative": the last increase relative to the objective's size. "aitken":
+    what is left of a geometric sequence with the last two increases, g a / (1 - a) with a the ratio of g to the one
+    before, over `scale` (Boehning et al. 1994, Ann. Inst. Statist. Math. 46, section 3). NaN before there is an answer.
+    """
+    if len(history) < 2:
+        return math.nan
+    gain = history[-1] - history[-2]
+    if criterion == "relative":
+        return gain / abs(history[-2]) if history[-2] else math.copysign(math.inf, gain)
+    if criterion == "aitken":
+        if len(history) < 3:
+            return math.nan
+        before = history[-2] - history[-3]
+        if gain <= 0.0:
+            return gain / scale
+        ratio = gain / before if before > 0.0 else 1.0
+        return gain * ratio / (1.0 - ratio) / scale if ratio < 1.0 else math.inf
+    return gain / scale

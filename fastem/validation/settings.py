@@ -1,0 +1,88 @@
+"""Checks of settings: what a fit, a grid of fits or a search for a fixed point is told beside its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from fastem.families.base import Array, Family
+from fastem.validation.data import as_array, check_family, check_integer, check_n_threads, is_finite
+
+
+def check_fit_arguments(n_init: Any, tol: Any, max_iter: Any, n_threads: Any) -> None:
+    """Refuse unusable settings of the loop."""
+    check_integer("n_init", n_init, 1)
+    check_integer("max_iter", max_iter, 0)
+    check_n_threads(n_threads)
+    if not is_finite(tol) or tol < 0:
+        raise ValueError(f"tol is {tol!r}; it must be a finite number >= 0 (nats per sample).")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str | None]) -> None:
+    """Refuse anything but one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
+
+
+def check_fixed_point(step: Any, objective: Any, project: Any, tol: Any, max_steps: Any, callback: Any) -> None:
+    """Refuse what `fixed_point` cannot use."""
+    optional = {"objective": objective, "project": project, "callback": callback}
+    for name, function in {"step": step, **optional}.items():
+        if not callable(function) and not (function is None and name in optional):
+            raise TypeError(f"{name} is {type(function).__name__}; it must be callable.")
+    if not is_finite(tol) or tol < 0:
+        raise ValueError(f"tol is {tol!r}; it must be a finite number >= 0.")
+    check_integer("max_steps", max_steps, 1)
+
+
+def check_theta(name: str, value: Any, shape: tuple[int, ...] | None) -> Array:
+    """A point as a float64 array of its own; with a shape, of that shape, otherwise finite."""
+    theta: Array = np.array(as_array(name, value), dtype=np.float64)
+    if shape is None:
+        if not np.isfinite(theta).all() or theta.size == 0:
+            raise ValueError(f"{name} must hold at least one number, all of them finite.")
+    elif theta.shape != shape:
+        raise ValueError(f"{name} has shape {theta.shape}; that of theta0 is {shape}.")
+    return theta
+
+
+def check_limits(max_passes: Any, time_limit: Any) -> None:
+    """Refuse limits that no fit could keep."""
+    if max_passes is not None:
+        check_integer("max_passes", max_passes, 1)
+    if time_limit is not None and not (isinstance(time_limit, Real) and float(time_limit) > 0):
+        raise ValueError(f"time_limit is {time_limit!r}; it must be a number of seconds > 0, or None.")
+
+
+def check_families(families: Any) -> list[Family]:
+    """One family or several as a list."""
+    listed = [families] if isinstance(families, Family) or not isinstance(families, Iterable) else list(families)
+    for family in listed:
+        check_family(family)
+    if not listed:
+        raise ValueError("families is empty; give at least one, such as fastem.Gaussian('full').")
+    return listed
+
+
+def check_counts(n_components: Any) -> list[int]:
+    """One number of components or several as a list."""
+    listed = [n_components] if not isinstance(n_components, Iterable) else list(n_components)
+    for count in listed:
+        check_integer("n_components", count, 1)
+    if not listed:
+        raise ValueError("n_components is empty; give at least one number, such as range(1, 10).")
+    return [int(count) for count in listed]
+
+
+def check_n_folds(n_folds: Any, n_samples: int, n_components: int) -> None:
+    """Refuse folds that leave a model fewer samples than components."""
+    check_integer("n_folds", n_folds, 2)
+    left = n_samples - -(-n_samples // n_folds)
+    if n_folds > n_samples or left < n_components:
+        raise ValueError(
+            f"n_folds is {n_folds}: {max(left, 0)} of the {n_samples} samples would be left to fit {n_components} "
+            "component(s)."
+        )

@@ -1,0 +1,112 @@
+"""Leaps beyond the M-step: fewer passes, the same place, and never a fall of the likelihood."""
+
+import numpy as np
+import pytest
+from conftest import HERE
+from tables import FAMILIES, blobs
+
+import fastem
+from fastem.accelerate import FIRST, NAMES, Anderson, Squarem
+from fastem.em import prepare
+from fastem.threads import team
+
+every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
+every_method = pytest.mark.parametrize("method", NAMES)
+
+
+def deaths():
+    return np.loadtxt(HERE / "data" / "deaths_times.csv", delimiter=",", skiprows=1).T
+
+
+@pytest.mark.parametrize(("method", "most"), [("anderson", 40), ("squarem", 80)])
+def test_the_times_deaths_take_few_passes(method, most):
+    """Plain EM needs 2,113 passes at tolerance 1e-7, SQUAREM in R 36 to 66 and DAAREM 39 to 45."""
+    counts, days = deaths()
+    start = {"weights": [0.5, 0.5], "rates": [[1.0], [3.0]]}
+    result = fastem.fit(
+        counts[:, None], fastem.Poisson(), 2, sample_weight=days, start=start,
+        criterion="parameters", tol=1e-8, accelerate=method,
+    )  # fmt: skip
+    assert result.status is fastem.Status.CONVERGED
+    assert result.n_passes <= most
+    assert result.n_passes == result.n_iter + 1 + result.starts[0].n_refused
+    np.testing.assert_allclose(result.parameters["rates"][:, 0], [1.2560951, 2.6634044], atol=5.1e-8)
+    np.testing.assert_allclose(result.weights[0], 0.3598854, atol=5.1e-8)
+    np.testing.assert_allclose(result.log_likelihood, -1989.94585988, atol=5.1e-9)
+
+
+@every_family
+def test_a_vector_and_back_is_the_same_mixture(case, rng):
+    mixture, X = blobs(case, rng, 500, 3, 4)
+    with team(1) as threads:
+        problem = prepare(X, None, case.family, 3, threads)
+        step = fastem.initialise.from_parameters(problem, mixture.weights, mixture.parameters)
+        again = problem.step_at(problem.vector(step))
+    np.testing.assert_allclose(again.log_weights, step.log_weights, rtol=1e-13)
+    np.testing.assert_allclose(again.params, step.params, rtol=1e-11, atol=1e-11 * np.abs(step.params).max())
+
+
+@every_family
+@every_method
+def test_leaps_end_no_lower_and_never_fall(case, method, rng):
+    """Law 7 over accepted steps, and law 9."""
+    _, X = blobs(case, rng, 800, 3, 3, spread=1.0)
+    start = fastem.fit(X, case.family, 3, start="k-means++", seed=1, max_iter=2)
+    plain = fastem.fit(X, case.family, 3, start=start, tol=1e-9, max_iter=20_000)
+    fast = fastem.fit(X, case.family, 3, start=start, tol=1e-9, max_iter=20_000, accelerate=method)
+    assert fast.status is fastem.Status.CONVERGED
+    assert (np.diff(fast.history) >= -1e-12 * np.abs(fast.history[1:])).all()
+    assert fast.history[-1] == fast.log_likelihood
+    assert fast.log_likelihood >= plain.log_likelihood - 1e-5 * len(X)
+    np.testing.assert_allclose(fastem.log_density(X, fast).sum(), fast.log_likelihood, rtol=1e-11)
+    assert fast.n_passes < plain.n_passes or plain.n_passes < 20
+
+
+@every_family
+def test_an_accelerated_start_is_the_same_alone_and_beside_others_on_any_number_of_threads(case, rng):
+    _, X = blobs(case, rng, 1200, 3, 3, spread=1.0)
+    settings = {"start": "random_from_data", "seed": 3, "accelerate": "anderson", "max_iter": 40}
+    together = fastem.fit(X, case.family, 3, n_init=4, n_threads=2, **settings)
+    alone = fastem.fit(X, case.family, 3, n_init=1, n_threads=1, **settings)
+    assert together.starts[0].log_likelihood == alone.log_likelihood
+    assert together.starts[0].n_passes == alone.n_passes
+
+
+def test_a_collapsing_component_is_left_to_plain_em(rng):
+    X = np.concatenate([rng.standard_normal((100, 2)), np.zeros((40, 2))])
+    plain = fastem.fit(X, fastem.Gaussian("full"), 2, start="kmeans", seed=0)
+    for method in NAMES:
+        fast = fastem.fit(X, fastem.Gaussian("full"), 2, start="kmeans", seed=0, accelerate=method)
+        assert fast.status is plain.status
+        assert (np.diff(fast.history) >= -1e-9).all()
+
+
+def test_float32_is_accelerated_too(rng):
+    _, X = blobs(FAMILIES[0], rng, 2000, 3, 3, spread=1.0)
+    result = fastem.fit(X.astype(np.float32), FAMILIES[0].family, 3, seed=0, accelerate="anderson")
+    assert result.status is fastem.Status.CONVERGED
+
+
+@pytest.mark.parametrize("accelerator", [Anderson, Squarem])
+def test_a_linear_map_is_solved_in_few_steps(accelerator):
+    matrix = np.diag([0.99, 0.5])
+    target = np.array([3.0, -2.0])
+    sequence, point = accelerator(), np.zeros(2)
+    for _ in range(40):
+        image = target + matrix @ (point - target)
+        leap = sequence.tell(point, image)
+        point = image if leap is None or np.abs(image - point).max() < 1e-12 else leap
+    np.testing.assert_allclose(point, target, atol=1e-9)
+
+
+def test_anderson_waits_longer_after_each_refusal():
+    sequence, point, waited = Anderson(), 1.0, []
+    for _ in range(4):
+        steps = 0
+        while sequence.tell(np.array([point]), np.array([0.9 * point])) is None:
+            point, steps = 0.9 * point, steps + 1
+        sequence.refuse()
+        point *= 0.9
+        waited.append(steps)
+    assert waited[0] == FIRST
+    assert waited[1:] == [3, 7, 15]
