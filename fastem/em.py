@@ -27,7 +27,7 @@ def fit(
     n_components: int,
     *,
     sample_weight: Any = None,
-    start: Any = "kmeans",
+    start: Any = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
@@ -52,14 +52,17 @@ def fit(
     sample_weight : array-like, (n_samples,), or None
         Non-negative, not all zero. Weight 2 is the same as the sample twice.
     start : str, mapping, Result or array
-        "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random responsibilities), "random_from_data"
-        (samples as centres); a mapping with "weights" and the family's parameters, or a Result; a mapping with some of
-        them, and with the "method" (default "kmeans") that finds the others; integer labels (n_samples,) from 0, or
+        "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; one where
+        n_components is 1); "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random responsibilities),
+        "random_from_data" (samples as centres); "splitting" (one component, the widest split in two until there are
+        enough), "short-runs" (the best of ten short runs of EM), "hierarchical" (model-based agglomeration of at most
+        2,000 points); a mapping with "weights" and the family's parameters, or a Result; a mapping with some of them,
+        and with the "method" (default "auto") that finds the others; integer labels (n_samples,) from 0, or
         responsibilities (n_samples, n_components), from which the first M-step is made; a component that no sample is
         given to is seeded at the worst-explained ones.
     n_init : int >= 1
-        Number of random starts; they share each pass over the data, and the best is returned. Ignored where the whole
-        start is given.
+        Number of random starts; they share each pass over the data, and the best is returned. "auto" repeats its random
+        ones so often. Ignored where the whole start is given.
     tol : float >= 0
         A start has converged when `criterion` falls below this (with reg_covar or ridge, a fall of the likelihood by
         more is no end). 0 runs exactly max_iter iterations.
@@ -124,7 +127,16 @@ def fit(
     validation.check_choice("accelerate", accelerate, (None, *ACCELERATORS))
     validation.check_choice("criterion", criterion, CRITERIA)
     validation.check_limits(max_passes, time_limit)
-    stopping = Stopping(criterion, float(tol), int(max_iter), max_passes, deadline(time_limit))
+    auto = isinstance(start, str) and start == "auto"
+    stopping = Stopping(
+        criterion,
+        float(tol),
+        int(max_iter),
+        max_passes,
+        deadline(time_limit),
+        drop_losers=auto if drop_losers is None else bool(drop_losers),
+        thorough=auto,
+    )
     validation.check_callback(callback)
     seeds = validation.check_seed(seed)
     checked = validation.check_data(X)
@@ -140,9 +152,7 @@ def fit(
             steps = [initialise.from_labels(problem, given)]
         else:
             steps = [initialise.from_responsibilities(problem, given)]
-        if drop_losers is None:
-            drop_losers = isinstance(given, validation.Given) and given.method == "auto"
-        return run(problem, steps, stopping, accelerate, callback, bool(drop_losers))
+        return run(problem, steps, stopping, accelerate, callback)
 
 
 def run(
@@ -151,11 +161,10 @@ def run(
     stopping: Stopping,
     accelerate: str | None,
     callback: Callback | None,
-    drop_losers: bool,
 ) -> Result:
     """Move starts until each has ended; the best one is the result."""
     runs = [Run(index, step, accelerator(accelerate)) for index, step in enumerate(steps)]
-    loop(problem, runs, stopping, callback, drop_losers)
+    loop(problem, runs, stopping, callback)
     return finishing.best(problem, runs, stopping.criterion)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastem import guards
-from fastem.families.base import Frame
 from fastem.loop import Run
-from fastem.problem import Problem, Step
+from fastem.problem import Problem
 from fastem.results import Result, StartReport, Status
 
 # Starts have reached the best likelihood if they are this close to it, in nats per sample.
@@ -30,7 +29,6 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
 
     winner = min(runs, key=order)
     weights = np.exp(winner.solution.log_weights)
-    margin = REACHED * problem.data.total_weight
     reports = tuple(
         StartReport(
             run.status or Status.NOT_FINITE,
@@ -40,9 +38,7 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
             run.reseeded,
             int(run.solution.floored.sum()),
             run.n_refused,
-            _distance(problem, winner.solution, run.solution)
-            if run is winner or abs(run.log_likelihood - winner.log_likelihood) <= margin
-            else np.nan,
+            _distance(problem, winner, run),
         )
         for run in runs
     )
@@ -64,23 +60,12 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
     )
 
 
-def _distance(problem: Problem, best: Step, other: Step) -> float:
-    """The largest difference between two solutions, the components of the other put in the order of the best.
-
-    Each in turn takes the nearest that is left, which finds the order wherever the solutions are the same.
-    """
-    if other is best:
+def _distance(problem: Problem, winner: Run, run: Run) -> float | None:
+    """How far a start that reached the best likelihood is from the best one; None for others."""
+    while run.merged is not None:
+        run = run.merged
+    if run is winner:
         return 0.0
-    d, n_components = problem.data.n_features, problem.n_components
-    own = Frame(np.zeros(d), np.ones(d))
-    places, others = (
-        next(iter(problem.family.unpack(step.params, own, n_components).values())) for step in (best, other)
-    )
-    distances = ((places[:, None] - others) ** 2).sum(axis=2)
-    order = np.zeros(n_components, dtype=np.int64)
-    for k in range(n_components):
-        order[k] = distances[k].argmin()
-        distances[:, order[k]] = np.inf
-    params = other.params.copy()
-    params[:n_components] = params[order]
-    return problem.change(best, other._replace(params=params, log_weights=other.log_weights[order]))
+    if not abs(run.log_likelihood - winner.log_likelihood) <= REACHED * problem.data.total_weight:
+        return None
+    return problem.matched_change(winner.solution, run.solution)[0]

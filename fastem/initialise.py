@@ -43,7 +43,11 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
     elif method == "k-means++":
         centres = kmeans.seed(sample, problem.n_components, generators, problem.team)
     else:
-        centres = _by_kmeans(sample, problem, generators)
+        # Centres are the same for every family in these coordinates.
+        key = method, problem.n_components, n_init, str(seed.entropy), seed.spawn_key
+        if key not in problem.memo:
+            problem.memo[key] = _by_kmeans(sample, problem, generators)
+        centres = problem.memo[key]
     return from_centres(problem, centres)
 
 
@@ -66,7 +70,7 @@ def from_centres(problem: Problem, centres: Array) -> list[Step]:
     reference = np.stack([problem.family.reference(c) for c in centres])
     mixtures = folding.Mixtures(centres, np.zeros(centres.shape[:2]))
     _, statistics = folding.run(plan, mixtures, reference, np.arange(len(centres)), problem.team)
-    return [problem.maximise(s, r) for s, r in zip(statistics, reference, strict=True)]
+    return problem.maximise_each(statistics, list(reference))
 
 
 def from_labels(problem: Problem, labels: Array) -> Step:

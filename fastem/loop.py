@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,9 @@ Callback = Callable[[Record], Any]
 ROUNDING = {4: 1e-7, 8: 1e-14}
 # Losers are looked for after this many steps, and must be behind by so many nats per sample.
 DROP_FIRST, DROP_MARGIN = 5, 1e-5
+# Two starts are on their way to the same optimum if no parameter differs by more than this, nor by more than this part
+# of the distance between two components.
+SAME, SAME_APART = 0.05, 0.1
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Run:
     n_small: int = 0  # steps in a row that looked like the end
     value: float = math.nan  # of the stopping criterion
     reseeded: int = 0
+    rivals: Sequence[Run] = ()  # all starts
+    merged: Run | None = None  # the start that it was on its way to the same optimum with
     jumped: bool = False  # the last M-step seeded a component anew, so its gain says nothing
 
     @property
@@ -57,30 +62,49 @@ class Run:
         return max(len(self.history) - 1, 0)
 
     @property
+    def leading(self) -> bool:
+        """Whether no rival that may win is ahead."""
+        return not any(rival.log_likelihood > self.log_likelihood for rival in self.rivals if rival.fit)
+
+    @property
+    def fit(self) -> bool:
+        """Whether it may win: it has been evaluated, and has neither collapsed nor overflowed."""
+        return len(self.history) > 0 and (self.status is None or self.status.rank == 0)
+
+    @property
     def patience(self) -> int:
         """Small steps in a row that mean convergence."""
         return 1 if self.accelerator is None else self.accelerator.patience
 
 
-def loop(
-    problem: Problem, runs: list[Run], stopping: Stopping, callback: Callback | None, drop_losers: bool = False
-) -> None:
+def loop(problem: Problem, runs: list[Run], stopping: Stopping, callback: Callback | None) -> None:
     """Move every start until it has a status. All share each pass over the data."""
     plan = problem.plan()
-    active = list(runs)
+    active, n_passes = list(runs), 0
+    for run in runs:
+        run.rivals = runs
     while active:
         mixtures = _mixtures([run.step for run in active])
         totals, statistics = folding.run(plan, mixtures, mixtures.params, range(len(active)), problem.team)
+        before = [len(run.history) for run in active]
+        moving = [i for i, run in enumerate(active) if _judge(problem, run, float(totals[i]), stopping)]
+        # All of the statistics where all starts move: without copying them.
+        chosen = statistics if len(moving) == len(active) else statistics[moving]
+        images = problem.maximise_each(chosen, [active[i].step.params for i in moving])
+        for i, gathered, image in zip(moving, chosen, images, strict=True):
+            if active[i].image is None or _land(problem, active[i], float(totals[i]), image, stopping):
+                _advance(problem, active[i], gathered, image, stopping)
         stop = False
-        for run, total, gathered in zip(active, totals.tolist(), statistics, strict=True):
-            accepted = _take(problem, run, total, gathered, stopping)
-            if accepted and callback is not None and run.n_iter > 0:
-                gain = (run.history[-1] - run.history[-2]) / problem.data.total_weight
-                stop = bool(callback(Record(run.index, run.n_iter, total, gain))) or stop
-        if drop_losers:
+        if callback is not None:
+            for run, n in zip(active, before, strict=True):
+                if len(run.history) > max(n, 1):
+                    gain = (run.history[-1] - run.history[-2]) / problem.data.total_weight
+                    stop = bool(callback(Record(run.index, run.n_iter, run.history[-1], gain))) or stop
+        n_passes += 1
+        if stopping.drop_losers and n_passes > DROP_FIRST and math.log2((n_passes - 1) / DROP_FIRST).is_integer():
             _drop_losers(problem, runs)
         active = [run for run in runs if run.status is None]
-        if drop_losers and not active:
+        if stopping.drop_losers and not active:
             active = _revived(runs)
         if stop:
             for run in active:
@@ -95,29 +119,40 @@ def _mixtures(steps: list[Step]) -> folding.Mixtures:
     return folding.Mixtures([step.params for step in steps], [step.log_weights for step in steps])
 
 
-def _take(problem: Problem, run: Run, total: float, gathered: Array, stopping: Stopping) -> bool:
-    """What the pass over a start's step has found: is it accepted, is it the end, and where to next."""
+def _judge(problem: Problem, run: Run, total: float, stopping: Stopping) -> bool:
+    """Whether a start goes on from the step that was evaluated; it may go on from an earlier one, or have ended."""
     run.n_passes += 1
-    image = None
     if run.image is not None:
         slack = ROUNDING[problem.data.tiles.dtype.itemsize] * abs(run.history[-1])
-        good = total >= run.history[-1] - slack
-        image = problem.maximise(gathered, run.step.params) if good else None
-        # A leap below a floor has a likelihood that no M-step could reach.
-        if image is None or guards.some(image.floored) or guards.some(image.starving):
-            _go_back(run, stopping)
-            return False
+        if total >= run.history[-1] - slack:
+            return True
+        _go_back(run, stopping)
+        return False
     if not math.isfinite(total):
         run.status = Status.NOT_FINITE  # the solution is the last step that was finite, if any
         if run.accepted is None:
             run.history.append(total)
         return False
+    return _accept(problem, run, total, stopping)
+
+
+def _accept(problem: Problem, run: Run, total: float, stopping: Stopping) -> bool:
+    """Write a step into the history; whether the start goes on."""
     run.history.append(total)
     run.accepted, run.image = run.step, None
     run.status = _verdict(problem, run, stopping)
-    if run.status is None:
-        _advance(problem, run, gathered, image, stopping)
-    return True
+    return run.status is None
+
+
+def _land(problem: Problem, run: Run, total: float, image: Step, stopping: Stopping) -> bool:
+    """Accept or refuse a leap whose likelihood is good enough; whether the start goes on from it.
+
+    A leap below a floor, where the M-step from it is held up, has a likelihood that no M-step could reach.
+    """
+    if guards.some(image.floored) or guards.some(image.starving):
+        _go_back(run, stopping)
+        return False
+    return _accept(problem, run, total, stopping)
 
 
 def _go_back(run: Run, stopping: Stopping) -> None:
@@ -137,7 +172,11 @@ def _verdict(problem: Problem, run: Run, stopping: Stopping) -> Status | None:
     if stopping.criterion != "parameters":
         run.value = distance(stopping.criterion, run.history, problem.data.total_weight)
         fell = run.value <= -stopping.tol and bool(problem.limits.ridge.any())
-        if _arrived(run, run.value < stopping.tol and not run.jumped and not fell, stopping):
+        small = run.value < stopping.tol and not run.jumped and not fell
+        if small and stopping.thorough and stopping.tol > 0 and run.leading:
+            # Steps of the best start may be small long before it is there, and it is the one that counts.
+            small = not distance("aitken", run.history, problem.data.total_weight) >= stopping.tol
+        if _arrived(run, small, stopping):
             return _ended(run, Status.CONVERGED)
     return _exhausted(run, stopping)
 
@@ -162,9 +201,8 @@ def _ended(run: Run, status: Status) -> Status:
     return Status.COLLAPSED if guards.some(run.solution.floored) else status
 
 
-def _advance(problem: Problem, run: Run, gathered: Array, image: Step | None, stopping: Stopping) -> None:
+def _advance(problem: Problem, run: Run, gathered: Array, image: Step, stopping: Stopping) -> None:
     """The next step: the M-step, or a leap beyond it. A component that starves is seeded anew."""
-    image = image or problem.maximise(gathered, run.step.params)
     run.jumped = False
     if guards.some(image.starving) and run.reseeded < problem.n_components:
         image = reseeding.reseed(problem, run.step, image, gathered)
@@ -195,26 +233,31 @@ def _leap(problem: Problem, run: Run, image: Step) -> tuple[Step, tuple[Array, A
 
 
 def _drop_losers(problem: Problem, runs: list[Run]) -> None:
-    """End the starts that would not reach the best one in twice the steps so far, each with the gain of the last.
+    """End the starts that are behind the best one and would stay there, or are on their way to the same optimum.
 
-    Asked after DROP_FIRST steps, and again whenever their number has doubled. Gains shrink on the way to an optimum; a
-    start on a plateau, which is about to gain more, is behind by little.
+    The former would not reach it in twice the steps so far, each with the gain of the last: gains shrink on the way to
+    an optimum, and a start on a plateau, which is about to gain more, is behind by little. The latter are much closer
+    to it than any two of its components are to each other. Asked after DROP_FIRST steps, and again whenever their
+    number has doubled.
     """
-    fit = [run for run in runs if run.history and (run.status is None or run.status.rank == 0)]
-    leader = max(fit, key=lambda run: run.log_likelihood, default=None)
-    for run in fit:
-        steps = run.n_iter / DROP_FIRST
-        if run.status is None and run is not leader and steps >= 1 and math.log2(steps).is_integer():
-            reach = run.log_likelihood + 2 * run.n_iter * max(run.history[-1] - run.history[-2], 0.0)
-            if leader is not None and reach < leader.log_likelihood - DROP_MARGIN * problem.data.total_weight:
-                run.status = Status.DROPPED
+    best = max((run for run in runs if run.fit), key=lambda run: run.log_likelihood, default=None)
+    for run in runs:
+        if best is None or run is best or run.status is not None or run.n_iter == 0:
+            continue
+        reach = run.log_likelihood + 2 * run.n_iter * max(run.history[-1] - run.history[-2], 0.0)
+        if reach < best.log_likelihood - DROP_MARGIN * problem.data.total_weight:
+            run.status = Status.DROPPED
+            continue
+        change, apart = problem.matched_change(best.solution, run.solution)
+        if change < min(SAME, SAME_APART * apart):
+            run.status, run.merged = Status.MERGED, best
 
 
 def _revived(runs: list[Run]) -> list[Run]:
     """Dropped starts ahead of all that ended well, as the one that led has collapsed: on their way again."""
-    ended = [run for run in runs if run.status is not None and run.status is not Status.DROPPED]
+    ended = [run for run in runs if run.status not in (None, Status.DROPPED, Status.MERGED)]
     best = max((run.log_likelihood for run in ended if run.status and run.status.rank == 0), default=-math.inf)
-    revived = [run for run in runs if run.status is Status.DROPPED and run.log_likelihood > best]
+    revived = [run for run in runs if run.status in (Status.DROPPED, Status.MERGED) and run.log_likelihood > best]
     for run in revived:
-        run.status = None
+        run.status, run.merged = None, None
     return revived

@@ -26,6 +26,7 @@ class Status(Enum):
     MAX_PASSES = "Made max_passes passes over the data without converging to tol; raise it, or tol, or accelerate."
     TIME_LIMIT = "The time limit was over before it converged to tol."
     DROPPED = "Dropped: clearly behind another start that was on its way to a better optimum."
+    MERGED = "Merged: came so close to another start that both were on their way to the same optimum."
     STOPPED = "Stopped by the callback."
     GIVEN = "The parameters were given, not fitted."
     COLLAPSED = (
@@ -64,7 +65,7 @@ class StartReport(NamedTuple):
     samples. floored: components whose covariance ended at its floor. n_refused: passes on leaps that were refused.
     distance: of a start that reached the best likelihood (to 1e-5 nats per sample), the largest difference of its
     parameters from those of the best start, components matched, in the units of the criterion "parameters" of `fit`;
-    NaN for a start that did not reach it.
+    None for a start that did not reach it.
     """
 
     status: Status
@@ -74,7 +75,7 @@ class StartReport(NamedTuple):
     reseeded: int
     floored: int
     n_refused: int = 0
-    distance: float = float("nan")
+    distance: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +118,12 @@ class Result:
     @property
     def n_reached(self) -> int:
         """How many starts reached the best likelihood, to 1e-5 nats per sample; many are a sign that it is the best."""
-        return sum(report.distance == report.distance for report in self.starts)
+        return sum(report.distance is not None for report in self.starts)
 
     @property
     def same_solution(self) -> bool:
         """Whether the starts that did are one solution up to the order of components, to 0.05 in every parameter."""
-        return all(not report.distance > 0.05 for report in self.starts)
+        return all(report.distance is None or report.distance <= 0.05 for report in self.starts)
 
     @property
     def n_components(self) -> int:
@@ -166,7 +167,9 @@ def save(result: Result, path: str | PathLike[str]) -> None:
     from fastem.validation import check_mixture
 
     check_mixture(result)
-    reports = np.array([(*report[1:],) for report in result.starts], dtype=np.float64).reshape(-1, 7)
+    reports = np.array(
+        [[np.nan if value is None else value for value in report[1:]] for report in result.starts], dtype=np.float64
+    ).reshape(-1, 7)
     arrays = {
         "format": np.array(FORMAT),
         "family": np.array(result.family.name),
@@ -207,7 +210,14 @@ def load(path: str | PathLike[str]) -> Result:
     n_iter, n_passes, best_start, n_samples = (int(count) for count in stored["counts"])
     reports = tuple(
         StartReport(
-            Status[str(status)], float(row[0]), int(row[1]), int(row[2]), int(row[3]), int(row[4]), int(row[5]), row[6]
+            Status[str(status)],
+            float(row[0]),
+            int(row[1]),
+            int(row[2]),
+            int(row[3]),
+            int(row[4]),
+            int(row[5]),
+            None if np.isnan(row[6]) else float(row[6]),
         )
         for status, row in zip(stored["start_statuses"], stored["starts"], strict=True)
     )

@@ -152,7 +152,8 @@ def select(
     sample_weight = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_components(max(counts), len(checked), sample_weight)
     seeds = validation.check_seed(seed)
-    stopping = Stopping("gain", float(tol), int(max_iter), None, np.inf)
+    auto = start == "auto"
+    stopping = Stopping("gain", float(tol), int(max_iter), None, drop_losers=auto, thorough=auto)
     settings = _Settings(start, int(n_init), stopping, accelerate, seeds)
     if criterion == "cv":
         validation.check_n_folds(n_folds, len(checked), max(counts))
@@ -207,10 +208,9 @@ def _grid(
         for j, k in enumerate(counts):
             problem = surveyed.problem(data, families[i], k, threads, memo)
             # A fresh sequence each time: spawning from one counts up.
-            seed = np.random.SeedSequence(settings.seed.entropy)
+            seed = np.random.SeedSequence(settings.seed.entropy, spawn_key=settings.seed.spawn_key)
             steps = starts.from_method(problem, settings.start, settings.n_init, seed)
-            drop_losers = settings.start == "auto"
-            yield (i, j), em.run(problem, steps, settings.stopping, settings.accelerate, None, drop_losers)
+            yield (i, j), em.run(problem, steps, settings.stopping, settings.accelerate, None)
 
 
 def _row(X: Array, sample_weight: Array | None, result: Result, held_out: tuple[float, float], threads: Team) -> Row:

@@ -36,30 +36,45 @@ POWER = 10
 def from_method(problem: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
     """The starts of one of NAMES; `n_init` of them, but of "auto" all, its random ones `n_init` times."""
     if method == "auto":
-        children = seed.spawn(len(AUTO))
-        repeated = [(name, n if name == "hierarchical" else n * n_init) for name, n in AUTO]
-        return [
-            step
-            for (name, n), child in zip(repeated, children, strict=True)
-            for step in from_method(problem, name, n, child)
-        ]
+        if problem.n_components == 1:
+            return [initialise.from_labels(problem, np.zeros(problem.data.n_samples, dtype=np.int64))]
+        steps: list[Step] = []
+        for (name, n), child in zip(AUTO, seed.spawn(len(AUTO)), strict=True):
+            make = _pooled if name == "short-runs" else from_method
+            steps.extend(make(problem, name, _repeats(name, n, n_init), child))
+        return steps
     if method in initialise.NAMES:
         return initialise.from_method(problem, method, n_init, seed)
     children = seed.spawn(n_init + 1)
     if method == "hierarchical":
         return [_hierarchical(problem, child) for child in children[1 : 1 + (n_init if _large(problem) else 1)]]
-    sample = _part(problem, max(SAMPLE, PER_COMPONENT * problem.n_components), children[0])
+    sample = _part(problem, _sample_size(problem), children[0])
     generators = [np.random.default_rng(child) for child in children[1:]]
     if method == "splitting":
         return [_splitting(sample, rng if g else None) for g, rng in enumerate(generators)]
-    return [_best_of_short_runs(sample, rng) for rng in generators]
+    return [_short_runs(sample, rng, RUNS, 1)[0] for rng in generators]
+
+
+def _pooled(problem: Problem, _method: str, n: int, seed: np.random.SeedSequence) -> list[Step]:
+    """The best `n` of four times as many short runs, where "short-runs" would make RUNS for each of them."""
+    first, second = seed.spawn(2)
+    sample = _part(problem, _sample_size(problem), first)
+    return _short_runs(sample, np.random.default_rng(second), 4 * n, n)
+
+
+def _sample_size(problem: Problem) -> int:
+    return max(SAMPLE, PER_COMPONENT * problem.n_components)
+
+
+def _repeats(name: str, n: int, n_init: int) -> int:
+    return n if name == "hierarchical" else n * n_init
 
 
 def n_starts(method: str, n_init: int) -> int:
     """How many starts `from_method` makes at most."""
     if method != "auto":
         return n_init
-    return sum(n if name == "hierarchical" else n * n_init for name, n in AUTO)
+    return sum(_repeats(name, n, n_init) for name, n in AUTO)
 
 
 def _large(problem: Problem) -> bool:
@@ -87,26 +102,35 @@ def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
     """One component, the widest split in two, a few iterations, and again, until there are enough.
 
     Linde, Buzo and Gray (1980), IEEE Trans. Commun. 28, as in speech recognition. With `rng` the component to split is
-    drawn, in proportion to its share of the variance along its longest axis.
+    drawn, in proportion to its share of the variance along its longest axis; without, the steps on the way are
+    remembered, as those of a grid over K are the same.
     """
     points, weights = _points(sample.data), weights_of(sample.data)
-    one = replace(sample, n_components=1)
-    step = initialise.from_labels(one, np.zeros(len(points), dtype=np.int64))
-    for k in range(1, sample.n_components):
-        resp = _responsibilities(replace(sample, n_components=k), step)
-        shares = resp * weights[:, None]
-        axes = [_longest_axis(points, shares[:, j]) for j in range(k)]
-        spread = np.array([variance for _, variance in axes])
-        widest = int(spread.argmax())
-        if rng is not None and spread.sum() > 0:
-            widest = int(rng.choice(k, p=spread / spread.sum()))
-        centre = shares[:, widest] @ points / max(shares[:, widest].sum(), np.finfo(float).tiny)
-        beyond = (points - centre) @ axes[widest][0] > 0
-        resp = np.column_stack([resp, resp[:, widest] * beyond])
-        resp[:, widest] *= ~beyond
+    chain: list[Step] = [] if rng is not None else sample.memo.setdefault(("splitting", sample.family), [])
+    if not chain:
+        one = replace(sample, n_components=1)
+        chain.append(initialise.from_labels(one, np.zeros(len(points), dtype=np.int64)))
+    while len(chain) < sample.n_components:
+        k = len(chain)
+        resp = _split(points, weights, _responsibilities(replace(sample, n_components=k), chain[-1]), rng)
         more = replace(sample, n_components=k + 1)
-        step = _moved(more, [initialise.from_responsibilities(more, resp)], SPLIT_ITERATIONS)[0].solution
-    return step
+        chain.append(_moved(more, [initialise.from_responsibilities(more, resp)], SPLIT_ITERATIONS)[0].solution)
+    return chain[sample.n_components - 1]
+
+
+def _split(points: Array, weights: Array, resp: Array, rng: np.random.Generator | None) -> Array:
+    """Responsibilities (n, K + 1): those of one component divided by the plane through its mean, across its axis."""
+    shares = resp * weights[:, None]
+    axes = [_longest_axis(points, share) for share in shares.T]
+    spread = np.array([variance for _, variance in axes])
+    widest = int(spread.argmax())
+    if rng is not None and spread.sum() > 0:
+        widest = int(rng.choice(len(spread), p=spread / spread.sum()))
+    centre = shares[:, widest] @ points / max(shares[:, widest].sum(), np.finfo(float).tiny)
+    beyond = (points - centre) @ axes[widest][0] > 0
+    resp = np.column_stack([resp, resp[:, widest] * beyond])
+    resp[:, widest] *= ~beyond
+    return resp
 
 
 def _longest_axis(points: Array, shares: Array) -> tuple[Array, float]:
@@ -123,17 +147,18 @@ def _longest_axis(points: Array, shares: Array) -> tuple[Array, float]:
     return axis / variance if variance > 0 else axis, variance
 
 
-def _best_of_short_runs(sample: Problem, rng: np.random.Generator) -> Step:
+def _short_runs(sample: Problem, rng: np.random.Generator, n_runs: int, n_best: int) -> list[Step]:
     """The best of several short runs of EM from random samples as centres."""
-    centres = np.stack([initialise.distinct(sample.data, sample.n_components, rng) for _ in range(RUNS)])
+    centres = np.stack([initialise.distinct(sample.data, sample.n_components, rng) for _ in range(n_runs)])
     runs = _moved(sample, initialise.from_centres(sample, centres), ITERATIONS)
-    return min(runs, key=lambda run: (run.status.rank if run.status else 0, -run.log_likelihood)).solution
+    runs.sort(key=lambda run: (run.status.rank if run.status else 0, -run.log_likelihood))
+    return [run.solution for run in runs[:n_best]]
 
 
 def _moved(sample: Problem, steps: list[Step], n_iter: int) -> list[Run]:
     """Starts after a few iterations of EM."""
     runs = [Run(index, step) for index, step in enumerate(steps)]
-    loop(sample, runs, Stopping("gain", 1e-4, n_iter, None, np.inf), None)
+    loop(sample, runs, Stopping("gain", 1e-4, n_iter, None), None)
     return runs
 
 

@@ -15,13 +15,16 @@ class Stopping(NamedTuple):
 
     criterion: one of CRITERIA. tol: the sequence has converged below it; 0 never. max_iter: M-steps. max_passes: passes
     over the data, refused leaps included; None for any number. deadline: a time of `time.monotonic`, or infinity.
+    drop_losers: starts behind others end early. thorough: the best start must satisfy "aitken" too.
     """
 
     criterion: str
     tol: float
     max_iter: int
     max_passes: int | None
-    deadline: float
+    deadline: float = math.inf
+    drop_losers: bool = False
+    thorough: bool = False
 
     def late(self) -> bool:
         """Whether the time is up."""

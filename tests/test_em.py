@@ -52,7 +52,7 @@ def test_tol_zero_runs_exactly_max_iter_iterations(data):
 
 
 def test_tol_is_a_gain_per_sample(data):
-    result = fastem.fit(data, fastem.Gaussian("full"), 3, seed=0, tol=1e-4)
+    result = fastem.fit(data, fastem.Gaussian("full"), 3, start="kmeans", seed=0, tol=1e-4)
     gains = np.diff(result.history) / len(data)
     assert result.status is Status.CONVERGED
     assert gains[-1] < 1e-4
@@ -79,7 +79,7 @@ def test_a_collapsed_start_ranks_below_one_that_converged(rng, monkeypatch):
         return [fastem.initialise.from_labels(problem, labels), *original(problem, *arguments)]
 
     monkeypatch.setattr(fastem.initialise, "from_method", one_on_the_duplicates)
-    result = fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0)
+    result = fastem.fit(X, fastem.Gaussian("diag"), 2, start="kmeans", seed=0)
     assert [report.status for report in result.starts] == [Status.COLLAPSED, Status.CONVERGED]
     assert result.starts[0].log_likelihood > result.log_likelihood
     assert result.status is Status.CONVERGED
@@ -173,7 +173,7 @@ def test_a_failed_start_never_kills_a_fit_with_others(rng, monkeypatch):
         return [steps[0]._replace(params=np.full_like(steps[0].params, np.nan)), *steps[1:]]
 
     monkeypatch.setattr(fastem.initialise, "from_method", spoiled)
-    result = fastem.fit(X, fastem.Gaussian("full"), 2, n_init=3, seed=0)
+    result = fastem.fit(X, fastem.Gaussian("full"), 2, start="kmeans", n_init=3, seed=0)
     assert result.starts[0].status is Status.NOT_FINITE
     assert result.best_start != 0
     assert np.isfinite(result.log_likelihood)

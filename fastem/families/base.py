@@ -135,6 +135,7 @@ class Family(ABC):
     name: ClassVar[str]
     support: ClassVar[str] = "real"  # or "count": non-negative integers
     n_derived: ClassVar[int] = 0
+    pooled: ClassVar[bool] = False  # whether components share rows; without, a row's M-step depends on that row alone
 
     def layout(self, n_features: int, n_components: int) -> Array:
         """What kernels need to know that is not a float."""

@@ -89,6 +89,8 @@ class TiedSquares(GaussianFamily):
     Row of statistics: sum r | sum r z (d). Shared row: unused | sum over k and t of r z^2 (d), with z = x - mean_k.
     """
 
+    pooled: ClassVar[bool] = True
+
     def kernels(self) -> Kernels:
         return Kernels(scaled_log_prob, tied_squares, None)
 

@@ -130,6 +130,7 @@ class GaussianTied(gaussian.GaussianFamily):
     __doc__ = gaussian.GaussianFamily.__doc__
 
     name: ClassVar[str] = "gaussian_tied"
+    pooled: ClassVar[bool] = True
 
     def kernels(self) -> Kernels:
         return Kernels(log_prob, accumulate, None)
