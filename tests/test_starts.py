@@ -1,12 +1,18 @@
 """Where EM begins."""
 
+import json
+
 import naive
 import numpy as np
 import pytest
+from conftest import SHARED
 from tables import FAMILIES, blobs
+from test_references import shared_file
 
 import fastem
-from fastem import initialise, kmeans, threads, tiles
+from benchmarks import optima
+from fastem import initialise, kmeans, starts, threads, tiles
+from fastem.agglomerate import Tree
 from fastem.em import prepare
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
@@ -214,3 +220,90 @@ def test_runs_seeded_together_are_those_seeded_in_batches(monkeypatch, rng):
         together = seeded()
         monkeypatch.setattr(kmeans, "SEED_BYTES", 1)
         assert np.array_equal(together, seeded())
+
+
+def elongated(rng, n_components):
+    """Parallel cigars, twenty times as long as wide, side by side across both axes: k-means cuts them in pieces."""
+    along = 20.0 * rng.standard_normal(300 * n_components)
+    labels = np.arange(300 * n_components) % n_components
+    across = 5.0 * labels + rng.standard_normal(300 * n_components)
+    return np.column_stack([along + across, along - across]) / np.sqrt(2.0), labels
+
+
+def test_auto_finds_elongated_clusters_where_a_k_means_start_fails():
+    """scikit-learn's issues 34842 and 34845."""
+    failed = 0
+    for seed in range(4):
+        for n_components in (3, 4, 5):
+            X, labels = elongated(np.random.default_rng(seed), n_components)
+            truth = fastem.fit(X, fastem.Gaussian("full"), n_components, start=labels)
+            found = fastem.fit(X, fastem.Gaussian("full"), n_components, seed=0)
+            by_kmeans = fastem.fit(X, fastem.Gaussian("full"), n_components, start="kmeans", seed=0)
+            assert found.log_likelihood >= truth.log_likelihood - 1e-3 * len(X)
+            failed += by_kmeans.log_likelihood < truth.log_likelihood - 1e-2 * len(X)
+    assert failed >= 4
+
+
+def test_auto_reaches_mclusts_likelihoods_in_95_of_100_cells():
+    tables = json.loads(shared_file("reference", "mclust_bic_tables.json").read_text())["multivariate"]
+    reached, cells, missed = optima.compare(optima.WAYS["auto"], optima.read_all(SHARED), tables, seed=0)
+    assert cells > 240
+    assert reached >= 0.95 * cells, missed
+
+
+@every_family
+def test_every_way_to_start_gives_a_proper_mixture(case, rng):
+    _, X = blobs(case, rng, 700, 3, 3)
+    w = rng.integers(0, 3, len(X)).astype(float)
+    for method in starts.NAMES:
+        for n_init in (1, 2):
+            result = fastem.fit(X, case.family, 3, start=method, n_init=n_init, sample_weight=w, seed=0, max_iter=3)
+            assert len(result.starts) <= starts.n_starts(method, n_init)
+            assert np.isfinite(result.log_likelihood), method
+            again = fastem.fit(
+                X, case.family, 3, start=method, n_init=n_init, sample_weight=w, seed=0, max_iter=3, n_threads=2
+            )
+            assert again.log_likelihood == result.log_likelihood, method
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize("method", starts.NAMES)
+def test_every_way_to_start_survives_few_and_equal_samples(method, n):
+    for X in (np.arange(2.0 * n).reshape(n, 2), np.ones((n, 2))):
+        for shape in ("full", "tied_spherical"):
+            result = fastem.fit(X, fastem.Gaussian(shape), min(n, 3), start=method, seed=0)
+            assert np.isfinite(result.weights).all()
+
+
+def test_losers_are_dropped_and_twins_merged_and_the_best_is_no_worse(rng):
+    centres = 1.2 * rng.standard_normal((8, 8))
+    X = centres[rng.integers(0, 8, 4000)] + rng.standard_normal((4000, 8))
+    settings = {"start": "kmeans", "n_init": 10, "seed": 0}
+    everything = fastem.fit(X, fastem.Gaussian("full"), 8, **settings)
+    dropping = fastem.fit(X, fastem.Gaussian("full"), 8, drop_losers=True, **settings)
+    assert dropping.log_likelihood >= everything.log_likelihood - 1e-5 * len(X)
+    early = [report for report in dropping.starts if report.status.name in ("DROPPED", "MERGED")]
+    assert len(early) > 0
+    assert sum(report.n_passes for report in dropping.starts) < sum(report.n_passes for report in everything.starts)
+    assert 1 <= dropping.n_reached <= 10
+    merged = [report for report in dropping.starts if report.status is fastem.Status.MERGED]
+    assert all(report.distance in (0.0, None) for report in merged)
+
+
+def test_starts_that_reach_the_same_solution_are_counted(rng):
+    X = np.concatenate([rng.normal(-5, 1, (300, 2)), rng.normal(5, 1, (300, 2))])
+    result = fastem.fit(X, fastem.Gaussian("full"), 2, start="random_from_data", n_init=6, seed=0, tol=1e-9)
+    assert result.n_reached == 6
+    assert result.same_solution
+    assert result.starts[result.best_start].distance == 0.0
+
+
+def test_an_agglomeration_separates_clusters_of_unlike_shapes(rng):
+    X, labels = elongated(rng, 3)
+    found = Tree(X, np.ones(len(X))).labels(3)
+    shared = np.array([[np.sum((labels == a) & (found == b)) for b in range(3)] for a in range(3)])
+    assert shared.max(axis=1).sum() >= 0.9 * len(X)
+    weighted = np.where(rng.random(len(X)) < 0.5, 0.0, 1.0)
+    assert set(Tree(X, weighted).labels(3)) == {0, 1, 2}
+    assert set(Tree(X[:2], np.ones(2)).labels(5)) == {0, 1}
+    assert set(Tree(np.ones((4, 3)), np.ones(4)).labels(2)) == {0, 1}

@@ -129,7 +129,7 @@ BAD_ARGUMENTS = {
     "tol": ({"tol": -1e-3}, ValueError, "tol is -0.001"),
     "tol nan": ({"tol": np.nan}, ValueError, "tol is nan"),
     "n_threads": ({"n_threads": 0}, ValueError, "n_threads is 0"),
-    "start": ({"start": "k-medoids"}, ValueError, "start must be one of 'kmeans'"),
+    "start": ({"start": "k-medoids"}, ValueError, "start must be one of 'auto', 'kmeans'"),
     "negative weight": ({"sample_weight": [-0.2, *[1] * 9]}, ValueError, r"sample_weight\[0\] is -0.2"),
     "nan weight": ({"sample_weight": [1, np.nan, *[1] * 8]}, ValueError, r"sample_weight\[1\] is nan"),
     "zero weights": ({"sample_weight": np.zeros(10)}, ValueError, "all zero"),

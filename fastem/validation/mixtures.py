@@ -45,7 +45,7 @@ def check_start(start: Any, names: Sequence[str], family: Family, n_components: 
     if isinstance(start, Mapping):
         return _check_given(start, names, family, n_components, shape[1])
     if start is None:
-        raise ValueError("start is None; leave it out for the default, 'kmeans'.")
+        raise ValueError("start is None; leave it out for the default, 'auto'.")
     return check_assignment("start", start, shape[0], n_components)
 
 
