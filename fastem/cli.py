@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastem.reading import CommandError, Table, read_table
 
 if TYPE_CHECKING:
-    from fastem import Family, Result
+    from fastem import Family, Row, Selection
 
 Array = NDArray[Any]
 
@@ -53,9 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     fit = commands.add_parser(
         "fit",
-        help="fit a grid of mixtures to a table and report the best by BIC",
-        description="Fit every combination of number of components and covariance shape; choose the one of lowest BIC "
-        "among those that did not collapse.",
+        help="fit a grid of mixtures to a table and report the best",
+        description="Fit every combination of number of components and covariance shape; choose the one of lowest BIC, "
+        "or by another criterion, among those that did not collapse.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -73,7 +73,24 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="comma-separated: full, tied, diag, spherical, tied_diag, tied_spherical; default: full",
     )
-    fit.add_argument("--n-init", type=int, default=5, help="starts per model, the best is kept (default: 5)")
+    fit.add_argument(
+        "--criterion",
+        choices=("bic", "aic", "icl", "cv"),
+        default="bic",
+        help="what chooses the model; cv is held-out log-likelihood, of 5 folds (default: bic)",
+    )
+    fit.add_argument(
+        "--start",
+        default="auto",
+        help="auto (ten starts of several kinds), kmeans, splitting, short-runs, hierarchical, ... (default: auto)",
+    )
+    fit.add_argument(
+        "--n-init",
+        type=int,
+        default=1,
+        help="random starts per model, the best is kept; auto repeats them (default: 1)",
+    )
+    fit.add_argument("--accelerate", choices=("anderson", "squarem"), help="fewer iterations where EM is slow")
     fit.add_argument("--tol", type=float, default=1e-6, help="gain per sample to stop at, nats (default: 1e-6)")
     fit.add_argument("--max-iter", type=int, default=1000, help="iterations at most (default: 1000)")
     fit.add_argument(
@@ -127,10 +144,10 @@ def _fit(options: argparse.Namespace) -> None:
     print(", ...)" if len(table.names) > 8 else ")")
     read = time.perf_counter()
     _print_constant(table)
-    fitted = _grid(table.X, options)
-    _print_statuses(fitted)
-    name, best = min(fitted, key=lambda model: (model[1].status.rank, model[1].bic))
-    _print_mixture(name, best, table.names)
+    chosen = _grid(table.X, options)
+    _print_statuses(chosen)
+    best = chosen.best
+    _print_mixture(chosen, table.names)
     if options.save is not None:
         from fastem import save
 
@@ -143,40 +160,52 @@ def _fit(options: argparse.Namespace) -> None:
         np.savetxt(options.labels_out, labels, fmt="%d", header="label", comments="")
         print(f"labels written to {options.labels_out}")
     done = time.perf_counter()
-    print(f"\n{len(fitted)} models in {done - read:.2f} s (reading: {read - begun:.2f} s)")
+    print(f"\n{len(chosen.table)} models in {done - read:.2f} s (reading: {read - begun:.2f} s)")
 
 
 def _shortened(names: list[str]) -> str:
     return ", ".join([*names[:8], "..."] if len(names) > 8 else names)
 
 
-def _families(options: argparse.Namespace) -> list[tuple[str, Family]]:
+def _families(options: argparse.Namespace) -> list[Family]:
     from fastem import Gaussian, Poisson
 
     if options.family == "gaussian":
         settings = {"reg_covar": options.reg_covar, "ridge": options.ridge}
-        return [(shape, Gaussian(shape, **settings)) for shape in options.covariance or ["full"]]
+        return [Gaussian(shape, **settings) for shape in options.covariance or ["full"]]
     if options.covariance is not None or options.reg_covar or options.ridge:
         raise CommandError("--covariance, --ridge and --reg-covar have no meaning with --family poisson.")
-    return [("poisson", Poisson())]
+    return [Poisson()]
 
 
-def _grid(X: Array, options: argparse.Namespace) -> list[tuple[str, Result]]:
+def _shape(row: Row) -> str:
+    """A covariance shape as the command line spells it; poisson as it is."""
+    return row.family.removeprefix("gaussian_")
+
+
+def _grid(X: Array, options: argparse.Namespace) -> Selection:
     """Fit the grid, printing a row as each model is ready."""
     families = _families(options)
     if max(options.components) > len(X):
         raise CommandError(f"--components {max(options.components)} is more than the {len(X)} rows of data.")
-    from fastem import fit
+    from fastem import select
 
-    settings = {"n_init": options.n_init, "tol": options.tol, "max_iter": options.max_iter, "seed": options.seed}
-    print(f"\n{'model':>15} {'K':>4} {'log-likelihood':>16} {'BIC':>14} {'AIC':>14} {'iter':>5}  status")
-    fitted = []
-    for name, family in families:
-        for n_components in options.components:
-            result = fit(X, family, n_components, n_threads=options.threads, **settings)
-            _print_model(name, result)
-            fitted.append((name, result))
-    return fitted
+    extra = {"icl": f" {'ICL':>14}", "cv": f" {'held out':>9} {'(error)':>8}"}.get(options.criterion, "")
+    print(f"\n{'model':>15} {'K':>4} {'log-likelihood':>16} {'BIC':>14} {'AIC':>14}{extra} {'iter':>5}  status")
+    return select(
+        X,
+        families,
+        options.components,
+        criterion=options.criterion,
+        start=options.start,
+        n_init=options.n_init,
+        tol=options.tol,
+        max_iter=options.max_iter,
+        accelerate=options.accelerate,
+        seed=options.seed,
+        n_threads=options.threads,
+        callback=lambda row: _print_model(row, options.criterion),
+    )
 
 
 def _print_constant(table: Table) -> None:
@@ -185,27 +214,35 @@ def _print_constant(table: Table) -> None:
         print(f"note: constant column(s) {', '.join(constant[:8])}: they say nothing; leave them out with --drop.")
 
 
-def _print_model(name: str, result: Result) -> None:
+def _print_model(row: Row, criterion: str) -> None:
+    extra = {"icl": f" {row.icl:>14.4f}", "cv": f" {row.cv:>9.4f} {row.cv_error:>8.4f}"}.get(criterion, "")
     print(
-        f"{name:>15} {result.n_components:>4} {result.log_likelihood:>16.4f} {result.bic:>14.4f} "
-        f"{result.aic:>14.4f} {result.n_iter:>5}  {result.status.name.lower()}",
+        f"{_shape(row):>15} {row.n_components:>4} {row.log_likelihood:>16.4f} {row.bic:>14.4f} {row.aic:>14.4f}{extra} "
+        f"{row.n_iter:>5}  {row.status.name.lower()}",
         flush=True,
     )
 
 
-def _print_statuses(fitted: list[tuple[str, Result]]) -> None:
-    for status in dict.fromkeys(result.status for _, result in fitted):
+def _print_statuses(chosen: Selection) -> None:
+    for status in dict.fromkeys(row.status for row in chosen.table):
         if status.rank > 0 or status.name == "MAX_ITER":
             print(f"{status.name.lower()}: {status.value}")
 
 
-def _print_mixture(name: str, result: Result, names: list[str]) -> None:
-    which = "lowest BIC" if result.status.rank == 0 else "lowest BIC; every model collapsed"
-    print(f"\nchosen ({which}, smaller is better): {name}, {result.n_components} component(s)")
+def _print_mixture(chosen: Selection, names: list[str]) -> None:
+    row, best = chosen.table[chosen.best_index], chosen.best
+    which = {"cv": "the smallest within one standard error of the best held-out likelihood"}.get(
+        chosen.criterion, f"lowest {chosen.criterion.upper()}, smaller is better"
+    )
+    if best.status.rank > 0:
+        which += "; every model collapsed"
+    print(f"\nchosen ({which}): {_shape(row)}, {best.n_components} component(s)")
+    reached = f"{best.n_reached} of {len(best.starts)} start(s) reached this likelihood"
+    print(f"{reached}{'' if best.same_solution else ', with different solutions'}")
     print(f"features: {_shortened(names)}")
     with np.printoptions(precision=6, suppress=False, threshold=400, linewidth=110):
-        print(f"weights\n{result.weights}")
-        for parameter, value in result.parameters.items():
+        print(f"weights\n{best.weights}")
+        for parameter, value in best.parameters.items():
             print(f"{parameter}\n{value}")
 
 

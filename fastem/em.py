@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,8 @@ def fit(
     max_passes: int | None = None,
     time_limit: float | None = None,
     drop_losers: bool | None = None,
+    min_samples: float = 0.0,
+    starving: str = "reseed",
     seed: Any = None,
     n_threads: int | None = None,
     callback: Callback | None = None,
@@ -83,6 +86,11 @@ def fit(
     drop_losers : bool or None
         End starts that are clearly behind the best one after a few steps, with the status DROPPED. None does with
         start="auto" alone.
+    min_samples : float >= 0
+        What a component must hold, its responsibilities summed; a sample counts by its weight over the mean weight.
+    starving : "reseed", "drop" or "stop"
+        A component that holds less is put at the samples that the mixture explains worst (n_components times at most),
+        is left without weight, so that the result has fewer components, or ends its start with the status STARVED.
     seed : int >= 0, a sequence of them, or None
         Two fits from one seed give the same bits, whatever n_threads. None draws fresh entropy.
     n_threads : int >= 1 or None
@@ -127,6 +135,8 @@ def fit(
     validation.check_choice("accelerate", accelerate, (None, *ACCELERATORS))
     validation.check_choice("criterion", criterion, CRITERIA)
     validation.check_limits(max_passes, time_limit)
+    validation.check_choice("starving", starving, guards.POLICIES)
+    validation.check_min_samples(min_samples)
     auto = isinstance(start, str) and start == "auto"
     stopping = Stopping(
         criterion,
@@ -146,6 +156,7 @@ def fit(
     given = validation.check_start(start, starts.NAMES, family, n_components, checked.shape)
     with team(n_threads) as threads:
         problem = prepare(checked, sample_weight, family, n_components, threads)
+        problem = replace(problem, policy=guards.Policy(float(min_samples), starving))
         if isinstance(given, validation.Given):
             steps = _steps_from(problem, given, n_init, seeds)
         elif given.ndim == 1:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fastem import guards
+from fastem.families.base import Array
 from fastem.loop import Run
-from fastem.problem import Problem
+from fastem.problem import Problem, Step
 from fastem.results import Result, StartReport, Status
 
 # Starts have reached the best likelihood if they are this close to it, in nats per sample.
@@ -15,12 +16,14 @@ REACHED = 1e-5
 
 def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
     """The result of the best start: lowest rank of status, then highest likelihood, then first."""
-    specification = problem.family.specification(problem.data.n_features, problem.n_components)
     found = []
     for run in runs:
+        kept = _kept(problem, run.solution)
+        params = np.concatenate([run.solution.params[: len(kept)][kept], run.solution.params[len(kept) :]])
+        n_components = int(kept.sum())
         with np.errstate(over="ignore", under="ignore"):
-            found.append(problem.family.unpack(run.solution.params, problem.data.frame, problem.n_components))
-        if not guards.representable(found[-1], specification):
+            found.append(problem.family.unpack(params, problem.data.frame, n_components))
+        if not guards.representable(found[-1], problem.family.specification(problem.data.n_features, n_components)):
             run.status = Status.NOT_FINITE
 
     def order(run: Run) -> tuple[int, float]:
@@ -28,7 +31,7 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
         return status.rank, -run.log_likelihood if np.isfinite(run.log_likelihood) else np.inf
 
     winner = min(runs, key=order)
-    weights = np.exp(winner.solution.log_weights)
+    weights = np.exp(winner.solution.log_weights[_kept(problem, winner.solution)])
     reports = tuple(
         StartReport(
             run.status or Status.NOT_FINITE,
@@ -39,6 +42,7 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
             int(run.solution.floored.sum()),
             run.n_refused,
             _distance(problem, winner, run),
+            int(np.isneginf(run.solution.log_weights).sum()),
         )
         for run in runs
     )
@@ -69,3 +73,9 @@ def _distance(problem: Problem, winner: Run, run: Run) -> float | None:
     if not abs(run.log_likelihood - winner.log_likelihood) <= REACHED * problem.data.total_weight:
         return None
     return problem.matched_change(winner.solution, run.solution)[0]
+
+
+def _kept(problem: Problem, step: Step) -> Array:
+    """Which components belong to the result: (n_components,) bool."""
+    alive = ~np.isneginf(step.log_weights)
+    return alive if problem.policy.starving == guards.DROP and alive.any() else np.ones(len(alive), dtype=np.bool_)

@@ -22,6 +22,14 @@ _EPS = float(np.finfo(np.float64).eps)
 
 # A component that holds less than this many average samples has no statistics to divide by.
 STARVING = 1e-6
+RESEED, DROP, STOP = POLICIES = ("reseed", "drop", "stop")
+
+
+class Policy(NamedTuple):
+    """What a component must hold, in effective samples, and one of POLICIES for one that does not."""
+
+    min_samples: float = 0.0
+    starving: str = RESEED
 
 
 def some(mask: Array) -> bool:
@@ -29,9 +37,19 @@ def some(mask: Array) -> bool:
     return bool(np.count_nonzero(mask))
 
 
-def starving(counts: Array, total_weight: float, n_samples: int) -> Array:
-    """Which components hold next to nothing: (n_components,) bool from their summed responsibilities."""
-    return ~(counts > STARVING * total_weight / max(n_samples, 1))
+def starving(counts: Array, total_weight: float, n_samples: int, min_samples: float = 0.0) -> Array:
+    """Which components hold next to nothing, or less than that many samples: bool from their summed responsibilities.
+
+    A sample counts by its weight over the mean weight. The largest of counts (..., n_components) is never too small,
+    only empty: somebody has to hold the samples.
+    """
+    unit = total_weight / max(n_samples, 1)
+    empty = ~(counts > STARVING * unit)
+    if min_samples <= STARVING:
+        return empty
+    small = ~(counts >= min_samples * unit)
+    np.put_along_axis(small, counts.argmax(axis=-1)[..., None], False, axis=-1)
+    return np.asarray(small | empty)
 
 
 def raise_to_floor(values: Array, floor: Array) -> tuple[Array, Array]:

@@ -202,9 +202,15 @@ def _ended(run: Run, status: Status) -> Status:
 
 
 def _advance(problem: Problem, run: Run, gathered: Array, image: Step, stopping: Stopping) -> None:
-    """The next step: the M-step, or a leap beyond it. A component that starves is seeded anew."""
+    """The next step: the M-step, or a leap beyond it.
+
+    A component that starves is seeded anew, or left without weight for good, or ends the start.
+    """
     run.jumped = False
-    if guards.some(image.starving) and run.reseeded < problem.n_components:
+    if guards.some(image.starving) and problem.policy.starving == guards.STOP:
+        run.status = Status.STARVED
+        return
+    if guards.some(image.starving) and problem.policy.starving == guards.RESEED and run.reseeded < problem.n_components:
         image = reseeding.reseed(problem, run.step, image, gathered)
         run.reseeded += 1
         run.jumped = True

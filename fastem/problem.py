@@ -28,7 +28,7 @@ class Problem:
     """X and sample_weight are the user's, checked; data holds them packed; limits are in the data's frame.
 
     memo: what was found out about the data, whatever the family and the number of components; other problems on the
-    same data share it.
+    same data share it. policy: what happens to components without enough samples.
     """
 
     X: Array
@@ -39,6 +39,7 @@ class Problem:
     limits: Limits
     team: Team
     memo: dict[Any, Any] = field(default_factory=dict, compare=False)
+    policy: guards.Policy = field(default_factory=guards.Policy)
 
     def plan(self, density: tuple[Kernels, folding.Shape] | None = None, mode: str = "soft") -> folding.Plan:
         """EM's own fold: this family gathers, and assigns too, unless `density` or the mode "given" says otherwise."""
@@ -51,7 +52,7 @@ class Problem:
     def maximise(self, statistics: Array, params: Array) -> Step:
         """The M-step of one start from its statistics, with the mixing weights."""
         counts = statistics[: self.n_components, 0]
-        starving = guards.starving(counts, self.data.total_weight, self.data.n_samples)
+        starving = guards.starving(counts, self.data.total_weight, self.data.n_samples, self.policy.min_samples)
         maximised = self.family.maximise(statistics, params, self.data.frame, self.limits, starving)
         if guards.some(starving):
             # What next to nobody belongs to belongs to nobody: a stale row must not enter the likelihood.
@@ -68,7 +69,7 @@ class Problem:
         if n_starts < 2 or self.family.pooled:
             return [self.maximise(s, p) for s, p in zip(statistics, params, strict=True)]
         counts = statistics[:, :, 0]
-        starving = guards.starving(counts, self.data.total_weight, self.data.n_samples)
+        starving = guards.starving(counts, self.data.total_weight, self.data.n_samples, self.policy.min_samples)
         together = statistics.reshape(n_starts * n_components, -1), np.concatenate(params)
         maximised = self.family.maximise(*together, self.data.frame, self.limits, starving.reshape(-1))
         if guards.some(starving):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fastem import evaluating, initialise
@@ -17,7 +19,10 @@ def reseed(problem: Problem, step: Step, image: Step, statistics: Array) -> Step
 
 
 def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
-    """Statistics of the samples of lowest density under a mixture, a tenth of a component's fair share of weight."""
+    """Statistics of the samples of lowest density under a mixture.
+
+    They are a tenth of a component's fair share of weight, or twice what a component must hold.
+    """
     data = problem.data
     dtype = data.tiles.dtype
     evaluation = evaluating.evaluate(
@@ -33,11 +38,13 @@ def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
     )
     density = evaluation.values
     if problem.sample_weight is None:
-        n = max(1, data.n_samples // (10 * problem.n_components))
+        least = min(data.n_samples, math.ceil(2 * problem.policy.min_samples))
+        n = max(1, data.n_samples // (10 * problem.n_components), least)
         chosen = np.sort(np.argpartition(density, n - 1)[:n])
     else:
         order = np.argsort(np.where(problem.sample_weight > 0, density, np.inf), kind="stable")
-        share = data.total_weight / (10 * problem.n_components)
+        unit = data.total_weight / data.n_samples
+        share = max(data.total_weight / (10 * problem.n_components), 2 * problem.policy.min_samples * unit)
         chosen = np.sort(order[: 1 + int(np.searchsorted(np.cumsum(problem.sample_weight[order]), share))])
     weights = None if problem.sample_weight is None else problem.sample_weight[chosen]
     X = np.ascontiguousarray(problem.X[chosen], dtype=dtype)

@@ -33,6 +33,10 @@ class Status(Enum):
         "A component collapsed onto too few distinct samples (or onto collinear features) and is held at the floor "
         "of its covariance, so its likelihood means little; lower n_components, or raise ridge or reg_covar."
     )
+    STARVED = (
+        "Stopped: a component was left with fewer than min_samples samples; lower n_components or min_samples, or "
+        'choose starving="reseed" or "drop".'
+    )
     NOT_FINITE = (
         "The log-likelihood is not finite: some sample is impossible under every component, or the numbers "
         "overflowed. The last parameters with a finite one are returned, if any; rescale the data or start elsewhere."
@@ -41,7 +45,7 @@ class Status(Enum):
     @property
     def rank(self) -> int:
         """0 for a start that ended well, higher for worse: starts are compared by rank, then by likelihood."""
-        return {Status.COLLAPSED: 1, Status.NOT_FINITE: 2}.get(self, 0)
+        return {Status.COLLAPSED: 1, Status.STARVED: 1, Status.NOT_FINITE: 2}.get(self, 0)
 
 
 class Record(NamedTuple):
@@ -65,7 +69,8 @@ class StartReport(NamedTuple):
     samples. floored: components whose covariance ended at its floor. n_refused: passes on leaps that were refused.
     distance: of a start that reached the best likelihood (to 1e-5 nats per sample), the largest difference of its
     parameters from those of the best start, components matched, in the units of the criterion "parameters" of `fit`;
-    None for a start that did not reach it.
+    None for a start that did not reach it. dropped: components left without samples, which have no part in the result
+    where `starving="drop"`, and weight 0 otherwise.
     """
 
     status: Status
@@ -76,6 +81,19 @@ class StartReport(NamedTuple):
     floored: int
     n_refused: int = 0
     distance: float | None = None
+    dropped: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What happened, and what to do about it."""
+        said = [self.status.value]
+        if self.reseeded:
+            said.append(f"{self.reseeded} time(s) a component without samples was put at the worst-explained ones.")
+        if self.dropped:
+            said.append(f"{self.dropped} component(s) were left without samples: fewer are enough; lower n_components.")
+        if self.floored and self.status is not Status.COLLAPSED:
+            said.append(f"{self.floored} component(s) are held at the floor of their covariance.")
+        return " ".join(said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +187,7 @@ def save(result: Result, path: str | PathLike[str]) -> None:
     check_mixture(result)
     reports = np.array(
         [[np.nan if value is None else value for value in report[1:]] for report in result.starts], dtype=np.float64
-    ).reshape(-1, 7)
+    ).reshape(-1, 8)
     arrays = {
         "format": np.array(FORMAT),
         "family": np.array(result.family.name),
@@ -218,6 +236,7 @@ def load(path: str | PathLike[str]) -> Result:
             int(row[4]),
             int(row[5]),
             None if np.isnan(row[6]) else float(row[6]),
+            int(row[7]),
         )
         for status, row in zip(stored["start_statuses"], stored["starts"], strict=True)
     )

@@ -25,14 +25,14 @@ def test_the_times_deaths_take_few_passes(method, most):
     start = {"weights": [0.5, 0.5], "rates": [[1.0], [3.0]]}
     result = fastem.fit(
         counts[:, None], fastem.Poisson(), 2, sample_weight=days, start=start,
-        criterion="parameters", tol=1e-8, accelerate=method,
+        criterion="parameters", tol=1e-11, accelerate=method,
     )  # fmt: skip
     assert result.status is fastem.Status.CONVERGED
     assert result.n_passes <= most
     assert result.n_passes == result.n_iter + 1 + result.starts[0].n_refused
-    np.testing.assert_allclose(result.parameters["rates"][:, 0], [1.2560951, 2.6634044], atol=5.1e-8)
-    np.testing.assert_allclose(result.weights[0], 0.3598854, atol=5.1e-8)
-    np.testing.assert_allclose(result.log_likelihood, -1989.94585988, atol=5.1e-9)
+    assert result.parameters["rates"][:, 0].round(7).tolist() == [1.2560951, 2.6634044]
+    assert result.weights[0].round(7) == 0.3598854
+    assert round(result.log_likelihood, 8) == -1989.94585988
 
 
 @every_family

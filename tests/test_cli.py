@@ -175,3 +175,19 @@ def test_gzipped_csv(tmp_path, capsys):
         file.write((HERE / "data" / "faithful.csv").read_text())
     assert main(["fit", str(path), "--components", "2"]) == 0
     assert "272 samples" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("criterion", "words"), [("icl", "lowest ICL"), ("cv", "held out"), ("aic", "lowest AIC")])
+def test_other_criteria(criterion, words, capsys):
+    assert main(["fit", FAITHFUL, "--components", "1:3", "--criterion", criterion, "--covariance", "tied,diag"]) == 0
+    out = capsys.readouterr().out
+    assert words in out
+    assert "start(s) reached this likelihood" in out
+
+
+def test_starts_and_acceleration(capsys):
+    arguments = ["fit", FAITHFUL, "--components", "2", "--start", "hierarchical", "--accelerate", "anderson"]
+    assert main(arguments) == 0
+    assert "1 of 1 start(s)" in capsys.readouterr().out
+    assert main(["fit", FAITHFUL, "--start", "best"]) == 2
+    assert "start is 'best'" in capsys.readouterr().err

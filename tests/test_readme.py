@@ -15,12 +15,14 @@ def test_the_examples_of_the_readme_run(monkeypatch, capsys):
     monkeypatch.chdir(HERE.parent)
     names: dict = {}
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     out = capsys.readouterr().out
     assert "-1130.26" in out
     assert "Converged" in out
+    assert "0.6268215" in out
+    assert "gaussian_tied 3" in out
     result, X = names["result"], names["X"]
     assert names["probabilities"].shape == (272, 2)
     np.testing.assert_allclose(result.bic, 2322.192, atol=1e-2)

@@ -32,7 +32,12 @@ __all__ = ["FAMILIES", "SHAPES", "Family", "Gaussian", "Poisson"]
 
 
 def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
-    covariance: str = "full", *, reg_covar: float = 0.0, ridge: float = 0.0, floor: float | None = None
+    covariance: str = "full",
+    *,
+    reg_covar: float = 0.0,
+    ridge: float = 0.0,
+    floor: float | None = None,
+    min_variance: float = 0.0,
 ) -> Family:
     """The Gaussian family whose covariance matrices have this shape.
 
@@ -51,6 +56,8 @@ def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
         float64 data and 1e-8 for float32. A constant feature, which has no variance, counts as one of standard
         deviation |value| (1 where the value is 0), and its variance is reported as twice the floor of that: it adds the
         same amount to the likelihood of every model, and is best left out.
+    min_variance : float, squared units of the data
+        The same as an absolute number; the larger of both holds.
 
     Returns
     -------
@@ -75,6 +82,6 @@ def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
     from fastem.validation import check_covariance_shape, check_regularisation
 
     check_covariance_shape(covariance, SHAPES)
-    check_regularisation(reg_covar, ridge, floor)
-    family: Family = FAMILIES[f"gaussian_{covariance}"](float(reg_covar), float(ridge), floor)
+    check_regularisation(reg_covar, ridge, floor, min_variance)
+    family: Family = FAMILIES[f"gaussian_{covariance}"](float(reg_covar), float(ridge), floor, float(min_variance))
     return family

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,11 +26,13 @@ class GaussianFamily(Family):
     ridge : the same, relative to each feature's own variance in the data (dimensionless); >= 0.
     floor : smallest variance in any direction relative to the data's (dimensionless, > 0). None means 1e-12 for
         float64 data and 1e-8 for float32. Raising eigenvalues to a floor is the exact M-step under that constraint.
+    min_variance : the same as an absolute number, in squared units of the data; >= 0. The larger of both holds.
     """
 
     reg_covar: float = 0.0
     ridge: float = 0.0
     floor: float | None = None
+    min_variance: float = 0.0
     # One scale for all features: what spherical covariances need, whose features are comparable.
     common_scale: ClassVar[bool] = False
 
@@ -44,6 +46,7 @@ class GaussianFamily(Family):
 
     def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
         floors = np.full(len(location), self.floor if self.floor is not None else floor)
+        floors = np.maximum(floors, self.min_variance / frame.scale / frame.scale)
         relative = np.where(spread > 0, spread / frame.scale, 1.0)
         ridge = self.ridge * relative**2 + self.reg_covar / frame.scale / frame.scale
         # A constant feature is held at its floor by a ridge of that size: no component's fault, so not reported.
@@ -78,7 +81,7 @@ class GaussianFamily(Family):
         return {"means": means * scale, "covariances": covariances}
 
     def to_json(self) -> dict[str, Any]:
-        return {"reg_covar": self.reg_covar, "ridge": self.ridge, "floor": self.floor}
+        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from fastem.validation.settings import (
     check_fit_arguments,
     check_fixed_point,
     check_limits,
+    check_min_samples,
     check_n_folds,
     check_theta,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "check_fit_arguments",
     "check_fixed_point",
     "check_limits",
+    "check_min_samples",
     "check_mixture",
     "check_model_file",
     "check_n_components",

@@ -41,9 +41,9 @@ def check_covariance_shape(covariance: Any, shapes: Sequence[str]) -> None:
         raise ValueError(f"covariance must be one of {', '.join(map(repr, shapes))}; it is {covariance!r}.")
 
 
-def check_regularisation(reg_covar: Any, ridge: Any, floor: Any) -> None:
+def check_regularisation(reg_covar: Any, ridge: Any, floor: Any, min_variance: Any) -> None:
     """Refuse negative or non-finite regularisation."""
-    for name, value in (("reg_covar", reg_covar), ("ridge", ridge)):
+    for name, value in (("reg_covar", reg_covar), ("ridge", ridge), ("min_variance", min_variance)):
         if not is_finite(value) or value < 0:
             raise ValueError(f"{name} is {value!r}; it must be a finite number >= 0.")
     if floor is not None and (not is_finite(floor) or floor <= 0):

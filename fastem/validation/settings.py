@@ -57,6 +57,12 @@ def check_limits(max_passes: Any, time_limit: Any) -> None:
         raise ValueError(f"time_limit is {time_limit!r}; it must be a number of seconds > 0, or None.")
 
 
+def check_min_samples(min_samples: Any) -> None:
+    """Refuse a smallest number of samples that is no number."""
+    if not is_finite(min_samples) or min_samples < 0:
+        raise ValueError(f"min_samples is {min_samples!r}; it must be a finite number >= 0.")
+
+
 def check_families(families: Any) -> list[Family]:
     """One family or several as a list."""
     listed = [families] if isinstance(families, Family) or not isinstance(families, Iterable) else list(families)
