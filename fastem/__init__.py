@@ -13,6 +13,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from fastem import jit as jit
     from fastem.cluster import KMeans as KMeans
+    from fastem.diagnosing import Diagnosis as Diagnosis
+    from fastem.diagnosing import Verdict as Verdict
+    from fastem.diagnosing import diagnose as diagnose
     from fastem.em import fit as fit
     from fastem.families import Gaussian as Gaussian
     from fastem.families import Poisson as Poisson
@@ -61,6 +64,7 @@ _HOME = {
     ),
     **dict.fromkeys(("FixedPoint", "fixed_point"), "fixed_points"),
     **dict.fromkeys(("Row", "Selection", "select"), "selecting"),
+    **dict.fromkeys(("Diagnosis", "Verdict", "diagnose"), "diagnosing"),
     "KMeans": "cluster",
     **dict.fromkeys(("GaussianMixture", "PoissonMixture"), "mixture"),
     **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "results"),

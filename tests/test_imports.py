@@ -17,10 +17,10 @@ ALLOWED = {
     "_jit": set(),
     "_math": {"_jit"},
     "guards": {"_jit", "families.base"},  # the latter for types only
-    "families.base": set(),
+    "families.base": {"families.tangents"},  # for types only
     "families.squares": {"_jit"},
     "families.triangular": {"_jit"},
-    "families.gaussian": {"families.base", "families.squares", "guards"},
+    "families.gaussian": {"families.base", "families.squares", "families.tangents", "guards"},
     "families.__init__": {"*families", "validation"},
     "memory": set(),
     "threads": {"_jit", "memory"},
@@ -42,6 +42,10 @@ ALLOWED = {
     "starts": {
         "agglomerate", "evaluating", "initialise", "families.base", "kmeans", "loop", "problem", "stopping", "tiles"
     },
+    "diagnosing": {
+        "evaluating", "families.base", "families.tangents", "functional", "results", "threads", "validation"
+    },
+    "families.tangents": {"families.base"},
     "fixed_points": {"accelerate", "results", "stopping", "validation"},
     "selecting": {
         "accelerate", "em", "evaluating", "families.base", "functional", "results", "starts", "stopping", "threads",
@@ -81,7 +85,10 @@ ALLOWED = {
     "cli": {"__init__", "reading"},
     "reading": set(),
 }  # fmt: skip
-FAMILY = {"_jit", "_math", "families.base", "families.gaussian", "families.squares", "families.triangular", "guards"}
+FAMILY = {
+    "_jit", "_math", "families.base", "families.gaussian", "families.squares", "families.tangents",
+    "families.triangular", "guards",
+}  # fmt: skip
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 

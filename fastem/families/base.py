@@ -6,10 +6,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from fastem.families.tangents import Tangent
 
 Array = NDArray[Any]
 Parameters = Mapping[str, Array]
@@ -217,6 +220,10 @@ class Family(ABC):
             first = last
         scaled = self.in_units(named, frame.scale)
         return self.pack(scaled, Frame(np.zeros(n_features), frame.scale))
+
+    def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
+        """The derivatives of the log densities at a parameter matrix, in the coordinates of its frame."""
+        raise TypeError(f"{self.name} has no derivatives to diagnose a solution by.")
 
     def in_units(self, parameters: Parameters, scale: Array) -> Parameters:
         """Named parameters of data divided by `scale` (n_features,) as those of the data."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastem.families.base import Array, Family, Frame, Kernels, Limits, Parameters, Specification
 from fastem.families.squares import scaled_log_prob, tied_squares
+from fastem.families.tangents import GaussianTangent, Tangent
 from fastem.guards import Factor, factorise
 
 LOG_2_PI = float(np.log(2.0 * np.pi))
@@ -68,6 +69,19 @@ class GaussianFamily(Family):
 
     def mean_specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
         return {"means": Specification((n_components, n_features), "real")}
+
+    def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
+        named = self.unpack(params, Frame(np.zeros(n_features), np.ones(n_features)), n_components)
+        expected = self.specification(n_features, n_components)["covariances"]
+        if expected.kind == "covariance":
+            matrices = named["covariances"].reshape(-1, n_features, n_features)
+            factors, spread = np.linalg.inv(np.linalg.cholesky(matrices)), "matrix"
+        else:
+            deviations = np.sqrt(self.variances(named, n_components, n_features))
+            factors = np.eye(n_features) / deviations[:, None, :]
+            spread = "number" if self.common_scale else "diagonal"
+        factors = np.broadcast_to(factors, (n_components, n_features, n_features))
+        return GaussianTangent(named["means"], factors, spread, self.pooled)
 
     def in_units(self, parameters: Parameters, scale: Array) -> Parameters:
         means, covariances = np.asarray(parameters["means"]), np.asarray(parameters["covariances"])

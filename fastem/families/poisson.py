@@ -15,6 +15,7 @@ from fastem._jit import kernel, wide
 from fastem._math import log_factorial64
 from fastem.families.base import Array, Family, Frame, Kernels, Limits, Maximised, Parameters, Specification
 from fastem.families.squares import weighted_sums
+from fastem.families.tangents import PoissonTangent, Tangent
 from fastem.guards import raise_to_floor
 
 
@@ -98,6 +99,9 @@ class Poisson(Family):
 
     def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
         return {"rates": params[:, len(frame.scale) + 1 :].copy()}
+
+    def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
+        return PoissonTangent(params[:, n_features + 1 :])
 
     def moments(self, weights: Array, parameters: Parameters) -> tuple[Array, Array]:
         location = weights @ np.asarray(parameters["rates"], dtype=np.float64)

@@ -1,0 +1,174 @@
+"""Is a solution really a maximum?"""
+
+import numpy as np
+import pytest
+from conftest import HERE
+from tables import FAMILIES, blobs
+
+import fastem
+from fastem import diagnosing
+from fastem.diagnosing import Verdict
+
+every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
+
+
+def fitted(case, rng, k=2, d=2, n=800):
+    _, X = blobs(case, rng, n, k, d)
+    w = rng.uniform(0.5, 2.0, n)
+    result = fastem.fit(X, case.family, k, sample_weight=w, seed=0, tol=1e-13, max_iter=20_000)
+    return X, w, result
+
+
+def log_likelihood(X, w, result, named, weights):
+    mixture = fastem.from_parameters(result.family, weights / weights.sum(), **named)
+    return float(w @ fastem.log_density(X, mixture))
+
+
+@every_family
+def test_standard_errors_agree_with_finite_differences_of_the_likelihood(case, rng):
+    """The information about the named parameters themselves, by second differences, inverted."""
+    X, w, result = fitted(case, rng)
+    found = fastem.diagnose(result, X, sample_weight=w)
+    assert found.verdict is Verdict.MAXIMUM
+    names = list(result.parameters)
+    shapes = {name: np.asarray(value).shape for name, value in result.parameters.items()}
+    symmetric = case.shape in ("full", "tied")
+
+    def unpacked(theta):
+        weights = np.array([theta[0], 1.0 - theta[0]])
+        named, first = {}, 1
+        for name in names:
+            shape = shapes[name]
+            if name == "covariances" and symmetric:
+                lower = np.tril_indices(shape[-1])
+                m = len(lower[0])
+                n = int(np.prod(shape[:-2]))
+                matrices = np.zeros((n, shape[-1], shape[-1]))
+                values = theta[first : first + n * m].reshape(n, m)
+                matrices[:, lower[0], lower[1]] = values
+                matrices[:, lower[1], lower[0]] = values
+                named[name], first = matrices.reshape(shape), first + n * m
+            else:
+                size = int(np.prod(shape))
+                named[name], first = theta[first : first + size].reshape(shape), first + size
+        return named, weights
+
+    parts = [result.weights[:1]]
+    errors = [found.standard_errors["weights"][:1]]
+    for name in names:
+        value, error = np.asarray(result.parameters[name]), found.standard_errors[name]
+        assert error.shape == value.shape
+        if name == "covariances" and symmetric:
+            lower = (..., *np.tril_indices(shapes[name][-1]))
+            value, error = value[lower], error[lower]
+        parts.append(value.ravel())
+        errors.append(error.ravel())
+    theta, expected = np.concatenate(parts), np.concatenate(errors)
+    step = 0.05 * expected
+    n = len(theta)
+    hessian = np.zeros((n, n))
+    moves = np.eye(n) * step
+
+    def value(point):
+        return log_likelihood(X, w, result, *unpacked(point))
+
+    for i in range(n):
+        for j in range(i + 1):
+            a, b = moves[i], moves[j]
+            difference = value(theta + a + b) - value(theta + a - b) - value(theta - a + b) + value(theta - a - b)
+            hessian[i, j] = hessian[j, i] = difference / (4 * step[i] * step[j])
+    np.testing.assert_allclose(expected, np.sqrt(np.diagonal(np.linalg.inv(-hessian))), rtol=0.02)
+
+
+@every_family
+def test_the_score_is_the_gradient_and_vanishes_at_a_maximum(case, rng):
+    X, w, result = fitted(case, rng)
+    found = fastem.diagnose(result, X, sample_weight=w)
+    assert found.gain < 1e-9
+    assert 0 < found.smallest <= 1
+    start = fastem.fit(X, case.family, 2, sample_weight=w, start="k-means++", seed=3, max_iter=1)
+    early = fastem.diagnose(start, X, sample_weight=w)
+    assert early.gain > found.gain
+    # The first entry belongs to log(weight_0 / weight_1).
+    logit = np.log(start.weights[0] / start.weights[1])
+    h, values = 1e-5, []
+    for move in (h, -h):
+        share = 1.0 / (1.0 + np.exp(-(logit + move)))
+        values.append(log_likelihood(X, w, start, dict(start.parameters), np.array([share, 1.0 - share])))
+    np.testing.assert_allclose(early.score[0], (values[0] - values[1]) / (2 * h), rtol=1e-5)
+
+
+@every_family
+def test_the_smallest_eigenvalue_is_found_without_the_matrix(case, rng, monkeypatch):
+    X, w, result = fitted(case, rng, k=3, d=3)
+    monkeypatch.setattr(diagnosing, "CHUNK_BYTES", 50_000)
+    dense = fastem.diagnose(result, X, sample_weight=w)
+    monkeypatch.setattr(diagnosing, "DENSE", 0)
+    sparse = fastem.diagnose(result, X, sample_weight=w)
+    assert sparse.information is None
+    assert sparse.standard_errors is None
+    scale = np.sqrt(np.diagonal(_complete(result, X, w)))
+    expected = np.linalg.eigvalsh(dense.information / scale / scale[:, None])[0]
+    np.testing.assert_allclose(sparse.smallest, expected, rtol=1e-2)
+
+
+def _complete(result, X, w):
+    from fastem.functional import mixture_frame, mixture_rows
+    from fastem.threads import team
+
+    params, _ = mixture_rows(result, mixture_frame(result))
+    tangent = result.family.tangent(params, result.n_features, result.n_components)
+    with team(1) as threads:
+        return diagnosing._Sums(X, w, result, tangent, threads).score_and_complete(True)[1]
+
+
+def twins(family, one):
+    """Two equal components."""
+    shared = {"covariances"} if family.pooled else set()
+    named = {n: v if n in shared else np.concatenate([v, v]) for n, v in one.parameters.items()}
+    return fastem.from_parameters(family, [0.4, 0.6], **named)
+
+
+def test_two_equal_components_are_a_saddle_on_the_eruptions_and_on_the_deaths(faithful):
+    """With one variance for both, the likelihood is flat to second order where the means part: no saddle by that."""
+    eruptions = faithful[:, :1]
+    for shape in ("full", "diag", "spherical"):
+        family = fastem.Gaussian(shape)
+        result = twins(family, fastem.fit(eruptions, family, 1))
+        assert fastem.diagnose(result, eruptions).verdict is Verdict.SADDLE, shape
+    counts, days = np.loadtxt(HERE / "data" / "deaths_times.csv", delimiter=",", skiprows=1).T
+    result = twins(fastem.Poisson(), fastem.fit(counts[:, None], fastem.Poisson(), 1, sample_weight=days))
+    assert fastem.diagnose(result, counts[:, None], sample_weight=days).verdict is Verdict.SADDLE
+
+
+def test_two_equal_components_are_flat_on_symmetric_data(rng):
+    half = rng.uniform(0.2, 2.0, 300)
+    X = np.concatenate([half, -half])[:, None]
+    for shape in ("full", "diag", "tied"):
+        family = fastem.Gaussian(shape)
+        result = twins(family, fastem.fit(X, family, 1))
+        assert fastem.diagnose(result, X).verdict is Verdict.FLAT, shape
+
+
+def test_a_floor_a_ridge_and_an_early_stop_are_told(rng):
+    X = np.concatenate([rng.standard_normal((100, 2)), np.zeros((40, 2))])
+    collapsed = fastem.fit(X, fastem.Gaussian("full"), 2, start=np.repeat([0, 1], [100, 40]))
+    assert fastem.diagnose(collapsed, X).verdict is Verdict.BOUNDARY
+    ridged = fastem.fit(X[:100], fastem.Gaussian("full", ridge=0.1), 2, seed=0)
+    assert fastem.diagnose(ridged, X[:100]).verdict is Verdict.BOUNDARY
+    early = fastem.fit(
+        rng.normal([[-2.0], [2.0]] * 200), fastem.Gaussian("diag"), 2, start="random", seed=0, max_iter=1
+    )
+    assert fastem.diagnose(early, rng.normal([[-2.0], [2.0]] * 200)).verdict in (Verdict.NOT_CONVERGED, Verdict.SADDLE)
+
+
+def test_verdicts_do_not_depend_on_units(faithful):
+    result = fastem.fit(faithful, fastem.Gaussian("full"), 2, seed=0, tol=1e-12)
+    scaled = faithful * [1e-3, 1e5] + [7.0, -3e6]
+    other = fastem.fit(scaled, fastem.Gaussian("full"), 2, seed=0, tol=1e-12)
+    one, two = fastem.diagnose(result, faithful), fastem.diagnose(other, scaled)
+    assert one.verdict is two.verdict is Verdict.MAXIMUM
+    np.testing.assert_allclose(one.smallest, two.smallest, rtol=1e-3)
+    order = [0, 1] if abs(result.weights[0] - other.weights[0]) < 1e-3 else [1, 0]
+    errors = two.standard_errors["means"][order] / [1e-3, 1e5]
+    np.testing.assert_allclose(errors, one.standard_errors["means"], rtol=1e-3)
