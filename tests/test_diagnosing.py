@@ -156,10 +156,9 @@ def test_a_floor_a_ridge_and_an_early_stop_are_told(rng):
     assert fastem.diagnose(collapsed, X).verdict is Verdict.BOUNDARY
     ridged = fastem.fit(X[:100], fastem.Gaussian("full", ridge=0.1), 2, seed=0)
     assert fastem.diagnose(ridged, X[:100]).verdict is Verdict.BOUNDARY
-    early = fastem.fit(
-        rng.normal([[-2.0], [2.0]] * 200), fastem.Gaussian("diag"), 2, start="random", seed=0, max_iter=1
-    )
-    assert fastem.diagnose(early, rng.normal([[-2.0], [2.0]] * 200)).verdict in (Verdict.NOT_CONVERGED, Verdict.SADDLE)
+    Y = rng.normal([[-2.0], [2.0]] * 200)
+    early = fastem.fit(Y, fastem.Gaussian("diag"), 2, start="random", seed=0, max_iter=1)
+    assert fastem.diagnose(early, Y).verdict in (Verdict.NOT_CONVERGED, Verdict.SADDLE)
 
 
 def test_verdicts_do_not_depend_on_units(faithful):

@@ -15,7 +15,7 @@ def test_the_examples_of_the_readme_run(monkeypatch, capsys):
     monkeypatch.chdir(HERE.parent)
     names: dict = {}
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     out = capsys.readouterr().out
