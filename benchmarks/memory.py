@@ -27,7 +27,7 @@ def measure(n_init: int) -> None:
         X[first : first + 100_000] = centres[rng.integers(K, size=100_000)] + rng.normal(size=(100_000, D))
     fastem.fit(X[:5000].copy(), fastem.Gaussian("full"), 4, max_iter=2, seed=0)
     before = peak()
-    fastem.fit(X, fastem.Gaussian("full"), K, seed=0, max_iter=3, tol=0, n_init=n_init)
+    fastem.fit(X, fastem.Gaussian("full"), K, start="kmeans", seed=0, max_iter=3, tol=0, n_init=n_init)
     packed = X.nbytes / 2**20
     print(f"n_init={n_init}: {peak() - before - packed:.1f} MB beyond X and one packed copy ({packed:.0f} MB each)")
 

@@ -20,7 +20,7 @@ def main() -> None:
     for family in (*(fastem.Gaussian(shape, ridge=0.1) for shape in shapes), fastem.Poisson()):
         fastem.fit(X[:3000], family, 10, seed=0, max_iter=1)  # compiles
         begun = time.perf_counter()
-        result = fastem.fit(X, family, 10, seed=0, tol=0, max_iter=4)
+        result = fastem.fit(X, family, 10, start="kmeans", seed=0, tol=0, max_iter=4)
         elapsed, mean = time.perf_counter() - begun, result.log_likelihood / len(X)
         print(f"| {family.name} | {elapsed:.1f} | {mean:.2f} | {result.status.name.lower()} |", flush=True)
 

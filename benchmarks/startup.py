@@ -1,6 +1,6 @@
 """What starting costs: import, and the first fit in a process with a cold and a warm cache.
 
-python -m benchmarks.startup [--rounds 5]
+python -m benchmarks.startup [--rounds 5] [--start auto]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 X = np.random.default_rng(0).standard_normal((20_000, 2))
 begun = time.perf_counter()
 import fastem
-fastem.fit(X, fastem.Gaussian("SHAPE"), 2, seed=0, max_iter=10)
+fastem.fit(X, fastem.Gaussian("SHAPE"), 2, start="START", seed=0, max_iter=10)
 print(time.perf_counter() - begun)
 """
 # The same for the estimators; NAME is a package that has a GaussianMixture.
@@ -51,7 +51,9 @@ def main() -> None:
     """Print medians and ranges."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--start", default="kmeans", help="of the core's fit; its default is auto")
+    options = parser.parse_args()
+    rounds = options.rounds
 
     def show(name: str, values: list[float]) -> None:
         print(f"{name}: {statistics.median(values):.3f} s ({min(values):.3f} to {max(values):.3f})", flush=True)
@@ -59,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         show("import fastem, after numpy", [seconds(IMPORT, cache) for _ in range(rounds)])
     for shape in ("full", "tied", "diag", "spherical"):
-        code = FIRST_FIT.replace("SHAPE", shape)
+        code = FIRST_FIT.replace("SHAPE", shape).replace("START", options.start)
         cold, warm = [], []
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as cache:

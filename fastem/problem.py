@@ -62,29 +62,25 @@ class Problem:
     def maximise_each(self, statistics: Array, params: Sequence[Array]) -> list[Step]:
         """The M-steps of several starts, statistics (n_starts, ...).
 
-        In one go where components share no row: on small data, a few operations on small arrays are all that a step
-        costs. The operations on each component are the same as alone.
+        In one go: on small data, a few operations on small arrays are all that a step costs. The operations on each
+        start are the same as alone.
         """
         n_starts, n_components = len(params), self.n_components
-        if n_starts < 2 or self.family.pooled:
+        if n_starts < 2:
             return [self.maximise(s, p) for s, p in zip(statistics, params, strict=True)]
-        counts = statistics[:, :, 0]
+        counts = statistics[:, :n_components, 0]
         starving = guards.starving(counts, self.data.total_weight, self.data.n_samples, self.policy.min_samples)
-        together = statistics.reshape(n_starts * n_components, -1), np.concatenate(params)
-        maximised = self.family.maximise(*together, self.data.frame, self.limits, starving.reshape(-1))
+        if self.family.pooled:
+            arguments = statistics, np.stack(params), starving
+        else:
+            rows = n_starts * n_components
+            arguments = statistics.reshape(rows, -1), np.concatenate(params), starving.reshape(rows)
+        new, _, floored = self.family.maximise(arguments[0], arguments[1], self.data.frame, self.limits, arguments[2])
         if guards.some(starving):
             counts = np.where(starving, 0.0, counts)
         shape = n_starts, n_components
-        return [
-            Step(*parts)
-            for parts in zip(
-                maximised.params.reshape(*shape, -1),
-                log_weights_of(counts),
-                starving,
-                maximised.floored.reshape(shape),
-                strict=True,
-            )
-        ]
+        parts = new.reshape(n_starts, -1, new.shape[-1]), log_weights_of(counts), starving, floored.reshape(shape)
+        return [Step(*part) for part in zip(*parts, strict=True)]
 
     def vector(self, step: Step) -> Array:
         """Parameters as an unconstrained vector: log weights, centred, then the family's.

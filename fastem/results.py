@@ -45,7 +45,9 @@ class Status(Enum):
     @property
     def rank(self) -> int:
         """0 for a start that ended well, higher for worse: starts are compared by rank, then by likelihood."""
-        return {Status.COLLAPSED: 1, Status.STARVED: 1, Status.NOT_FINITE: 2}.get(self, 0)
+        if self is Status.NOT_FINITE:
+            return 2
+        return 1 if self is Status.COLLAPSED or self is Status.STARVED else 0
 
 
 class Record(NamedTuple):

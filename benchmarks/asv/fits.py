@@ -28,7 +28,7 @@ class Fit:
 
 
 class Starts:
-    params = (("kmeans", "k-means++", "random", "random_from_data"),)
+    params = (("auto", "kmeans", "k-means++", "random", "random_from_data", "splitting", "short-runs", "hierarchical"),)
     param_names = ("method",)
 
     def setup(self, method):
@@ -39,4 +39,24 @@ class Starts:
         fastem.fit(self.X, fastem.Gaussian("diag"), 16, start=method, seed=0, max_iter=0)
 
     def time_ten_starts(self, method):
+        if method == "auto":  # is ten starts of its own
+            raise NotImplementedError
         fastem.fit(self.X[:20_000], fastem.Gaussian("diag"), 8, start=method, seed=0, n_init=10, tol=0, max_iter=10)
+
+
+class Driver:
+    """What stands above the loop."""
+
+    def setup(self):
+        self.X = overlapping(300, 2, 3)
+        self.families = [fastem.Gaussian(shape) for shape in SHAPES]
+        self.time_select()
+
+    def time_select(self):
+        fastem.select(self.X, self.families, range(1, 7), seed=0)
+
+    def time_accelerated(self):
+        fastem.fit(self.X, self.families[0], 4, start="kmeans", seed=0, tol=1e-9, accelerate="anderson")
+
+    def time_diagnose(self):
+        fastem.diagnose(fastem.fit(self.X, self.families[0], 3, start="kmeans", seed=0), self.X)

@@ -14,7 +14,7 @@ class Peak:
         fastem.fit(self.X[:1000], fastem.Gaussian(shape), 4, seed=0, max_iter=1)
 
     def peakmem_fit(self, shape):
-        fastem.fit(self.X, fastem.Gaussian(shape), 16, seed=0, max_iter=3)
+        fastem.fit(self.X, fastem.Gaussian(shape), 16, start="kmeans", seed=0, max_iter=3)
 
     def peakmem_responsibilities(self, shape):
         mixture = fastem.fit(self.X[:10_000], fastem.Gaussian(shape), 16, seed=0, max_iter=1)

@@ -39,17 +39,17 @@ def _iterations(shape: str, n: int, d: int, k: int, iterations: int, dtype: str 
 
 def _small_fits() -> Case:
     X, family = _data(100, 2, 2)[0], fastem.Gaussian("full")
-    return lambda: [fastem.fit(X, family, 2, seed=seed, n_threads=1) for seed in range(50)]
+    return lambda: [fastem.fit(X, family, 2, start="kmeans", seed=seed, n_threads=1) for seed in range(50)]
 
 
 def _start() -> Case:
     X, family = _data(50_000, 8, 8)[0], fastem.Gaussian("diag")
-    return lambda: fastem.fit(X, family, 8, seed=0, max_iter=0)
+    return lambda: fastem.fit(X, family, 8, start="kmeans", seed=0, max_iter=0)
 
 
 def _predict() -> Case:
     X = _data(100_000, 16, 16)[0]
-    mixture = fastem.fit(X[:2_000], fastem.Gaussian("full"), 16, seed=0, max_iter=3)
+    mixture = fastem.fit(X[:2_000], fastem.Gaussian("full"), 16, start="kmeans", seed=0, max_iter=3)
     return lambda: fastem.predict(X, mixture)
 
 

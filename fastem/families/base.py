@@ -138,7 +138,9 @@ class Family(ABC):
     name: ClassVar[str]
     support: ClassVar[str] = "real"  # or "count": non-negative integers
     n_derived: ClassVar[int] = 0
-    pooled: ClassVar[bool] = False  # whether components share rows; without, a row's M-step depends on that row alone
+    # Whether components share rows. Without, a row's M-step depends on that row alone, and several starts are one
+    # longer matrix; with, `maximise` takes a leading axis of starts.
+    pooled: ClassVar[bool] = False
 
     def layout(self, n_features: int, n_components: int) -> Array:
         """What kernels need to know that is not a float."""

@@ -11,7 +11,7 @@ import numpy as np
 from fastem.families.base import Array, Family, Frame, Kernels, Limits, Parameters, Specification
 from fastem.families.squares import scaled_log_prob, tied_squares
 from fastem.families.tangents import GaussianTangent, Tangent
-from fastem.guards import Factor, factorise
+from fastem.guards import Factor, factorise, some
 
 LOG_2_PI = float(np.log(2.0 * np.pi))
 
@@ -180,23 +180,30 @@ def scaled_cholesky(covariance: Array) -> Array:
 
 
 def tied_rows(means: Array, variances: Array, frame: Frame) -> Array:
-    """The parameter matrix of components that share one diagonal covariance matrix."""
-    n_components, d = means.shape
-    params = np.zeros((n_components + 1, 2 * d + 1))
-    params[:n_components, :d] = means
-    params[:n_components, d : 2 * d] = means / np.sqrt(variances)
-    params[:n_components, 2 * d] = log_constant(np.asarray(np.log(variances).sum()), frame)
-    params[n_components, :d] = 1.0 / np.sqrt(variances)
-    params[n_components, d : 2 * d] = variances
+    """The parameter matrices (..., K + 1, 2 d + 1) of components that share one diagonal covariance matrix.
+
+    means (..., K, d); variances (..., d).
+    """
+    *starts, n_components, d = means.shape
+    deviations = np.sqrt(variances)
+    params = np.zeros((*starts, n_components + 1, 2 * d + 1))
+    params[..., :n_components, :d] = means
+    params[..., :n_components, d : 2 * d] = means / deviations[..., None, :]
+    params[..., :n_components, 2 * d] = log_constant(np.log(variances).sum(axis=-1), frame)[..., None]
+    params[..., n_components, :d] = 1.0 / deviations
+    params[..., n_components, d : 2 * d] = variances
     return params
 
 
 def tied_moments(statistics: Array, params: Array, starving: Array) -> tuple[Array, Array]:
-    """New means (K, d), and the pooled mean square of each feature about them (d,)."""
-    n_components, d = len(starving), (params.shape[1] - 1) // 2
-    counts = statistics[:n_components, 0]
-    divisors = np.where(starving, 1.0, counts)[:, None]
-    shift = np.where(starving[:, None], 0.0, statistics[:n_components, 1 : d + 1] / divisors)
-    squares = statistics[n_components, d + 1 :] - (counts[:, None] * shift * shift).sum(axis=0)
-    total = counts.sum()
-    return params[:n_components, :d] + shift, squares / (total if total > 0 else 1.0)
+    """New means (..., K, d), and the pooled mean square of each feature about them (..., d)."""
+    n_components, d = starving.shape[-1], (params.shape[-1] - 1) // 2
+    counts = statistics[..., :n_components, 0]
+    if some(starving):
+        divisors = np.where(starving, 1.0, counts)[..., None]
+        shift = np.where(starving[..., None], 0.0, statistics[..., :n_components, 1 : d + 1] / divisors)
+    else:
+        shift = statistics[..., :n_components, 1 : d + 1] / counts[..., None]
+    squares = statistics[..., n_components, d + 1 :] - (counts[..., None] * shift * shift).sum(axis=-2)
+    total = counts.sum(axis=-1, keepdims=True)
+    return params[..., :n_components, :d] + shift, squares / np.where(total > 0, total, 1.0)

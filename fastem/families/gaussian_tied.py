@@ -163,39 +163,46 @@ class GaussianTied(gaussian.GaussianFamily):
         return np.broadcast_to(gaussian.matrix_variances(parameters), (n_components, n_features))
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        d, n_components = len(frame.scale), len(starving)
-        means, counts = params[:n_components, :d], statistics[:n_components, 0]
-        pooled = statistics[n_components:].reshape(-1)
-        scatter = matrix_of(pooled[: 16 * n_blocks(d)], d)
-        first = 16 * n_blocks(d)
-        overlap = matrix_of(pooled[first : first + 16 * n_blocks(n_components)], n_components)
+        d, n_components = len(frame.scale), starving.shape[-1]
+        means, counts = params[..., :n_components, :d], statistics[..., :n_components, 0]
+        pooled = statistics[..., n_components:, :].reshape(*starving.shape[:-1], -1)
+        first, size = 16 * n_blocks(d), 16 * n_blocks(n_components)
+        scatter = matrix_of(pooled[..., :first], d)
+        overlap = matrix_of(pooled[..., first : first + size], n_components)
         # sum_{k<l} R_kl (mean_k - mean_l)(mean_k - mean_l)' = sum_k mean_k (sum_l R_kl (mean_k - mean_l))'.
-        pull = overlap.sum(axis=1)[:, None] * means - overlap @ means
-        between = (means - means[0]).T @ pull
-        scatter += 0.5 * (between + between.T)
+        pull = overlap.sum(axis=-1)[..., None] * means - overlap @ means
+        between = (means - means[..., :1, :]).swapaxes(-1, -2) @ pull
+        scatter += 0.5 * (between + between.swapaxes(-1, -2))
         if some(starving):
-            divisors = np.where(starving, 1.0, counts)[:, None]
-            shift = np.where(starving[:, None], 0.0, statistics[:n_components, 1 : d + 1] / divisors - means)
+            divisors = np.where(starving, 1.0, counts)[..., None]
+            moved = statistics[..., :n_components, 1 : d + 1] / divisors - means
+            shift = np.where(starving[..., None], 0.0, moved)
         else:
-            shift = statistics[:n_components, 1 : d + 1] / counts[:, None] - means
-        scatter -= (counts[:, None] * shift).T @ shift
-        total = counts.sum()
-        scatter /= total if total > 0 else 1.0
-        scatter.reshape(-1)[:: d + 1] += limits.ridge
-        factor = factorise(scatter[None], limits.floor)
+            shift = statistics[..., :n_components, 1 : d + 1] / counts[..., None] - means
+        scatter -= (counts[..., None] * shift).swapaxes(-1, -2) @ shift
+        total = counts.sum(axis=-1)[..., None, None]
+        scatter /= np.where(total > 0, total, 1.0)
+        diagonal = np.arange(d)
+        scatter[..., diagonal, diagonal] += limits.ridge
+        factor = factorise(scatter.reshape(-1, d, d), limits.floor)
         rows = self._rows(means + shift, factor, frame)
-        return Maximised(rows, starving, np.full(n_components, factor.floored[0]))
+        floored = factor.floored.reshape(*starving.shape[:-1], 1)
+        return Maximised(rows, starving, np.broadcast_to(floored, starving.shape))
 
     def _rows(self, means: Array, factor: Factor, frame: Frame) -> Array:
-        n_components, d = means.shape
-        params = np.zeros(self.params_shape(d, n_components))
-        params[:n_components, :d] = means
-        params[:n_components, d : 2 * d] = means @ factor.inverse_factors[0].T
-        params[:n_components, 2 * d] = gaussian.log_constant(factor.log_determinants, frame)
-        shared = params[n_components:].reshape(-1)
+        """Parameter matrices (..., rows, width) from means (..., K, d) and as many factors as there are starts."""
+        *starts, n_components, d = means.shape
+        inverse = factor.inverse_factors.reshape(*starts, d, d)
+        constants = gaussian.log_constant(factor.log_determinants, frame).reshape(*starts, 1)
+        params = np.zeros((*starts, *self.params_shape(d, n_components)))
+        params[..., :n_components, :d] = means
+        params[..., :n_components, d : 2 * d] = means @ inverse.swapaxes(-1, -2)
+        params[..., :n_components, 2 * d] = constants
+        shared = params[..., n_components:, :].reshape(*starts, -1)
         size = 16 * n_blocks(d)
-        shared[:size] = blocks_of(factor.inverse_factors[0])
-        shared[size : 2 * size] = blocks_of(factor.covariances[0])
+        shared[..., :size] = blocks_of(inverse)
+        shared[..., size : 2 * size] = blocks_of(factor.covariances.reshape(*starts, d, d))
+        params[..., n_components:, :] = shared.reshape(*starts, -1, params.shape[-1])
         return params
 
     def n_parameters(self, n_features: int, n_components: int) -> int:

@@ -36,9 +36,9 @@ class GaussianTiedDiag(gaussian.TiedSquares):
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         means, squares = gaussian.tied_moments(statistics, params, starving)
-        variances, floored = raise_to_floor((squares + limits.ridge)[None], limits.floor)
-        rows = gaussian.tied_rows(means, variances[0], frame)
-        return Maximised(rows, starving, np.broadcast_to(floored, starving.shape))
+        variances, floored = raise_to_floor(squares + limits.ridge, limits.floor)
+        rows = gaussian.tied_rows(means, variances, frame)
+        return Maximised(rows, starving, np.broadcast_to(floored[..., None], starving.shape))
 
     def n_parameters(self, n_features: int, n_components: int) -> int:
         return n_components * n_features + n_features

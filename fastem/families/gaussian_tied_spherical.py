@@ -37,10 +37,10 @@ class GaussianTiedSpherical(gaussian.TiedSquares):
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         means, squares = gaussian.tied_moments(statistics, params, starving)
-        mean_square = np.full_like(squares, squares.mean() + limits.ridge.mean())
-        variances, floored = raise_to_floor(mean_square[None], limits.floor)
-        rows = gaussian.tied_rows(means, variances[0], frame)
-        return Maximised(rows, starving, np.broadcast_to(floored, starving.shape))
+        mean_square = squares.mean(axis=-1, keepdims=True) + limits.ridge.mean()
+        variances, floored = raise_to_floor(np.broadcast_to(mean_square, squares.shape), limits.floor)
+        rows = gaussian.tied_rows(means, variances, frame)
+        return Maximised(rows, starving, np.broadcast_to(floored[..., None], starving.shape))
 
     def n_parameters(self, n_features: int, n_components: int) -> int:
         return n_components * n_features + 1
