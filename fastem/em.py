@@ -156,7 +156,8 @@ def fit(
     given = validation.check_start(start, starts.NAMES, family, n_components, checked.shape)
     with team(n_threads) as threads:
         problem = prepare(checked, sample_weight, family, n_components, threads)
-        problem = replace(problem, policy=guards.Policy(float(min_samples), starving))
+        if min_samples > 0 or starving != guards.RESEED:
+            problem = replace(problem, policy=guards.Policy(float(min_samples), starving))
         if isinstance(given, validation.Given):
             steps = _steps_from(problem, given, n_init, seeds)
         elif given.ndim == 1:

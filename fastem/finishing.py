@@ -18,9 +18,11 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
     """The result of the best start: lowest rank of status, then highest likelihood, then first."""
     found = []
     for run in runs:
-        kept = _kept(problem, run.solution)
-        params = np.concatenate([run.solution.params[: len(kept)][kept], run.solution.params[len(kept) :]])
-        n_components = int(kept.sum())
+        params, n_components = run.solution.params, problem.n_components
+        if problem.policy.starving == guards.DROP:
+            kept = _kept(run.solution)
+            params = np.concatenate([params[:n_components][kept], params[n_components:]])
+            n_components = int(kept.sum())
         with np.errstate(over="ignore", under="ignore"):
             found.append(problem.family.unpack(params, problem.data.frame, n_components))
         if not guards.representable(found[-1], problem.family.specification(problem.data.n_features, n_components)):
@@ -31,7 +33,8 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
         return status.rank, -run.log_likelihood if np.isfinite(run.log_likelihood) else np.inf
 
     winner = min(runs, key=order)
-    weights = np.exp(winner.solution.log_weights[_kept(problem, winner.solution)])
+    log_weights = winner.solution.log_weights
+    weights = np.exp(log_weights[_kept(winner.solution)] if problem.policy.starving == guards.DROP else log_weights)
     reports = tuple(
         StartReport(
             run.status or Status.NOT_FINITE,
@@ -75,7 +78,7 @@ def _distance(problem: Problem, winner: Run, run: Run) -> float | None:
     return problem.matched_change(winner.solution, run.solution)[0]
 
 
-def _kept(problem: Problem, step: Step) -> Array:
-    """Which components belong to the result: (n_components,) bool."""
+def _kept(step: Step) -> Array:
+    """Which components have samples, (n_components,) bool; all, should none have any."""
     alive = ~np.isneginf(step.log_weights)
-    return alive if problem.policy.starving == guards.DROP and alive.any() else np.ones(len(alive), dtype=np.bool_)
+    return alive if alive.any() else ~alive

@@ -86,7 +86,7 @@ def loop(problem: Problem, runs: list[Run], stopping: Stopping, callback: Callba
     while active:
         mixtures = _mixtures([run.step for run in active])
         totals, statistics = folding.run(plan, mixtures, mixtures.params, range(len(active)), problem.team)
-        before = [len(run.history) for run in active]
+        before = None if callback is None else [len(run.history) for run in active]
         moving = [i for i, run in enumerate(active) if _judge(problem, run, float(totals[i]), stopping)]
         # All of the statistics where all starts move: without copying them.
         chosen = statistics if len(moving) == len(active) else statistics[moving]
@@ -94,12 +94,7 @@ def loop(problem: Problem, runs: list[Run], stopping: Stopping, callback: Callba
         for i, gathered, image in zip(moving, chosen, images, strict=True):
             if active[i].image is None or _land(problem, active[i], float(totals[i]), image, stopping):
                 _advance(problem, active[i], gathered, image, stopping)
-        stop = False
-        if callback is not None:
-            for run, n in zip(active, before, strict=True):
-                if len(run.history) > max(n, 1):
-                    gain = (run.history[-1] - run.history[-2]) / problem.data.total_weight
-                    stop = bool(callback(Record(run.index, run.n_iter, run.history[-1], gain))) or stop
+        stop = callback is not None and before is not None and _told(problem, active, before, callback)
         n_passes += 1
         if stopping.drop_losers and n_passes > DROP_FIRST and math.log2((n_passes - 1) / DROP_FIRST).is_integer():
             _drop_losers(problem, runs)
@@ -110,6 +105,16 @@ def loop(problem: Problem, runs: list[Run], stopping: Stopping, callback: Callba
             for run in active:
                 run.status = Status.STOPPED
             return
+
+
+def _told(problem: Problem, active: list[Run], before: list[int], callback: Callback) -> bool:
+    """Tell the callback of every step that was accepted; whether it wants an end."""
+    stop = False
+    for run, n in zip(active, before, strict=True):
+        if len(run.history) > max(n, 1):
+            gain = (run.history[-1] - run.history[-2]) / problem.data.total_weight
+            stop = bool(callback(Record(run.index, run.n_iter, run.history[-1], gain))) or stop
+    return stop
 
 
 def _mixtures(steps: list[Step]) -> folding.Mixtures:
@@ -190,7 +195,7 @@ def _arrived(run: Run, small: bool, stopping: Stopping) -> bool:
 
 def _exhausted(run: Run, stopping: Stopping) -> Status | None:
     """The status of a start that may not go on, None where it may."""
-    if run.n_iter >= stopping.max_iter:
+    if len(run.history) > stopping.max_iter:
         return _ended(run, Status.MAX_ITER)
     if stopping.max_passes is not None and run.n_passes >= stopping.max_passes:
         return _ended(run, Status.MAX_PASSES)
@@ -207,32 +212,34 @@ def _advance(problem: Problem, run: Run, gathered: Array, image: Step, stopping:
     A component that starves is seeded anew, or left without weight for good, or ends the start.
     """
     run.jumped = False
-    if guards.some(image.starving) and problem.policy.starving == guards.STOP:
-        run.status = Status.STARVED
-        return
-    if guards.some(image.starving) and problem.policy.starving == guards.RESEED and run.reseeded < problem.n_components:
-        image = reseeding.reseed(problem, run.step, image, gathered)
-        run.reseeded += 1
-        run.jumped = True
-    elif stopping.criterion == "parameters":
+    if guards.some(image.starving):
+        if problem.policy.starving == guards.STOP:
+            run.status = Status.STARVED
+            return
+        if problem.policy.starving == guards.RESEED and run.reseeded < problem.n_components:
+            image = reseeding.reseed(problem, run.step, image, gathered)
+            run.reseeded += 1
+            run.jumped = True
+    if stopping.criterion == "parameters" and not run.jumped:
         run.value = problem.change(run.step, image)
         if _arrived(run, run.value < stopping.tol, stopping):
             run.status = _ended(run, Status.CONVERGED)
             return
-    run.step, run.vectors = _leap(problem, run, image)
+    if run.accelerator is None:
+        run.step = image
+        return
+    run.step, run.vectors = _leap(problem, run, run.accelerator, image)
     run.image = image if run.step is not image else None
 
 
-def _leap(problem: Problem, run: Run, image: Step) -> tuple[Step, tuple[Array, Array] | None]:
+def _leap(problem: Problem, run: Run, accelerator: Accelerator, image: Step) -> tuple[Step, tuple[Array, Array] | None]:
     """Where to evaluate next, and the vectors of that point and of the image."""
-    if run.accelerator is None:
-        return image, None
     if run.jumped or guards.some(image.starving) or guards.some(image.floored):
-        run.accelerator.forget()  # the map has a kink there
+        accelerator.forget()  # the map has a kink there
         return image, None
     point = problem.vector(run.step) if run.vectors is None else run.vectors[0]
     target = problem.vector(image)
-    leap = run.accelerator.tell(point, target)
+    leap = accelerator.tell(point, target)
     if leap is None:
         return image, (target, target)
     return problem.step_at(leap), (leap, target)

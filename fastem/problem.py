@@ -67,7 +67,7 @@ class Problem:
         """
         n_starts, n_components = len(params), self.n_components
         if n_starts < 2:
-            return [self.maximise(s, p) for s, p in zip(statistics, params, strict=True)]
+            return [self.maximise(statistics[0], params[0])] if n_starts else []
         counts = statistics[:, :n_components, 0]
         starving = guards.starving(counts, self.data.total_weight, self.data.n_samples, self.policy.min_samples)
         if self.family.pooled:

@@ -28,7 +28,7 @@ class Stopping(NamedTuple):
 
     def late(self) -> bool:
         """Whether the time is up."""
-        return time.monotonic() >= self.deadline
+        return self.deadline != math.inf and time.monotonic() >= self.deadline
 
 
 def deadline(time_limit: float | None) -> float:
@@ -46,14 +46,14 @@ def distance(criterion: str, history: Sequence[float], scale: float) -> float:
     if len(history) < 2:
         return math.nan
     gain = history[-1] - history[-2]
+    if criterion == "gain":
+        return gain / scale
     if criterion == "relative":
         return gain / abs(history[-2]) if history[-2] else math.copysign(math.inf, gain)
-    if criterion == "aitken":
-        if len(history) < 3:
-            return math.nan
-        before = history[-2] - history[-3]
-        if gain <= 0.0:
-            return gain / scale
-        ratio = gain / before if before > 0.0 else 1.0
-        return gain * ratio / (1.0 - ratio) / scale if ratio < 1.0 else math.inf
-    return gain / scale
+    if len(history) < 3:
+        return math.nan
+    before = history[-2] - history[-3]
+    if gain <= 0.0:
+        return gain / scale
+    ratio = gain / before if before > 0.0 else 1.0
+    return gain * ratio / (1.0 - ratio) / scale if ratio < 1.0 else math.inf
