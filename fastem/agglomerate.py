@@ -146,7 +146,11 @@ def _sphered(points: Array, weights: Array) -> Array:
     """The leading principal components of points, of variance 1; directions without variance are left out."""
     share = weights / weights.sum()
     centred = points - share @ points
-    values, vectors = np.linalg.eigh((share[:, None] * centred).T @ centred)
+    if points.shape[1] > len(points):
+        _, lengths, rows = np.linalg.svd(np.sqrt(share)[:, None] * centred, full_matrices=False)
+        values, vectors = lengths[::-1] ** 2, rows[::-1].T
+    else:
+        values, vectors = np.linalg.eigh((share[:, None] * centred).T @ centred)
     kept = values > 1e-10 * max(values[-1], 0.0)
     kept[:-FEATURES] = False
     sphered: Array = centred @ (vectors[:, kept] / np.sqrt(values[kept])) if kept.any() else centred[:, :1]
@@ -154,7 +158,7 @@ def _sphered(points: Array, weights: Array) -> Array:
 
 
 def _ward(points: Array, n_clusters: int) -> Array:
-    """Labels of at most n_clusters clusters by Ward's method; every point its own where there are not more."""
+    """Labels of at most n_clusters clusters by Ward's method, whatever the weights; one each where there are few."""
     if len(points) <= n_clusters:
         return np.arange(len(points))
     from scipy.cluster import hierarchy  # an import of 0.2 s, which small data do without

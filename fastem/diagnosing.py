@@ -18,6 +18,8 @@ from fastem.threads import Team, team
 
 # Up to so many parameters the information is a matrix; beyond, only its smallest eigenvalue is found.
 DENSE = 5000
+# Second derivatives of a component of so many parameters take 200 MB.
+LARGEST = 5000
 # Bytes of scores that exist at a time.
 CHUNK_BYTES = 64 * 2**20
 # Eigenvalues are fractions of the complete-data information, at most 1. Closer to 0 than this they count as 0: rounding
@@ -90,7 +92,7 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
 
     Raises
     ------
-    ValueError, TypeError : unusable input.
+    ValueError, TypeError : unusable input; a component of more than 5,000 parameters.
 
     Notes
     -----
@@ -122,6 +124,7 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
     params, log_weights = mixture_rows(result, frame)
     alive = np.isfinite(log_weights).all()
     tangent = result.family.tangent(params, result.n_features, result.n_components)
+    _check_size(len(tangent.columns(0)))
     with team(n_threads) as threads:
         sums = _Sums(checked, weights, result, tangent, threads)
         dense = sums.n <= DENSE
@@ -136,12 +139,22 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
             smallest = sums.smallest(inverse_root)
     stride = inverse_root @ score if dense else inverse_root * score
     gain = 0.5 * float((stride**2).sum()) / sums.total_weight
-    verdict = _verdict(result, gain, smallest)
+    constant = result.family.support == "real" and bool((checked.max(axis=0) == checked.min(axis=0)).any())
+    verdict = Verdict.BOUNDARY if constant else _verdict(result, gain, smallest)
     errors = None
     if verdict is Verdict.MAXIMUM and information is not None:
         covariance = inverse_root.T @ np.linalg.inv(inverse_root @ information @ inverse_root.T) @ inverse_root
         errors = _standard_errors(result, tangent, covariance, frame.scale)
     return Diagnosis(verdict, gain, score, information, smallest, errors)
+
+
+def _check_size(n_parameters: int) -> None:
+    """Refuse components whose second derivatives would not fit into memory."""
+    if n_parameters > LARGEST:
+        raise ValueError(
+            f"a component has {n_parameters} parameters; diagnose takes {LARGEST} at most. Diagnose a fit of fewer "
+            "features, or of diagonal covariances."
+        )
 
 
 def _verdict(result: Result, gain: float, smallest: float) -> Verdict:
@@ -154,7 +167,7 @@ def _verdict(result: Result, gain: float, smallest: float) -> Verdict:
         return Verdict.SADDLE
     if gain > CONVERGED:
         return Verdict.NOT_CONVERGED
-    return Verdict.FLAT if smallest < ZERO else Verdict.MAXIMUM
+    return Verdict.MAXIMUM if smallest >= ZERO else Verdict.FLAT
 
 
 def _inverse_root(complete: Array) -> Array | None:
@@ -279,4 +292,8 @@ class _Sums:
 
         operator = LinearOperator((self.n, self.n), matvec=product, dtype=np.float64)
         start = np.random.default_rng(0).standard_normal(self.n)
-        return float(eigsh(operator, k=1, which="SA", v0=start, tol=1e-3, return_eigenvectors=False)[0])
+        # Of 1 - x the wanted eigenvalue is the largest, far from 0, which Lanczos' method finds best.
+        flipped = LinearOperator(
+            (self.n, self.n), matvec=lambda v: v.reshape(-1) - operator.matvec(v), dtype=np.float64
+        )
+        return 1.0 - float(eigsh(flipped, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)[0])

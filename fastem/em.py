@@ -68,7 +68,7 @@ def fit(
         ones so often. Ignored where the whole start is given.
     tol : float >= 0
         A start has converged when `criterion` falls below this (with reg_covar or ridge, a fall of the likelihood by
-        more is no end). 0 runs exactly max_iter iterations.
+        more is no end); the best start of "auto" by "gain", when "aitken" does too. 0 runs exactly max_iter iterations.
     max_iter : int >= 0
         Steps at most, M-steps or leaps. 0 returns the start, evaluated.
     accelerate : "anderson", "squarem" or None
@@ -82,7 +82,7 @@ def fit(
     max_passes : int >= 1 or None
         Passes over the data at most, those on refused leaps included.
     time_limit : float > 0 or None
-        Seconds after which no further pass begins; the passes that have begun are completed.
+        Seconds, from the call, after which no further pass of the loop begins. Finding the starts is not cut short.
     drop_losers : bool or None
         End starts that are clearly behind the best one after a few steps, with the status DROPPED. None does with
         start="auto" alone.
@@ -110,7 +110,7 @@ def fit(
     -----
     Each iteration is one pass over the data, at O(n K d) for diagonal shapes and O(n K d^2) for full ones; the
     responsibilities are never stored. The likelihood never falls (with reg_covar = ridge = 0) except where a starving
-    component was seeded anew. It does not search for the number of components.
+    component was seeded anew or dropped. It does not search for the number of components.
 
     References
     ----------
@@ -135,9 +135,16 @@ def fit(
     validation.check_choice("accelerate", accelerate, (None, *ACCELERATORS))
     validation.check_choice("criterion", criterion, CRITERIA)
     validation.check_limits(max_passes, time_limit)
+    validation.check_choice("drop_losers", drop_losers, (None, True, False))
     validation.check_choice("starving", starving, guards.POLICIES)
     validation.check_min_samples(min_samples)
-    auto = isinstance(start, str) and start == "auto"
+    seeds = validation.check_seed(seed)
+    checked = validation.check_data(X)
+    sample_weight = validation.check_sample_weight(sample_weight, len(checked))
+    validation.check_n_components(n_components, len(checked), sample_weight)
+    n_components, n_init = int(n_components), int(n_init)
+    given = validation.check_start(start, starts.NAMES, family, n_components, checked.shape)
+    auto = isinstance(given, validation.Given) and given.method == "auto"
     stopping = Stopping(
         criterion,
         float(tol),
@@ -148,12 +155,6 @@ def fit(
         thorough=auto,
     )
     validation.check_callback(callback)
-    seeds = validation.check_seed(seed)
-    checked = validation.check_data(X)
-    sample_weight = validation.check_sample_weight(sample_weight, len(checked))
-    validation.check_n_components(n_components, len(checked), sample_weight)
-    n_components, n_init = int(n_components), int(n_init)
-    given = validation.check_start(start, starts.NAMES, family, n_components, checked.shape)
     with team(n_threads) as threads:
         problem = prepare(checked, sample_weight, family, n_components, threads)
         if min_samples > 0 or starving != guards.RESEED:

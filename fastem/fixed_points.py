@@ -72,7 +72,8 @@ def fixed_point(
         Where to begin.
     objective : callable(theta) -> float, or None
         What the steps increase, such as a log-likelihood. A leap that lowers it is refused. Without one a leap is
-        refused when it lies ten times as far from its image as the point that it came from.
+        refused when it lies much farther from its image than the point that it came from: 100 times at first, and less
+        each time that it has been farther.
     accelerate : "anderson", "squarem" or None
         The acceleration works best in coordinates without bounds, such as logarithms of rates.
     project : callable(theta) -> array, or None

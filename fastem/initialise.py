@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastem import folding, kmeans
+from fastem import folding, guards, kmeans
 from fastem.families.base import Array
 from fastem.problem import Problem, Step
 from fastem.tiles import Data, pack
@@ -179,7 +179,7 @@ def part(problem: Problem, n: int, rng: np.random.Generator) -> Problem:
     dtype = problem.data.tiles.dtype
     X = np.ascontiguousarray(problem.X[chosen], dtype=dtype)
     data = pack(X, chosen_weights, problem.family, problem.data.frame, dtype, problem.team)
-    return replace(problem, X=X, sample_weight=chosen_weights, data=data, memo={})
+    return replace(problem, X=X, sample_weight=chosen_weights, data=data, memo={}, policy=guards.Policy())
 
 
 def distinct(data: Data, n_components: int, rng: np.random.Generator) -> Array:

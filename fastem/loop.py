@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from fastem import folding, guards, reseeding
 from fastem.accelerate import Accelerator
 from fastem.families.base import Array
@@ -44,7 +46,7 @@ class Run:
     reseeded: int = 0
     rivals: Sequence[Run] = ()  # all starts
     merged: Run | None = None  # the start that it was on its way to the same optimum with
-    jumped: bool = False  # the last M-step seeded a component anew, so its gain says nothing
+    jumped: bool = False  # the last M-step seeded a component anew or dropped one, so its gain says nothing
 
     @property
     def solution(self) -> Step:
@@ -103,7 +105,7 @@ def loop(problem: Problem, runs: list[Run], stopping: Stopping, callback: Callba
             active = _revived(runs)
         if stop:
             for run in active:
-                run.status = Status.STOPPED
+                run.status = _ended(run, Status.STOPPED)
             return
 
 
@@ -178,7 +180,7 @@ def _verdict(problem: Problem, run: Run, stopping: Stopping) -> Status | None:
         run.value = distance(stopping.criterion, run.history, problem.data.total_weight)
         fell = run.value <= -stopping.tol and bool(problem.limits.ridge.any())
         small = run.value < stopping.tol and not run.jumped and not fell
-        if small and stopping.thorough and stopping.tol > 0 and run.leading:
+        if small and stopping.thorough and stopping.criterion == "gain" and stopping.tol > 0 and run.leading:
             # Steps of the best start may be small long before it is there, and it is the one that counts.
             small = not distance("aitken", run.history, problem.data.total_weight) >= stopping.tol
         if _arrived(run, small, stopping):
@@ -220,6 +222,8 @@ def _advance(problem: Problem, run: Run, gathered: Array, image: Step, stopping:
             image = reseeding.reseed(problem, run.step, image, gathered)
             run.reseeded += 1
             run.jumped = True
+        elif np.isfinite(run.step.log_weights[image.starving]).any():
+            run.jumped = True  # what was dropped takes some likelihood with it
     if stopping.criterion == "parameters" and not run.jumped:
         run.value = problem.change(run.step, image)
         if _arrived(run, run.value < stopping.tol, stopping):
@@ -253,7 +257,9 @@ def _drop_losers(problem: Problem, runs: list[Run]) -> None:
     to it than any two of its components are to each other. Asked after DROP_FIRST steps, and again whenever their
     number has doubled.
     """
-    best = max((run for run in runs if run.fit), key=lambda run: run.log_likelihood, default=None)
+    early = Status.DROPPED, Status.MERGED
+    rivals = (run for run in runs if run.fit and run.status not in early)
+    best = max(rivals, key=lambda run: run.log_likelihood, default=None)
     for run in runs:
         if best is None or run is best or run.status is not None or run.n_iter == 0:
             continue

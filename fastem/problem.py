@@ -114,17 +114,17 @@ class Problem:
         places, others = (
             next(iter(self.family.unpack(step.params, own, n_components).values())) for step in (best, other)
         )
-        apart = np.abs(places[:, None] - places).max(axis=2)
-        np.fill_diagonal(apart, np.inf)
-        distances = ((places[:, None] - others) ** 2).sum(axis=2)
-        order = np.zeros(n_components, dtype=np.int64)
-        for k in range(n_components):
-            order[k] = distances[k].argmin()
-            distances[:, order[k]] = np.inf
+        apart, order, left = np.inf, np.zeros(n_components, dtype=np.int64), np.ones(n_components, dtype=np.bool_)
+        for k in range(n_components):  # one row of K x d at a time
+            between = np.abs(places - places[k]).max(axis=1)
+            between[k] = np.inf
+            apart = min(apart, float(between.min()))
+            order[k] = np.where(left, ((others - places[k]) ** 2).sum(axis=1), np.inf).argmin()
+            left[order[k]] = False
         params = other.params.copy()
         params[:n_components] = params[order]
         matched = other._replace(params=params, log_weights=other.log_weights[order])
-        return self.change(best, matched), float(apart.min())
+        return self.change(best, matched), apart
 
     def step_at(self, vector: Array) -> Step:
         """The inverse of `vector`."""

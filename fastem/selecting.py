@@ -156,7 +156,8 @@ def select(
     stopping = Stopping("gain", float(tol), int(max_iter), None, drop_losers=auto, thorough=auto)
     settings = _Settings(start, int(n_init), stopping, accelerate, seeds)
     if criterion == "cv":
-        validation.check_n_folds(n_folds, len(checked), max(counts))
+        positive = len(checked) if sample_weight is None else int(np.count_nonzero(sample_weight))
+        validation.check_n_folds(n_folds, positive, max(counts))
     rows: dict[_Cell, Row] = {}
     models: dict[_Cell, Result] = {}
     with team(n_threads) as threads:
@@ -288,6 +289,9 @@ def _chosen(table: Sequence[Row], criterion: str) -> int:
     eligible = [i for i, row in enumerate(table) if row.status.rank == rank]
     if criterion != "cv":
         return min(eligible, key=lambda i: (np.isnan(getattr(table[i], criterion)), getattr(table[i], criterion)))
+    eligible = [i for i in eligible if np.isfinite(table[i].cv)] or eligible
     best = max(eligible, key=lambda i: table[i].cv)
     enough = table[best].cv - table[best].cv_error
+    if not np.isfinite(enough):
+        return best
     return min((i for i in eligible if table[i].cv >= enough), key=lambda i: (table[i].n_parameters, -table[i].cv))

@@ -5,11 +5,12 @@ They work on a sample of the data, in its frame, so that what they find fits the
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from fastem import evaluating, initialise
+from fastem import evaluating, folding, guards, initialise
 from fastem.agglomerate import Tree
 from fastem.families.base import Array
 from fastem.kmeans import weights_of
@@ -25,6 +26,10 @@ AUTO = (("hierarchical", 1), ("splitting", 1), ("kmeans", 4), ("short-runs", 4))
 # Samples (or so many per component) that splitting and short runs look at, and the points of an agglomeration.
 SAMPLE, PER_COMPONENT = 8192, 128
 POINTS = 2000
+# Components up to which "auto" splits: it takes time that grows with the third power of them.
+SPLITS = 32
+# Bytes of the parameters and statistics of short runs that exist at a time.
+RUN_BYTES = 256 * 2**20
 # EM iterations after each split.
 SPLIT_ITERATIONS = 5
 # Short runs per start, and iterations of each (Biernacki, Celeux and Govaert 2003, Comput. Statist. Data Anal. 41).
@@ -40,6 +45,8 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
             return [initialise.from_labels(problem, np.zeros(problem.data.n_samples, dtype=np.int64))]
         steps: list[Step] = []
         for (name, n), child in zip(AUTO, seed.spawn(len(AUTO)), strict=True):
+            if name == "splitting" and problem.n_components > SPLITS:
+                continue
             make = _pooled if name == "short-runs" else from_method
             steps.extend(make(problem, name, _repeats(name, n, n_init), child))
         return steps
@@ -83,7 +90,7 @@ def _large(problem: Problem) -> bool:
 
 def _hierarchical(problem: Problem, child: np.random.SeedSequence) -> Step:
     """The M-step from the clusters of an agglomeration, of a sample where there are many points."""
-    key = ("tree", child.entropy, child.spawn_key)
+    key = ("tree", str(child.entropy), child.spawn_key)
     if key not in problem.memo:
         sample = _part(problem, POINTS, child)
         problem.memo[key] = replace(sample, memo={}), _tree(sample)
@@ -103,7 +110,7 @@ def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
 
     Linde, Buzo and Gray (1980), IEEE Trans. Commun. 28, as in speech recognition. With `rng` the component to split is
     drawn, in proportion to its share of the variance along its longest axis; without, the steps on the way are
-    remembered, as those of a grid over K are the same.
+    remembered: those of a grid over K on small data are the same.
     """
     points, weights = _points(sample.data), weights_of(sample.data)
     chain: list[Step] = [] if rng is not None else sample.memo.setdefault(("splitting", sample.family), [])
@@ -149,10 +156,17 @@ def _longest_axis(points: Array, shares: Array) -> tuple[Array, float]:
 
 def _short_runs(sample: Problem, rng: np.random.Generator, n_runs: int, n_best: int) -> list[Step]:
     """The best of several short runs of EM from random samples as centres."""
-    centres = np.stack([initialise.distinct(sample.data, sample.n_components, rng) for _ in range(n_runs)])
-    runs = _moved(sample, initialise.from_centres(sample, centres), ITERATIONS)
-    runs.sort(key=lambda run: (run.status.rank if run.status else 0, -run.log_likelihood))
-    return [run.solution for run in runs[:n_best]]
+    shape = folding.shape_of(sample.family, sample.data.n_features, sample.n_components)
+    each = 8 * (2 * math.prod(shape.params) + math.prod(shape.statistics))
+    together = max(1, RUN_BYTES // each)
+    runs: list[Run] = []
+    for first in range(0, n_runs, together):
+        n = min(together, n_runs - first)
+        centres = np.stack([initialise.distinct(sample.data, sample.n_components, rng) for _ in range(n)])
+        runs.extend(_moved(sample, initialise.from_centres(sample, centres), ITERATIONS))
+        runs.sort(key=lambda run: (run.status.rank if run.status else 0, -run.log_likelihood))
+        runs = runs[:n_best]
+    return [run.solution for run in runs]
 
 
 def _moved(sample: Problem, steps: list[Step], n_iter: int) -> list[Run]:
@@ -184,5 +198,7 @@ def _points(data: Data) -> Array:
 
 
 def _part(problem: Problem, n: int, child: np.random.SeedSequence) -> Problem:
-    """The problem, or where it is large that of a random sample."""
-    return problem if problem.data.n_samples <= n else initialise.part(problem, n, np.random.default_rng(child))
+    """The problem, or where it is large that of a random sample; nothing is dropped for having few samples."""
+    if problem.data.n_samples <= n:
+        return replace(problem, policy=guards.Policy())
+    return initialise.part(problem, n, np.random.default_rng(child))

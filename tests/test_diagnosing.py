@@ -156,6 +156,9 @@ def test_a_floor_a_ridge_and_an_early_stop_are_told(rng):
     assert fastem.diagnose(collapsed, X).verdict is Verdict.BOUNDARY
     ridged = fastem.fit(X[:100], fastem.Gaussian("full", ridge=0.1), 2, seed=0)
     assert fastem.diagnose(ridged, X[:100]).verdict is Verdict.BOUNDARY
+    constant = np.column_stack([X[:100], np.full(100, 3.0)])
+    held = fastem.fit(constant, fastem.Gaussian("diag"), 2, seed=0)
+    assert fastem.diagnose(held, constant).verdict is Verdict.BOUNDARY
     Y = rng.normal([[-2.0], [2.0]] * 200)
     early = fastem.fit(Y, fastem.Gaussian("diag"), 2, start="random", seed=0, max_iter=1)
     assert fastem.diagnose(early, Y).verdict in (Verdict.NOT_CONVERGED, Verdict.SADDLE)
@@ -171,3 +174,10 @@ def test_verdicts_do_not_depend_on_units(faithful):
     order = [0, 1] if abs(result.weights[0] - other.weights[0]) < 1e-3 else [1, 0]
     errors = two.standard_errors["means"][order] / [1e-3, 1e5]
     np.testing.assert_allclose(errors, one.standard_errors["means"], rtol=1e-3)
+
+
+def test_components_too_large_to_differentiate_are_refused(rng):
+    X = rng.standard_normal((50, 120))
+    result = fastem.fit(X, fastem.Gaussian("full"), 1)
+    with pytest.raises(ValueError, match="a component has 7380 parameters"):
+        fastem.diagnose(result, X)

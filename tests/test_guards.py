@@ -119,3 +119,14 @@ def test_an_absolute_floor_is_in_the_units_of_the_data(shape, rng):
 def test_bad_settings_are_named(settings, words, rng):
     with pytest.raises(ValueError, match=words):
         fastem.fit(rng.standard_normal((20, 2)), fastem.Gaussian("diag"), 2, **settings)
+
+
+def test_a_fit_goes_on_after_a_component_was_dropped(rng):
+    X = np.concatenate([rng.normal(-5, 1, (200, 1)), rng.normal(5, 1, (200, 1)), rng.normal(0, 0.1, (15, 1))])
+    start = fastem.from_parameters(
+        fastem.Gaussian("diag"), [0.49, 0.49, 0.02], means=[[-3.0], [3.0], [0.0]], covariances=[[1.0], [1.0], [0.1]]
+    )
+    result = fastem.fit(X, fastem.Gaussian("diag"), 3, start=start, min_samples=40, starving="drop")
+    assert result.n_components == 2
+    again = fastem.fit(X, fastem.Gaussian("diag"), 2, start=result)
+    assert again.log_likelihood - result.log_likelihood < 1e-3 * len(X)

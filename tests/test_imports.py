@@ -30,7 +30,7 @@ ALLOWED = {
     "evaluating": {"_jit", "families.base", "folding", "memory", "threads", "tiles"},
     "problem": {"folding", "guards", "families.base", "threads", "tiles"},
     "kmeans": {"_jit", "folding", "families.centroids", "families.base", "threads", "tiles"},
-    "initialise": {"folding", "kmeans", "families.base", "problem", "tiles"},
+    "initialise": {"folding", "guards", "kmeans", "families.base", "problem", "tiles"},
     "accelerate": set(),
     "stopping": set(),
     "loop": {
@@ -40,7 +40,8 @@ ALLOWED = {
     "finishing": {"guards", "families.base", "loop", "problem", "results"},
     "agglomerate": {"_jit", "families.base"},
     "starts": {
-        "agglomerate", "evaluating", "initialise", "families.base", "kmeans", "loop", "problem", "stopping", "tiles"
+        "agglomerate", "evaluating", "folding", "guards", "initialise", "families.base", "kmeans", "loop", "problem",
+        "stopping", "tiles"
     },
     "diagnosing": {
         "evaluating", "families.base", "families.tangents", "functional", "results", "threads", "validation"

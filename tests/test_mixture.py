@@ -610,3 +610,20 @@ def test_the_table_of_parameters_is_that_of_sklearn():
 def test_the_repr_shows_in_a_notebook(X):
     assert "GaussianMixture" in GaussianMixture(2)._repr_html_()
     assert pickle.load(io.BytesIO(pickle.dumps(GaussianMixture(2)))).n_components == 2
+
+
+def test_auto_is_that_of_the_core_and_takes_any_random_state(faithful):
+    for random_state in (None, 3, np.random.RandomState(0)):
+        model = fastem.GaussianMixture(4, init_params="auto", random_state=random_state, tol=1e-7, max_iter=2000).fit(
+            faithful
+        )
+        assert model.converged_
+        assert len(model.fit_report_) == 10
+    assert any(report.status.name in ("DROPPED", "MERGED") for report in model.fit_report_)
+
+
+def test_acceleration_is_a_parameter_and_passes_are_counted(faithful):
+    for method in ("anderson", "squarem", None):
+        model = fastem.GaussianMixture(3, accelerate=method, random_state=0, tol=1e-8, max_iter=2000).fit(faithful)
+        assert model.n_passes_ >= model.n_iter_ + 1
+        assert model.converged_

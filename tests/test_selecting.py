@@ -125,3 +125,14 @@ def test_from_mclusts_own_starts_the_shared_cells_agree(name):
 def test_bad_arguments_are_named(arguments, settings, words, faithful):
     with pytest.raises((ValueError, TypeError), match=words):
         fastem.select(faithful, *arguments, **settings)
+
+
+def test_folds_are_of_samples_that_count(rng):
+    X = rng.standard_normal((60, 2))
+    w = np.where(np.arange(60) < 20, 1.0, 0.0)
+    chosen = fastem.select(X, fastem.Gaussian("diag"), [1, 2], criterion="cv", sample_weight=w, seed=0)
+    assert np.isfinite([row.cv for row in chosen.table]).all()
+    with pytest.raises(ValueError, match="n_folds is 5"):
+        fastem.select(
+            X, fastem.Gaussian("diag"), 1, criterion="cv", sample_weight=np.eye(60)[0] + np.eye(60)[1], seed=0
+        )

@@ -307,3 +307,32 @@ def test_an_agglomeration_separates_clusters_of_unlike_shapes(rng):
     assert set(Tree(X, weighted).labels(3)) == {0, 1, 2}
     assert set(Tree(X[:2], np.ones(2)).labels(5)) == {0, 1}
     assert set(Tree(np.ones((4, 3)), np.ones(4)).labels(2)) == {0, 1}
+
+
+@pytest.mark.parametrize("seed", [[1, 2], 7, None])
+def test_any_seed_serves_auto(seed, rng):
+    X = rng.standard_normal((400, 2))
+    assert fastem.fit(X, fastem.Gaussian("full"), 2, seed=seed).n_iter >= 1
+    assert fastem.select(X, fastem.Gaussian("diag"), [1, 2], seed=seed).best_index >= 0
+
+
+def test_a_start_on_a_sample_drops_nothing_for_having_few(rng, monkeypatch):
+    monkeypatch.setattr(starts, "SAMPLE", 300)
+    monkeypatch.setattr(starts, "POINTS", 300)
+    X = np.concatenate([rng.normal(-6, 1, (2000, 2)), rng.normal(0, 1, (2000, 2)), rng.normal(6, 1, (2000, 2))])
+    for method in ("auto", "hierarchical", "splitting", "short-runs"):
+        result = fastem.fit(X, fastem.Gaussian("full"), 3, start=method, seed=0, min_samples=500, starving="drop")
+        assert result.n_components == 3, method
+
+
+def test_auto_takes_data_wider_than_long(rng):
+    X = rng.standard_normal((30, 300))
+    for family in (fastem.Gaussian("diag"), fastem.Gaussian("tied_spherical")):
+        assert np.isfinite(fastem.fit(X, family, 2, seed=0).log_likelihood)
+
+
+def test_many_short_runs_go_in_batches_to_the_same_bits(rng, monkeypatch):
+    X, family = rng.standard_normal((500, 3)), fastem.Gaussian("diag")
+    together = fastem.fit(X, family, 3, start="short-runs", seed=0)
+    monkeypatch.setattr(starts, "RUN_BYTES", 1)
+    assert fastem.fit(X, family, 3, start="short-runs", seed=0).log_likelihood == together.log_likelihood

@@ -21,9 +21,9 @@ def check_fit_arguments(n_init: Any, tol: Any, max_iter: Any, n_threads: Any) ->
         raise ValueError(f"tol is {tol!r}; it must be a finite number >= 0 (nats per sample).")
 
 
-def check_choice(name: str, value: Any, choices: Sequence[str | None]) -> None:
+def check_choice(name: str, value: Any, choices: Sequence[str | bool | None]) -> None:
     """Refuse anything but one of the choices."""
-    if value not in choices:
+    if not (isinstance(value, str | bool | None) and value in choices):
         raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
 
 
