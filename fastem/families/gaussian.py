@@ -14,6 +14,8 @@ from fastem.families.tangents import GaussianTangent, Tangent
 from fastem.guards import Factor, factorise, some
 
 LOG_2_PI = float(np.log(2.0 * np.pi))
+# Instead of a total weight of 0, to divide by.
+TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -205,5 +207,4 @@ def tied_moments(statistics: Array, params: Array, starving: Array) -> tuple[Arr
     else:
         shift = statistics[..., :n_components, 1 : d + 1] / counts[..., None]
     squares = statistics[..., n_components, d + 1 :] - (counts[..., None] * shift * shift).sum(axis=-2)
-    total = counts.sum(axis=-1, keepdims=True)
-    return params[..., :n_components, :d] + shift, squares / np.where(total > 0, total, 1.0)
+    return params[..., :n_components, :d] + shift, squares / np.maximum(counts.sum(axis=-1, keepdims=True), TINY)

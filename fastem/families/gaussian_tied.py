@@ -180,10 +180,8 @@ class GaussianTied(gaussian.GaussianFamily):
         else:
             shift = statistics[..., :n_components, 1 : d + 1] / counts[..., None] - means
         scatter -= (counts[..., None] * shift).swapaxes(-1, -2) @ shift
-        total = counts.sum(axis=-1)[..., None, None]
-        scatter /= np.where(total > 0, total, 1.0)
-        diagonal = np.arange(d)
-        scatter[..., diagonal, diagonal] += limits.ridge
+        scatter /= np.maximum(counts.sum(axis=-1, keepdims=True), gaussian.TINY)[..., None]
+        scatter.reshape(-1, d * d)[:, :: d + 1] += limits.ridge
         factor = factorise(scatter.reshape(-1, d, d), limits.floor)
         rows = self._rows(means + shift, factor, frame)
         floored = factor.floored.reshape(*starving.shape[:-1], 1)
@@ -198,11 +196,9 @@ class GaussianTied(gaussian.GaussianFamily):
         params[..., :n_components, :d] = means
         params[..., :n_components, d : 2 * d] = means @ inverse.swapaxes(-1, -2)
         params[..., :n_components, 2 * d] = constants
-        shared = params[..., n_components:, :].reshape(*starts, -1)
-        size = 16 * n_blocks(d)
-        shared[..., :size] = blocks_of(inverse)
-        shared[..., size : 2 * size] = blocks_of(factor.covariances.reshape(*starts, d, d))
-        params[..., n_components:, :] = shared.reshape(*starts, -1, params.shape[-1])
+        flat, first, size = params.reshape(*starts, -1), n_components * params.shape[-1], 16 * n_blocks(d)
+        flat[..., first : first + size] = blocks_of(inverse)
+        flat[..., first + size : first + 2 * size] = blocks_of(factor.covariances.reshape(*starts, d, d))
         return params
 
     def n_parameters(self, n_features: int, n_components: int) -> int:

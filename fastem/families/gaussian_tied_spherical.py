@@ -37,7 +37,7 @@ class GaussianTiedSpherical(gaussian.TiedSquares):
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         means, squares = gaussian.tied_moments(statistics, params, starving)
-        mean_square = squares.mean(axis=-1, keepdims=True) + limits.ridge.mean()
+        mean_square = (squares.sum(axis=-1, keepdims=True) + limits.ridge.sum()) / squares.shape[-1]
         variances, floored = raise_to_floor(np.broadcast_to(mean_square, squares.shape), limits.floor)
         rows = gaussian.tied_rows(means, variances, frame)
         return Maximised(rows, starving, np.broadcast_to(floored[..., None], starving.shape))
