@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fastem import evaluating, validation
+from fastem import validation
 from fastem.families.base import Array
 from fastem.families.tangents import Tangent
-from fastem.functional import mixture_frame, mixture_rows
+from fastem.functional import evaluated, mixture_frame, mixture_rows
 from fastem.results import Result
 from fastem.threads import Team, team
 
@@ -210,14 +210,10 @@ class _Sums:
 
     def _pieces(self) -> Iterator[tuple[Array, Array, Array]]:
         """Samples in the frame, their weights, and their responsibilities."""
-        result = self._result
-        params, log_weights = mixture_rows(result, self._frame)
         size = max(256, CHUNK_BYTES // (8 * self.n))
         for first in range(0, len(self._X), size):
             piece = np.ascontiguousarray(self._X[first : first + size], dtype=np.float64)
-            resp = evaluating.evaluate(
-                piece, result.family, self._frame, params, log_weights, np.float64, self._threads, "resp", alone=False
-            ).values
+            resp = evaluated(piece, self._result, self._threads, "resp", alone=False).values
             weights = np.ones(len(piece))
             if self._sample_weight is not None:
                 weights = self._sample_weight[first : first + size]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,8 +18,6 @@ from fastem.results import Result
 from fastem.stopping import CRITERIA, Stopping, deadline
 from fastem.threads import Team, team
 from fastem.tiles import Columns, Data, columns, pack
-
-Start = str | Mapping[str, Any] | Result | Array
 
 
 def fit(

@@ -174,7 +174,9 @@ def _is_worse(change: float, value: float, end: _End, has_objective: bool, growt
 
 def _next(sequence: Accelerator | None, project: Map | None, point: Array, image: Array) -> tuple[Array, Array | None]:
     """The next point, and, where that is a leap, the image to fall back to."""
-    leap = None if sequence is None else sequence.tell(point.reshape(-1), image.reshape(-1))
+    if sequence is None:
+        return image, None
+    leap = sequence.tell(point.reshape(-1), image.reshape(-1))
     if leap is None:
         return image, None
     leap = leap.reshape(point.shape)
@@ -184,6 +186,5 @@ def _next(sequence: Accelerator | None, project: Map | None, point: Array, image
     if np.abs(valid - leap).max() <= 0.5 * np.abs(leap - image).max():
         return valid, image
     # Most of the way is gone, and what is left leads to the border, not to a fixed point.
-    if sequence is not None:
-        sequence.forget()
+    sequence.forget()
     return image, None

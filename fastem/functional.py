@@ -11,7 +11,7 @@ from fastem import evaluating, folding, guards, validation
 from fastem.families.base import Array, Family, Frame
 from fastem.problem import log_weights_of
 from fastem.results import Result
-from fastem.threads import team
+from fastem.threads import Team, team
 from fastem.tiles import columns, pack
 
 
@@ -187,18 +187,23 @@ def maximise(evidence: Evidence) -> Result:
     )
 
 
+def evaluated(X: Array, mixture: Result, threads: Team, want: str, alone: bool = True) -> evaluating.Evaluation:
+    """`evaluating.evaluate` of a mixture at checked data, in coordinates of the mixture's own."""
+    frame = density_frame(mixture)
+    params, log_weights = mixture_rows(mixture, frame)
+    dtype = validation.working_dtype(X)
+    return evaluating.evaluate(X, mixture.family, frame, params, log_weights, dtype, threads, want, alone)
+
+
 def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Array:
     validation.check_mixture(mixture)
     checked = validation.check_data(X, mixture.n_features)
     validation.check_n_threads(n_threads)
-    dtype = validation.working_dtype(checked)
     validation.check_support(checked, mixture.family)
-    frame = density_frame(mixture)
-    params, log_weights = mixture_rows(mixture, frame)
     with team(n_threads) as threads:
-        evaluation = evaluating.evaluate(checked, mixture.family, frame, params, log_weights, dtype, threads, want)
+        evaluation = evaluated(checked, mixture, threads, want)
     if not evaluation.finite:
-        validation.check_finite(checked, dtype)
+        validation.check_finite(checked, validation.working_dtype(checked))
     return evaluation.values
 
 

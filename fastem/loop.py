@@ -88,7 +88,7 @@ def loop(problem: Problem, runs: list[Run], stopping: Stopping, callback: Callba
     while active:
         mixtures = _mixtures([run.step for run in active])
         totals, statistics = folding.run(plan, mixtures, mixtures.params, range(len(active)), problem.team)
-        before = None if callback is None else [len(run.history) for run in active]
+        before = [] if callback is None else [len(run.history) for run in active]
         moving = [i for i, run in enumerate(active) if _judge(problem, run, float(totals[i]), stopping)]
         # All of the statistics where all starts move: without copying them.
         chosen = statistics if len(moving) == len(active) else statistics[moving]
@@ -96,7 +96,7 @@ def loop(problem: Problem, runs: list[Run], stopping: Stopping, callback: Callba
         for i, gathered, image in zip(moving, chosen, images, strict=True):
             if active[i].image is None or _land(problem, active[i], float(totals[i]), image, stopping):
                 _advance(problem, active[i], gathered, image, stopping)
-        stop = callback is not None and before is not None and _told(problem, active, before, callback)
+        stop = callback is not None and _told(problem, active, before, callback)
         n_passes += 1
         if stopping.drop_losers and n_passes > DROP_FIRST and math.log2((n_passes - 1) / DROP_FIRST).is_integer():
             _drop_losers(problem, runs)

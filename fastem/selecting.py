@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem import em, evaluating, starts, validation
+from fastem import em, starts, validation
 from fastem.accelerate import NAMES as ACCELERATORS
 from fastem.families.base import Array, Family
-from fastem.functional import density_frame, mixture_rows
+from fastem.functional import evaluated
 from fastem.results import Result, Status
 from fastem.stopping import Stopping
 from fastem.threads import Team, team
@@ -236,14 +236,9 @@ def _entropy(X: Array, sample_weight: Array | None, result: Result, threads: Tea
     """The weighted entropies of the samples' responsibilities, summed, nats."""
     if result.n_components == 1:
         return 0.0
-    frame = density_frame(result)
-    params, log_weights = mixture_rows(result, frame)
-    dtype, total = validation.working_dtype(X), 0.0
+    total = 0.0
     for first in range(0, len(X), CHUNK):
-        piece = X[first : first + CHUNK]
-        resp = evaluating.evaluate(
-            piece, result.family, frame, params, log_weights, dtype, threads, "resp", alone=False
-        ).values
+        resp = evaluated(X[first : first + CHUNK], result, threads, "resp", alone=False).values
         terms = np.where(resp > 0, -resp * np.log(np.where(resp > 0, resp, 1.0)), 0.0).sum(axis=1, dtype=np.float64)
         weights = 1.0 if sample_weight is None else sample_weight[first : first + CHUNK]
         total += float((weights * terms).sum())
@@ -269,13 +264,8 @@ def _cross_validated(
         kept[part] = False
         inside = None if sample_weight is None else sample_weight[kept]
         held = np.sort(part)
-        dtype = validation.working_dtype(X)
         for cell, result in _grid(X[kept], inside, families, counts, settings, threads):
-            frame = density_frame(result)
-            params, log_weights = mixture_rows(result, frame)
-            density = evaluating.evaluate(
-                X[held], result.family, frame, params, log_weights, dtype, threads, "log_density", alone=False
-            ).values
+            density = evaluated(X[held], result, threads, "log_density", alone=False).values
             scores.setdefault(cell, []).append(float(np.average(density, weights=weights[held])))
     return {
         cell: (float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n_folds)))

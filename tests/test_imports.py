@@ -44,13 +44,12 @@ ALLOWED = {
         "stopping", "tiles"
     },
     "diagnosing": {
-        "evaluating", "families.base", "families.tangents", "functional", "results", "threads", "validation"
+        "families.base", "families.tangents", "functional", "results", "threads", "validation"
     },
     "families.tangents": {"families.base"},
     "fixed_points": {"accelerate", "results", "stopping", "validation"},
     "selecting": {
-        "accelerate", "em", "evaluating", "families.base", "functional", "results", "starts", "stopping", "threads",
-        "validation"
+        "accelerate", "em", "families.base", "functional", "results", "starts", "stopping", "threads", "validation"
     },
     "validation.__init__": {"validation.data", "validation.mixtures", "validation.settings"},
     "validation.data": {"families.base"},
