@@ -37,13 +37,13 @@ def _stamp() -> str:
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:20]
 
 
-_STAMP = _stamp()
+SOURCES = _stamp()
 
 
 def _stamped(function: Callable[..., Any], label: str) -> Callable[..., Any]:
     """The function with a string in its closure, which numba's cache key includes."""
     code = function.__code__.replace(co_freevars=(*function.__code__.co_freevars, "_stamp"))
-    cells = (*(function.__closure__ or ()), python_types.CellType(f"{label}-{_STAMP}"))
+    cells = (*(function.__closure__ or ()), python_types.CellType(f"{label}-{SOURCES}"))
     return python_types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, cells)
 
 

@@ -31,9 +31,11 @@ LONGEST = 1e6
 class Accelerator(Protocol):
     """A sequence on its way to a fixed point.
 
-    patience: how many small steps in a row mean that it has arrived; one between two leaps may be small by chance.
+    name: one of NAMES. patience: how many small steps in a row mean that it has arrived; one between two leaps may be
+    small by chance.
     """
 
+    name: str
     patience: int
 
     def tell(self, point: Array, image: Array) -> Array | None:
@@ -45,12 +47,24 @@ class Accelerator(Protocol):
     def forget(self) -> None:
         """Begin anew: the map has changed, or the sequence was put elsewhere."""
 
+    def state(self) -> dict[str, Any]:
+        """All that it remembers: numbers, arrays, and lists of them."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+
 
 class _Pauses:
     """How many plain steps to make before the next leap."""
 
     def __init__(self) -> None:
         self.wait, self._next = 0, PAUSES[0]
+
+    def state(self) -> list[int]:
+        return [self.wait, self._next]
+
+    def restore(self, state: list[int]) -> None:
+        self.wait, self._next = state
 
     def refused(self) -> None:
         # The step to the image, which is made anyway, is the first of them.
@@ -75,7 +89,7 @@ class Anderson:
     Statist. 28) was slower.
     """
 
-    patience = 2
+    name, patience = "anderson", 2
 
     def __init__(self, order: int = ORDER) -> None:
         self._order = order
@@ -96,6 +110,16 @@ class Anderson:
     def _clear(self) -> None:
         self._moves: list[Array] = []  # differences of successive images
         self._residuals: list[Array] = []  # differences of successive residuals
+
+    def state(self) -> dict[str, Any]:
+        last = None if self._last is None else list(self._last)
+        history = {"last": last, "moves": self._moves, "residuals": self._residuals}
+        return {"pauses": self._pauses.state(), "leapt": self._leapt, **history}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._pauses.restore(state["pauses"])
+        self._leapt, self._moves, self._residuals = state["leapt"], state["moves"], state["residuals"]
+        self._last = None if state["last"] is None else (state["last"][0], state["last"][1])
 
     def tell(self, point: Array, image: Array) -> Array | None:
         residual = image - point
@@ -143,7 +167,7 @@ class Squarem:
     passes; with |r| / |v| (SqS3) and a cap that adapts, the best of 96 rules took 71 to 92, and without one hundreds.
     """
 
-    patience = 3
+    name, patience = "squarem", 3
 
     def __init__(self) -> None:
         self._pauses = _Pauses()
@@ -156,6 +180,15 @@ class Squarem:
     def refuse(self) -> None:
         self.forget()
         self._pauses.refused()
+
+    def state(self) -> dict[str, Any]:
+        first = None if self._first is None else list(self._first)
+        return {"pauses": self._pauses.state(), "leapt": self._leapt, "first": first}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._pauses.restore(state["pauses"])
+        self._leapt = state["leapt"]
+        self._first = None if state["first"] is None else (state["first"][0], state["first"][1])
 
     def tell(self, point: Array, image: Array) -> Array | None:
         if self._leapt:

@@ -29,8 +29,8 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
             run.status = Status.NOT_FINITE
 
     def order(run: Run) -> tuple[int, float]:
-        status = run.status or Status.NOT_FINITE
-        return status.rank, -run.log_likelihood if np.isfinite(run.log_likelihood) else np.inf
+        rank = (run.status or Status.NOT_FINITE).rank if run.history else Status.NOT_FINITE.rank
+        return rank, -run.log_likelihood if np.isfinite(run.log_likelihood) else np.inf
 
     winner = min(runs, key=order)
     log_weights = winner.solution.log_weights
@@ -38,7 +38,7 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
     reports = tuple(
         StartReport(
             run.status or Status.NOT_FINITE,
-            run.log_likelihood,
+            run.log_likelihood if run.history else np.nan,
             run.n_iter,
             run.n_passes,
             run.reseeded,
@@ -46,6 +46,7 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
             run.n_refused,
             _distance(problem, winner, run),
             int(np.isneginf(run.solution.log_weights).sum()),
+            run.passes_on_parts,
         )
         for run in runs
     )

@@ -174,7 +174,12 @@ def part(problem: Problem, n: int, rng: np.random.Generator) -> Problem:
     weights = problem.sample_weight
     candidates = problem.data.n_samples if weights is None else np.flatnonzero(weights)
     size = min(n, candidates if isinstance(candidates, int) else len(candidates))
-    chosen = np.sort(rng.choice(candidates, size, replace=False))
+    return of_rows(problem, np.sort(rng.choice(candidates, size, replace=False)))
+
+
+def of_rows(problem: Problem, chosen: Array) -> Problem:
+    """The problem of some of the samples, in the same frame; nothing is dropped there for having few."""
+    weights = problem.sample_weight
     chosen_weights = None if weights is None else weights[chosen]
     dtype = problem.data.tiles.dtype
     X = np.ascontiguousarray(problem.X[chosen], dtype=dtype)

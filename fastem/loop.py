@@ -20,8 +20,8 @@ Callback = Callable[[Record], Any]
 
 # A fall of a log-likelihood by less than this fraction of it may be rounding; by bytes of a number.
 ROUNDING = {4: 1e-7, 8: 1e-14}
-# Losers are looked for after this many steps, and must be behind by so many nats per sample.
-DROP_FIRST, DROP_MARGIN = 5, 1e-5
+# Losers are looked for after this many steps.
+DROP_FIRST = 5
 # Two starts are on their way to the same optimum if no parameter differs by more than this, nor by more than this part
 # of the distance between two components.
 SAME, SAME_APART = 0.05, 0.1
@@ -44,9 +44,19 @@ class Run:
     n_small: int = 0  # steps in a row that looked like the end
     value: float = math.nan  # of the stopping criterion
     reseeded: int = 0
+    passes_on_parts: float = 0.0  # passes over parts of the data, as a number of passes over all of it
+    fallback: Step | None = None  # what it goes on from if a part of the data leads it astray
     rivals: Sequence[Run] = ()  # all starts
     merged: Run | None = None  # the start that it was on its way to the same optimum with
     jumped: bool = False  # the last M-step seeded a component anew or dropped one, so its gain says nothing
+
+    def restart(self, step: Step) -> None:
+        """Begin anew from a step, on other data."""
+        self.step, self.accepted, self.image, self.vectors = step, None, None, None
+        self.status, self.history, self.value, self.n_small, self.jumped = None, [], math.nan, 0, False
+        self.n_passes, self.n_refused = 0, 0
+        if self.accelerator is not None:
+            self.accelerator.forget()
 
     @property
     def solution(self) -> Step:
@@ -55,8 +65,8 @@ class Run:
 
     @property
     def log_likelihood(self) -> float:
-        """That of `solution`."""
-        return self.history[-1]
+        """That of `solution`; -inf before all of the data has been seen."""
+        return self.history[-1] if self.history else -math.inf
 
     @property
     def n_iter(self) -> int:
@@ -79,10 +89,20 @@ class Run:
         return 1 if self.accelerator is None else self.accelerator.patience
 
 
-def loop(problem: Problem, runs: list[Run], stopping: Stopping, callback: Callback | None) -> None:
-    """Move every start until it has a status. All share each pass over the data."""
+def loop(
+    problem: Problem,
+    runs: list[Run],
+    stopping: Stopping,
+    callback: Callback | None = None,
+    keep: Callable[[int], None] | None = None,
+    n_passes: int = 0,
+) -> bool:
+    """Move every start until it has a status; whether the callback ended them. All share each pass over the data.
+
+    `keep` is told how many passes have been made, `n_passes` of them before, between any two.
+    """
     plan = problem.plan()
-    active, n_passes = list(runs), 0
+    active = [run for run in runs if run.status is None]
     for run in runs:
         run.rivals = runs
     while active:
@@ -99,14 +119,17 @@ def loop(problem: Problem, runs: list[Run], stopping: Stopping, callback: Callba
         stop = callback is not None and _told(problem, active, before, callback)
         n_passes += 1
         if stopping.drop_losers and n_passes > DROP_FIRST and math.log2((n_passes - 1) / DROP_FIRST).is_integer():
-            _drop_losers(problem, runs)
+            drop_losers(problem, runs, [run for run in active if run.status is None], stopping.margin)
         active = [run for run in runs if run.status is None]
         if stopping.drop_losers and not active:
             active = _revived(runs)
         if stop:
             for run in active:
                 run.status = _ended(run, Status.STOPPED)
-            return
+            return True
+        if keep is not None:
+            keep(n_passes)
+    return False
 
 
 def _told(problem: Problem, active: list[Run], before: list[int], callback: Callback) -> bool:
@@ -115,7 +138,8 @@ def _told(problem: Problem, active: list[Run], before: list[int], callback: Call
     for run, n in zip(active, before, strict=True):
         if len(run.history) > max(n, 1):
             gain = (run.history[-1] - run.history[-2]) / problem.data.total_weight
-            stop = bool(callback(Record(run.index, run.n_iter, run.history[-1], gain))) or stop
+            record = Record(run.index, run.n_iter, run.history[-1], gain, problem.data.n_samples)
+            stop = bool(callback(record)) or stop
     return stop
 
 
@@ -249,22 +273,22 @@ def _leap(problem: Problem, run: Run, accelerator: Accelerator, image: Step) -> 
     return problem.step_at(leap), (leap, target)
 
 
-def _drop_losers(problem: Problem, runs: list[Run]) -> None:
-    """End the starts that are behind the best one and would stay there, or are on their way to the same optimum.
+def drop_losers(problem: Problem, runs: list[Run], judged: list[Run], margin: float) -> None:
+    """End the judged starts that are behind the best one and would stay there, or are on their way to its optimum.
 
-    The former would not reach it in twice the steps so far, each with the gain of the last: gains shrink on the way to
-    an optimum, and a start on a plateau, which is about to gain more, is behind by little. The latter are much closer
-    to it than any two of its components are to each other. Asked after DROP_FIRST steps, and again whenever their
-    number has doubled.
+    The former, on their way, would not come within the margin (nats per sample) in twice the steps so far, each with
+    the gain of the last: gains shrink on the way to an optimum, and a start on a plateau, which is about to gain more,
+    is behind by little. The latter are much closer to the best one than any two of its components are to each other.
+    Asked after DROP_FIRST steps, and again whenever their number has doubled.
     """
     early = Status.DROPPED, Status.MERGED
     rivals = (run for run in runs if run.fit and run.status not in early)
     best = max(rivals, key=lambda run: run.log_likelihood, default=None)
-    for run in runs:
-        if best is None or run is best or run.status is not None or run.n_iter == 0:
+    for run in judged:
+        if best is None or run is best or run.status in early or not run.fit or run.n_iter == 0:
             continue
-        reach = run.log_likelihood + 2 * run.n_iter * max(run.history[-1] - run.history[-2], 0.0)
-        if reach < best.log_likelihood - DROP_MARGIN * problem.data.total_weight:
+        hope = 2 * run.n_iter * max(run.history[-1] - run.history[-2], 0.0) if run.status is None else 0.0
+        if run.log_likelihood + hope < best.log_likelihood - margin * problem.data.total_weight:
             run.status = Status.DROPPED
             continue
         change, apart = problem.matched_change(best.solution, run.solution)
@@ -273,10 +297,14 @@ def _drop_losers(problem: Problem, runs: list[Run]) -> None:
 
 
 def _revived(runs: list[Run]) -> list[Run]:
-    """Dropped starts ahead of all that ended well, as the one that led has collapsed: on their way again."""
+    """Dropped starts ahead of all that ended well, as the one that led has collapsed: on their way again.
+
+    Those that were dropped on a part of the data, only where no other ended well.
+    """
     ended = [run for run in runs if run.status not in (None, Status.DROPPED, Status.MERGED)]
     best = max((run.log_likelihood for run in ended if run.status and run.status.rank == 0), default=-math.inf)
-    revived = [run for run in runs if run.status in (Status.DROPPED, Status.MERGED) and run.log_likelihood > best]
+    early = [run for run in runs if run.status in (Status.DROPPED, Status.MERGED)]
+    revived = [run for run in early if run.log_likelihood > best or (best == -math.inf and not run.history)]
     for run in revived:
         run.status, run.merged = None, None
     return revived

@@ -15,7 +15,7 @@ import numpy as np
 from fastem.families import FAMILIES
 from fastem.families.base import Array, Family
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Status(Enum):
@@ -55,24 +55,29 @@ class Record(NamedTuple):
 
     start: index of the start. iteration: M-steps done so far. log_likelihood: total, in nats, of the parameters after
     that M-step. gain: its increase per sample since the iteration before, or since the start itself, in nats.
+    n_samples: how many samples were looked at; of a fit that begins on parts of the data, first those of a part, with
+    iterations and likelihoods of its own, and last all.
     """
 
     start: int
     iteration: int
     log_likelihood: float
     gain: float
+    n_samples: int
 
 
 class StartReport(NamedTuple):
     """How one start went.
 
-    status: a Status. log_likelihood: total, in nats. n_iter: steps taken, M-steps or leaps of an accelerated fit.
+    status: a Status. log_likelihood: total, in nats; NaN for a start that was dropped before it had seen all of the
+    data. n_iter: steps taken, M-steps or leaps of an accelerated fit.
     n_passes: passes over the data of the loop. reseeded: how often a starving component was put at the worst-explained
     samples. floored: components whose covariance ended at its floor. n_refused: passes on leaps that were refused.
     distance: of a start that reached the best likelihood (to 1e-5 nats per sample), the largest difference of its
     parameters from those of the best start, components matched, in the units of the criterion "parameters" of `fit`;
     None for a start that did not reach it. dropped: components left without samples, which have no part in the result
-    where `starving="drop"`, and weight 0 otherwise.
+    where `starving="drop"`, and weight 0 otherwise. passes_on_parts: passes over parts of the data before those of
+    `n_passes`, as a number of passes over all of it.
     """
 
     status: Status
@@ -84,6 +89,7 @@ class StartReport(NamedTuple):
     n_refused: int = 0
     distance: float | None = None
     dropped: int = 0
+    passes_on_parts: float = 0.0
 
     @property
     def sentence(self) -> str:
@@ -189,7 +195,7 @@ def save(result: Result, path: str | PathLike[str]) -> None:
     check_mixture(result)
     reports = np.array(
         [[np.nan if value is None else value for value in report[1:]] for report in result.starts], dtype=np.float64
-    ).reshape(-1, 8)
+    ).reshape(-1, len(StartReport._fields) - 1)
     arrays = {
         "format": np.array(FORMAT),
         "family": np.array(result.family.name),
@@ -239,6 +245,7 @@ def load(path: str | PathLike[str]) -> Result:
             int(row[5]),
             None if np.isnan(row[6]) else float(row[6]),
             int(row[7]),
+            float(row[8]) if len(row) > 8 else 0.0,  # format 2 had none
         )
         for status, row in zip(stored["start_statuses"], stored["starts"], strict=True)
     )

@@ -12,6 +12,7 @@ from fastem import em, starts, validation
 from fastem.accelerate import NAMES as ACCELERATORS
 from fastem.families.base import Array, Family
 from fastem.functional import evaluated
+from fastem.progressive import LARGE, random_parts
 from fastem.results import Result, Status
 from fastem.stopping import Stopping
 from fastem.threads import Team, team
@@ -91,6 +92,7 @@ def select(
     tol: float = 1e-6,
     max_iter: int = 1000,
     accelerate: str | None = None,
+    progressive: bool | None = None,
     n_folds: int = 5,
     seed: Any = None,
     n_threads: int | None = None,
@@ -108,7 +110,7 @@ def select(
         the rest for each of them, and asks for the log-likelihood per sample of the part; it chooses the model of
         fewest parameters within one standard error of the best (Breiman et al. 1984, section 3.4.3).
     sample_weight : as in `fit`; in BIC n is their sum, and held-out samples count by their weights.
-    start, n_init, tol, max_iter, accelerate, n_threads : as in `fit`; the start is the name of a method.
+    start, n_init, tol, max_iter, accelerate, progressive, n_threads : as in `fit`; the start is the name of a method.
     n_folds : int from 2 to n_samples.
     seed : as in `fit`. Every model begins from the same seed, so that it is the same alone and in any grid.
     callback : callable(Row) or None
@@ -146,6 +148,7 @@ def select(
     validation.check_choice("criterion", criterion, CRITERIA)
     validation.check_choice("start", start, starts.NAMES)
     validation.check_choice("accelerate", accelerate, (None, *ACCELERATORS))
+    validation.check_choice("progressive", progressive, (None, True, False))
     validation.check_fit_arguments(n_init, tol, max_iter, n_threads)
     validation.check_callback(callback)
     checked = validation.check_data(X)
@@ -154,7 +157,8 @@ def select(
     seeds = validation.check_seed(seed)
     auto = start == "auto"
     stopping = Stopping("gain", float(tol), int(max_iter), None, drop_losers=auto, thorough=auto)
-    settings = _Settings(start, int(n_init), stopping, accelerate, seeds)
+    in_parts = tol > 0 and max_iter > 0 and (len(checked) >= LARGE if progressive is None else progressive)
+    settings = _Settings(start, int(n_init), stopping, accelerate, seeds, in_parts)
     if criterion == "cv":
         positive = len(checked) if sample_weight is None else int(np.count_nonzero(sample_weight))
         validation.check_n_folds(n_folds, positive, max(counts))
@@ -183,6 +187,7 @@ class _Settings(NamedTuple):
     stopping: Stopping
     accelerate: str | None
     seed: np.random.SeedSequence
+    in_parts: bool
 
 
 def _grid(
@@ -210,8 +215,9 @@ def _grid(
             problem = surveyed.problem(data, families[i], k, threads, memo)
             # A fresh sequence each time: spawning from one counts up.
             seed = np.random.SeedSequence(settings.seed.entropy, spawn_key=settings.seed.spawn_key)
-            steps = starts.from_method(problem, settings.start, settings.n_init, seed)
-            yield (i, j), em.run(problem, steps, settings.stopping, settings.accelerate, None)
+            parts = random_parts(problem, seed) if settings.in_parts else None
+            steps = starts.from_method(parts.first if parts else problem, settings.start, settings.n_init, seed)
+            yield (i, j), em.run(problem, em.begin(steps, settings.accelerate), settings.stopping, None, parts)
 
 
 def _row(X: Array, sample_weight: Array | None, result: Result, held_out: tuple[float, float], threads: Team) -> Row:

@@ -15,7 +15,8 @@ class Stopping(NamedTuple):
 
     criterion: one of CRITERIA. tol: the sequence has converged below it; 0 never. max_iter: M-steps. max_passes: passes
     over the data, refused leaps included; None for any number. deadline: a time of `time.monotonic`, or infinity.
-    drop_losers: starts behind others end early. thorough: the best start must satisfy "aitken" too.
+    drop_losers: starts behind others by `margin`, nats per sample, end early. thorough: the best start must satisfy
+    "aitken" too.
     """
 
     criterion: str
@@ -24,6 +25,7 @@ class Stopping(NamedTuple):
     max_passes: int | None
     deadline: float = math.inf
     drop_losers: bool = False
+    margin: float = 1e-5
     thorough: bool = False
 
     def late(self) -> bool:

@@ -80,7 +80,7 @@ def test_the_cache_key_sees_every_source_file(tmp_path):
     """An edit in another file of the package makes the cached machine code stale: it must not be loaded."""
     code = """
 import fastem._jit as j, sys
-j._STAMP = sys.argv[1]
+j.SOURCES = sys.argv[1]
 from fastem._math import exp64
 import numpy as np
 @j.kernel

@@ -37,6 +37,10 @@ ALLOWED = {
         "accelerate", "folding", "guards", "families.base", "problem", "reseeding", "results", "stopping"
     },
     "reseeding": {"evaluating", "initialise", "families.base", "problem", "tiles"},
+    "checkpoint": {"accelerate", "families.base", "loop", "problem", "results", "validation"},
+    "progressive": {
+        "checkpoint", "families.base", "initialise", "loop", "problem", "results", "stopping"
+    },
     "finishing": {"guards", "families.base", "loop", "problem", "results"},
     "agglomerate": {"_jit", "families.base"},
     "starts": {
@@ -49,7 +53,8 @@ ALLOWED = {
     "families.tangents": {"families.base"},
     "fixed_points": {"accelerate", "results", "stopping", "validation"},
     "selecting": {
-        "accelerate", "em", "families.base", "functional", "results", "starts", "stopping", "threads", "validation"
+        "accelerate", "em", "families.base", "functional", "progressive", "results", "starts", "stopping", "threads",
+        "validation"
     },
     "validation.__init__": {"validation.data", "validation.mixtures", "validation.settings"},
     "validation.data": {"families.base"},
@@ -57,8 +62,8 @@ ALLOWED = {
     "validation.settings": {"families.base", "validation.data"},
     "results": {"families", "families.base", "validation"},
     "em": {
-        "accelerate", "families.base", "finishing", "guards", "initialise", "loop", "problem", "results", "starts",
-        "stopping", "threads", "tiles", "validation"
+        "_jit", "accelerate", "checkpoint", "families.base", "finishing", "guards", "initialise", "loop", "problem",
+        "progressive", "results", "starts", "stopping", "threads", "tiles", "validation"
     },
     "functional": {
         "evaluating", "folding", "guards", "validation", "families.base", "problem", "results", "threads", "tiles"

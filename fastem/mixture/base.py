@@ -146,6 +146,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
             max_iter=self.max_iter,
             seed=seed,
             accelerate=self.accelerate,
+            progressive=False,
             n_threads=self.n_threads,
             callback=progress or callback,
         )

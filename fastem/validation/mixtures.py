@@ -190,3 +190,16 @@ def check_model_file(path: Any, archive: Any, newest: int, families: Mapping[str
         )
     if str(archive["family"]) not in families:
         raise ValueError(f"{path} holds the unknown family {str(archive['family'])!r}; upgrade fastem.")
+
+
+def check_checkpoint(path: Any, archive: Any, newest: int, digest: str) -> None:
+    """Refuse a file that is no checkpoint of a fit with these arguments, or one of a format not known here."""
+    if not {"format", "checkpoint", "state"} <= set(getattr(archive, "files", ())):
+        raise ValueError(f"{path} is no checkpoint of fastem; name another file, or remove it.")
+    if int(archive["format"]) > newest:
+        raise ValueError(f"{path} has checkpoint format {int(archive['format'])}, this fastem reads up to {newest}.")
+    if str(archive["checkpoint"]) != digest:
+        raise ValueError(
+            f"{path} is the checkpoint of a fit of other data, with other arguments or by another version of fastem; "
+            "fit with those, or remove the file to begin anew."
+        )

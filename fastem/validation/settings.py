@@ -57,6 +57,12 @@ def check_limits(max_passes: Any, time_limit: Any) -> None:
         raise ValueError(f"time_limit is {time_limit!r}; it must be a number of seconds > 0, or None.")
 
 
+def check_interval(seconds: Any) -> None:
+    """Refuse an interval between checkpoints that is no time."""
+    if not is_finite(seconds) or seconds < 0:
+        raise ValueError(f"checkpoint_interval is {seconds!r}; it must be a number of seconds >= 0.")
+
+
 def check_min_samples(min_samples: Any) -> None:
     """Refuse a smallest number of samples that is no number."""
     if not is_finite(min_samples) or min_samples < 0:

@@ -1,0 +1,173 @@
+"""A fit that was interrupted goes on from its last checkpoint to the same bits."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import fastem
+from fastem import progressive
+from fastem.results import Status
+
+FIT = """
+import sys, time
+import numpy as np, fastem
+from fastem import progressive
+progressive.SMALLEST = 300
+path, slow = sys.argv[1], float(sys.argv[2])
+rng = np.random.default_rng(0)
+X = rng.standard_normal((6000, 3)) + rng.integers(0, 3, 6000)[:, None]
+def callback(record):
+    time.sleep(slow)
+result = fastem.fit(X, fastem.Gaussian("full"), 4, accelerate="anderson", progressive=True, seed=1, tol=1e-8,
+                    checkpoint=path, checkpoint_interval=0.0, callback=callback)
+"""
+
+
+class Killed(BaseException):
+    """As an interrupt: no `except Exception` sees it."""
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((6000, 3)) + rng.integers(0, 3, 6000)[:, None]
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(progressive, "SMALLEST", 300)
+
+
+def same(one, other):
+    assert np.array_equal(one.history, other.history) and one.starts[one.best_start] == other.starts[other.best_start]
+    assert np.array_equal(one.weights, other.weights)
+    for name in one.parameters:
+        assert np.array_equal(one.parameters[name], other.parameters[name])
+    for a, b in zip(one.starts, other.starts, strict=True):
+        np.testing.assert_equal(tuple(a), tuple(b))
+
+
+def killer(after):
+    """A callback that ends the process, so to speak, after so many calls."""
+    calls = [0]
+
+    def callback(record):
+        calls[0] += 1
+        if calls[0] > after:
+            raise Killed
+
+    return callback
+
+
+@pytest.mark.parametrize("family", [fastem.Gaussian("full"), fastem.Gaussian("tied")], ids=lambda f: f.name)
+@pytest.mark.parametrize("accelerate", [None, "anderson", "squarem"])
+@pytest.mark.parametrize("in_parts", [True, False])
+def test_any_interruption_ends_in_the_same_bits(data, family, accelerate, in_parts, tmp_path):
+    settings = {"accelerate": accelerate, "progressive": in_parts, "seed": 1, "max_iter": 40}
+    whole = fastem.fit(data, family, 3, **settings)
+    path = tmp_path / "fit.npz"
+    settings |= {"checkpoint": path, "checkpoint_interval": 0.0}
+    interruptions = 0
+    for after in (3, 60, 25, 9, 40, 15, 33):  # each goes on where the one before was interrupted
+        try:
+            fastem.fit(data, family, 3, callback=killer(after), **settings)
+        except Killed:
+            interruptions += 1
+            assert path.exists() or after == 3
+    assert interruptions >= 2
+    resumed = fastem.fit(data, family, 3, **settings)
+    same(whole, resumed)
+    assert not path.exists() and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_process_goes_on(data, how, tmp_path):
+    path = tmp_path / "fit.npz"
+    process = subprocess.Popen([sys.executable, "-c", FIT, str(path), "0.02"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send_signal(how)
+    assert process.wait(60) != 0
+    assert path.exists()
+    settings = {"accelerate": "anderson", "progressive": True, "seed": 1, "tol": 1e-8}
+    calls = []
+    resumed = fastem.fit(data, fastem.Gaussian("full"), 4, checkpoint=path, checkpoint_interval=0.0, **settings)
+    whole = fastem.fit(data, fastem.Gaussian("full"), 4, callback=calls.append, **settings)
+    same(whole, resumed)
+    assert not path.exists()
+
+
+def test_fresh_entropy_is_kept(data, tmp_path):
+    path = tmp_path / "fit.npz"
+    settings = {"checkpoint": path, "checkpoint_interval": 0.0, "progressive": True}
+    for after in (5, 5):
+        with pytest.raises(Killed):
+            fastem.fit(data, fastem.Gaussian("diag"), 3, callback=killer(after), **settings)
+    with np.load(path) as archive:
+        assert "entropy" in str(archive["state"])
+    assert fastem.fit(data, fastem.Gaussian("diag"), 3, **settings).status is Status.CONVERGED
+
+
+def test_a_limit_of_time_leaves_the_file(data, tmp_path):
+    path = tmp_path / "fit.npz"
+    settings = {"checkpoint": path, "checkpoint_interval": 0.0, "seed": 0, "tol": 1e-9, "start": "kmeans"}
+    whole = fastem.fit(data, fastem.Gaussian("full"), 3, seed=0, tol=1e-9, start="kmeans")
+    stopped = fastem.fit(data, fastem.Gaussian("full"), 3, callback=lambda record: record.iteration == 5, **settings)
+    assert stopped.status is Status.STOPPED and path.exists()
+    same(whole, fastem.fit(data, fastem.Gaussian("full"), 3, **settings))
+    assert not path.exists()
+
+
+def test_other_data_or_arguments_are_refused(data, tmp_path):
+    path = tmp_path / "fit.npz"
+    settings = {"checkpoint": path, "checkpoint_interval": 0.0, "seed": 0}
+    with pytest.raises(Killed):
+        fastem.fit(data, fastem.Gaussian("full"), 3, callback=killer(40), **settings)
+    kept = path.read_bytes()
+    changed = data.copy()
+    changed[5999, 2] += 1e-9
+    for X, family, k, more in (
+        (changed, fastem.Gaussian("full"), 3, {}),
+        (data, fastem.Gaussian("diag"), 3, {}),
+        (data, fastem.Gaussian("full", floor=1e-9), 3, {}),
+        (data, fastem.Gaussian("full"), 4, {}),
+        (data, fastem.Gaussian("full"), 3, {"seed": 1}),
+        (data, fastem.Gaussian("full"), 3, {"tol": 1e-5}),
+        (data, fastem.Gaussian("full"), 3, {"accelerate": "squarem"}),
+        (data, fastem.Gaussian("full"), 3, {"sample_weight": np.ones(6000)}),
+        (data, fastem.Gaussian("full"), 3, {"start": "kmeans"}),
+    ):
+        with pytest.raises(ValueError, match=r"other data, with other arguments"):
+            fastem.fit(X, family, k, **{**settings, **more})
+    assert path.read_bytes() == kept
+
+
+def test_other_files_are_refused_and_left_alone(data, tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_text("not a checkpoint")
+    model = tmp_path / "model.npz"
+    fastem.save(fastem.from_parameters(fastem.Poisson(), [1.0], rates=[[2.0]]), model)
+    for path in (text, model):
+        before = path.read_bytes()
+        with pytest.raises(ValueError, match="no checkpoint"):
+            fastem.fit(data, fastem.Gaussian("full"), 3, checkpoint=path)
+        assert path.read_bytes() == before
+    with pytest.raises(ValueError, match="checkpoint_interval is -1"):
+        fastem.fit(data, fastem.Gaussian("full"), 3, checkpoint=tmp_path / "new", checkpoint_interval=-1)
+
+
+def test_the_file_needs_no_pickle(data, tmp_path):
+    path = tmp_path / "fit.npz"
+    with pytest.raises(Killed):
+        fastem.fit(
+            data, fastem.Gaussian("full"), 3, seed=0, callback=killer(30), checkpoint=path, checkpoint_interval=0.0
+        )
+    with np.load(path, allow_pickle=False) as archive:
+        assert int(archive["format"]) == 1
+        assert all(archive[name].dtype != object for name in archive.files)
