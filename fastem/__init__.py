@@ -12,6 +12,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fastem import jit as jit
+    from fastem.bootstrapping import Bootstrap as Bootstrap
+    from fastem.bootstrapping import LikelihoodRatioTest as LikelihoodRatioTest
+    from fastem.bootstrapping import bootstrap as bootstrap
+    from fastem.bootstrapping import likelihood_ratio_test as likelihood_ratio_test
     from fastem.cluster import KMeans as KMeans
     from fastem.diagnosing import Diagnosis as Diagnosis
     from fastem.diagnosing import Verdict as Verdict
@@ -62,6 +66,7 @@ _HOME = {
         ),
         "functional",
     ),
+    **dict.fromkeys(("Bootstrap", "LikelihoodRatioTest", "bootstrap", "likelihood_ratio_test"), "bootstrapping"),
     **dict.fromkeys(("FixedPoint", "fixed_point"), "fixed_points"),
     **dict.fromkeys(("Row", "Selection", "select"), "selecting"),
     **dict.fromkeys(("Diagnosis", "Verdict", "diagnose"), "diagnosing"),

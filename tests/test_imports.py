@@ -56,6 +56,9 @@ ALLOWED = {
         "accelerate", "em", "families.base", "functional", "progressive", "results", "starts", "stopping", "threads",
         "validation"
     },
+    "bootstrapping": {
+        "em", "families.base", "functional", "initialise", "results", "starts", "stopping", "threads", "validation"
+    },
     "validation.__init__": {"validation.data", "validation.mixtures", "validation.settings"},
     "validation.data": {"families.base"},
     "validation.mixtures": {"families.base", "validation.data"},

@@ -98,3 +98,23 @@ def check_n_folds(n_folds: Any, n_samples: int, n_components: int) -> None:
             f"n_folds is {n_folds}: {max(left, 0)} of the {n_samples} samples would be left to fit {n_components} "
             "component(s)."
         )
+
+
+def check_n_replicates(n_replicates: Any, least: int) -> None:
+    """Refuse too few replicates of a bootstrap."""
+    check_integer("n_replicates", n_replicates, least)
+
+
+def check_level(level: Any, n_fits: int) -> None:
+    """Refuse a level that is no probability, and intervals of nothing."""
+    if not is_finite(level) or not 0 < level < 1:
+        raise ValueError(f"level is {level!r}; it must be a number between 0 and 1, such as 0.95.")
+    if n_fits == 0:
+        raise ValueError("no fit of the bootstrap ended well, so there are no intervals; lower n_components.")
+
+
+def check_healthy(*statuses: Any) -> None:
+    """Refuse fits whose likelihood means nothing."""
+    for status in statuses:
+        if status.rank > 0:
+            raise ValueError(f"a fit of the data did not end well, so there is nothing to test. {status.value}")

@@ -1,0 +1,131 @@
+"""Bootstrap standard errors, and the bootstrap test of the number of components."""
+
+import numpy as np
+import pytest
+import tables
+
+import fastem
+
+
+def test_standard_errors_of_one_gaussian_are_the_known_ones():
+    X = np.random.default_rng(0).normal(2.0, 3.0, (400, 1))
+    result = fastem.fit(X, fastem.Gaussian("diag"), 1, seed=0)
+    expected = {"means": X.std() / 20, "covariances": X.var() * np.sqrt(2 / 400)}
+    for kind in ("nonparametric", "weighted", "parametric"):
+        found = fastem.bootstrap(result, X, kind=kind, n_replicates=800, seed=1)
+        assert found.n_failed == 0 and found.weights.shape == (800, 1)
+        for name, value in expected.items():
+            assert found.standard_errors[name].item() == pytest.approx(value, rel=0.12)
+        assert found.standard_errors["weights"].item() == 0.0
+        low, high = found.interval(0.95)["means"]
+        assert high.item() - low.item() == pytest.approx(2 * 1.96 * expected["means"], rel=0.12)
+
+
+@pytest.mark.parametrize("case", tables.FAMILIES, ids=repr)
+def test_they_agree_with_the_information_where_components_are_apart(case):
+    rng = np.random.default_rng(2)
+    _, X = tables.blobs(case, rng, 600, 2, 2, spread=6.0)
+    result = fastem.fit(X, case.family, 2, seed=0, tol=1e-9)
+    louis = fastem.diagnose(result, X)
+    assert louis.verdict is fastem.Verdict.MAXIMUM
+    found = fastem.bootstrap(result, X, n_replicates=300, seed=0)
+    assert found.n_failed == 0
+    for name, value in louis.standard_errors.items():
+        assert found.standard_errors[name].shape == np.shape(value)
+        assert np.median(found.standard_errors[name] / value) == pytest.approx(1.0, abs=0.25), name
+
+
+def test_components_are_matched_even_where_means_are_equal():
+    """A narrow and a wide component about one mean: their covariances tell them apart, in every replicate."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (500, 1)), rng.normal(0, 8, (500, 1))])
+    result = fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0, tol=1e-9)
+    narrow = int(np.argmin(result.parameters["covariances"][:, 0]))
+    found = fastem.bootstrap(result, X, n_replicates=100, seed=0)
+    assert (found.parameters["covariances"][:, narrow] < found.parameters["covariances"][:, 1 - narrow]).all()
+
+
+def test_one_seed_gives_the_same_bits_on_any_number_of_threads(faithful):
+    result = fastem.fit(faithful, fastem.Gaussian("full"), 2, seed=0)
+    found = [fastem.bootstrap(result, faithful, n_replicates=20, seed=3, n_threads=n) for n in (1, 3)]
+    assert np.array_equal(found[0].weights, found[1].weights)
+    assert np.array_equal(found[0].parameters["covariances"], found[1].parameters["covariances"])
+    other = fastem.bootstrap(result, faithful, n_replicates=20, seed=4)
+    assert not np.array_equal(found[0].weights, other.weights)
+    few = fastem.bootstrap(result, faithful, n_replicates=5, seed=3)
+    assert np.array_equal(found[0].weights[:5], few.weights)
+
+
+def test_weights_of_zero_never_count(faithful):
+    padded = np.concatenate([faithful, faithful + 100.0])
+    weights = np.repeat([1.0, 0.0], len(faithful))
+    result = fastem.fit(padded, fastem.Gaussian("full"), 2, seed=0, sample_weight=weights)
+    found = fastem.bootstrap(result, padded, sample_weight=weights, n_replicates=50, seed=0)
+    assert found.parameters["means"].max() < 110
+
+
+def test_failed_fits_are_counted_and_left_out():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (60, 1)), [[30.0], [30.1]]])
+    result = fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0)
+    found = fastem.bootstrap(result, X, n_replicates=100, seed=0)
+    assert 0 < found.n_failed < 100 and len(found.weights) == 100 - found.n_failed
+    assert all(np.isfinite(value).all() for value in found.standard_errors.values())
+
+
+def test_faithful_has_more_than_one_component(faithful):
+    found = fastem.likelihood_ratio_test(faithful, fastem.Gaussian("full"), 1, n_replicates=49, seed=0)
+    assert found.statistic == pytest.approx(319.0654, abs=1e-3)  # as in the vignette of R's mclust
+    assert found.p_value == pytest.approx(0.02)
+    assert found.null.n_components == 1 and found.alternative.n_components == 2
+    assert len(found.replicates) + found.n_failed == 49 and (found.replicates > -1e-3).all()
+
+
+def test_two_components_are_enough_for_two():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(-3, 1, (100, 1)), rng.normal(3, 1, (100, 1))])
+    assert fastem.likelihood_ratio_test(X, fastem.Gaussian("tied_diag"), 2, n_replicates=49, seed=0).p_value > 0.1
+
+
+def test_the_test_keeps_its_level():
+    """Under the null hypothesis p-values are uniform: 30 of them from data of one component."""
+    rng = np.random.default_rng(0)
+    found = [
+        fastem.likelihood_ratio_test(
+            rng.normal(size=(80, 1)), fastem.Gaussian("diag", min_variance=0.01), 1, n_replicates=19, seed=i
+        ).p_value
+        for i in range(30)
+    ]
+    assert 0.35 < np.mean(found) < 0.68
+    assert sum(p <= 0.1 for p in found) <= 8
+
+
+def test_the_test_is_reproducible_on_any_number_of_threads(faithful):
+    X = faithful[:100]
+    found = [
+        fastem.likelihood_ratio_test(X, fastem.Gaussian("tied"), 1, n_replicates=9, seed=1, n_threads=n) for n in (1, 2)
+    ]
+    assert np.array_equal(found[0].replicates, found[1].replicates) and found[0].p_value == found[1].p_value
+
+
+def test_unusable_arguments_are_refused(faithful):
+    result = fastem.fit(faithful, fastem.Gaussian("full"), 2, seed=0)
+    for settings, message in (
+        ({"kind": "jackknife"}, "kind is 'jackknife'"),
+        ({"n_replicates": 1}, "n_replicates"),
+        ({"n_threads": 0}, "n_threads"),
+        ({"tol": -1}, "tol"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fastem.bootstrap(result, faithful, **settings)
+    with pytest.raises(ValueError, match="2"):
+        fastem.bootstrap(result, faithful[:, :1])
+    with pytest.raises(TypeError):
+        fastem.bootstrap("model", faithful)
+    found = fastem.bootstrap(result, faithful, n_replicates=2, seed=0)
+    with pytest.raises(ValueError, match="level is 95"):
+        found.interval(95)
+    with pytest.raises(ValueError, match="n_components"):
+        fastem.likelihood_ratio_test(faithful[:2], fastem.Gaussian("diag"), 2)
+    with pytest.raises(ValueError, match="did not end well"):
+        fastem.likelihood_ratio_test(np.repeat([[1.0], [2.0]], 20, axis=0), fastem.Gaussian("diag"), 1, seed=0)
