@@ -18,8 +18,8 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(n_init: int) -> None:
-    """Fit once in this process and print what it took beyond X and one packed copy of it."""
+def measure(n_init: int, tol: float) -> None:
+    """Fit once in this process and print what it took beyond X and one packed copy of it; in parts where tol > 0."""
     rng = np.random.default_rng(0)
     X = np.empty((N, D))
     centres = rng.normal(size=(K, D)) * 3
@@ -27,15 +27,18 @@ def measure(n_init: int) -> None:
         X[first : first + 100_000] = centres[rng.integers(K, size=100_000)] + rng.normal(size=(100_000, D))
     fastem.fit(X[:5000].copy(), fastem.Gaussian("full"), 4, max_iter=2, seed=0)
     before = peak()
-    fastem.fit(X, fastem.Gaussian("full"), K, start="kmeans", seed=0, max_iter=3, tol=0, n_init=n_init)
+    fastem.fit(X, fastem.Gaussian("full"), K, start="kmeans", seed=0, max_iter=3, tol=tol, n_init=n_init)
     packed = X.nbytes / 2**20
-    print(f"n_init={n_init}: {peak() - before - packed:.1f} MB beyond X and one packed copy ({packed:.0f} MB each)")
+    kind = "in parts, " if tol else ""
+    print(
+        f"{kind}n_init={n_init}: {peak() - before - packed:.1f} MB beyond X and one packed copy ({packed:.0f} MB each)"
+    )
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        measure(int(sys.argv[1]))
+        measure(int(sys.argv[1]), float(sys.argv[2]))
     else:
         print(f"n = {N:,}, d = {D}, K = {K}, full, float64")
-        for n_init in (1, 4):
-            subprocess.run([sys.executable, "-m", "benchmarks.memory", str(n_init)], check=True)
+        for n_init, tol in ((1, "0"), (4, "0"), (1, "1e-6")):
+            subprocess.run([sys.executable, "-m", "benchmarks.memory", str(n_init), tol], check=True)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from fastem.functional import sample as sample
     from fastem.mixture import GaussianMixture as GaussianMixture
     from fastem.mixture import PoissonMixture as PoissonMixture
+    from fastem.progress import ProgressBar as ProgressBar
+    from fastem.progress import progress_bar as progress_bar
     from fastem.results import Record as Record
     from fastem.results import Result as Result
     from fastem.results import StartReport as StartReport
@@ -71,6 +73,7 @@ _HOME = {
     **dict.fromkeys(("Row", "Selection", "select"), "selecting"),
     **dict.fromkeys(("Diagnosis", "Verdict", "diagnose"), "diagnosing"),
     "KMeans": "cluster",
+    **dict.fromkeys(("ProgressBar", "progress_bar"), "progress"),
     **dict.fromkeys(("GaussianMixture", "PoissonMixture"), "mixture"),
     **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "results"),
 }

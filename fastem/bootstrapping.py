@@ -106,7 +106,7 @@ def bootstrap(
     >>> X = np.random.default_rng(0).poisson([[2.0]] * 300 + [[12.0]] * 300)
     >>> result = fastem.fit(X, fastem.Poisson(), 2, seed=0)
     >>> found = fastem.bootstrap(result, X, n_replicates=100, seed=0)
-    >>> found.standard_errors["rates"].round(1).max() < 0.4
+    >>> bool(found.standard_errors["rates"].max() < 0.4)
     True
     """
     validation.check_mixture(result)

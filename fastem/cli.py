@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from fastem.reading import CommandError, Table, read_table
 
 if TYPE_CHECKING:
-    from fastem import Family, Row, Selection
+    from fastem import Family, ProgressBar, Row, Selection
 
 Array = NDArray[Any]
 
@@ -103,6 +104,16 @@ def _parser() -> argparse.ArgumentParser:
         "--reg-covar", type=float, default=0.0, help="added to every variance, in squared units (default: 0)"
     )
     fit.add_argument("--seed", type=int, default=0, help="of all randomness; one seed, one result (default: 0)")
+    fit.add_argument(
+        "--progressive",
+        action=argparse.BooleanOptionalAction,
+        help="begin on random parts of the data (default: from 32,768 rows on)",
+    )
+    fit.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="a progress bar on standard error, by tqdm (default: where that is a terminal and tqdm is installed)",
+    )
     fit.add_argument("--threads", type=int, help="number of threads (default: all cores)")
     fit.add_argument("--save", type=Path, metavar="MODEL.npz", help="write the chosen model")
     fit.add_argument(
@@ -188,10 +199,34 @@ def _grid(X: Array, options: argparse.Namespace) -> Selection:
     families = _families(options)
     if max(options.components) > len(X):
         raise CommandError(f"--components {max(options.components)} is more than the {len(X)} rows of data.")
-    from fastem import select
-
     extra = {"icl": f" {'ICL':>14}", "cv": f" {'held out':>9} {'(error)':>8}"}.get(options.criterion, "")
     print(f"\n{'model':>15} {'K':>4} {'log-likelihood':>16} {'BIC':>14} {'AIC':>14}{extra} {'iter':>5}  status")
+    bar = _bar(options.progress, len(families) * len(options.components))
+
+    def show(row: Row) -> None:
+        _print_model(row, options.criterion, bar)
+
+    with bar or nullcontext():
+        return _select(X, families, options, show)
+
+
+def _bar(wanted: bool | None, total: int) -> ProgressBar | None:
+    """A progress bar, where one is wanted and can be had."""
+    if wanted is False or (wanted is None and not sys.stderr.isatty()):
+        return None
+    from fastem import progress_bar
+
+    try:
+        return progress_bar(total=total, unit="model", file=sys.stderr)
+    except ImportError:
+        if wanted:
+            raise CommandError("--progress needs tqdm: pip install 'fastem[progress]'") from None
+        return None
+
+
+def _select(X: Array, families: list[Family], options: argparse.Namespace, show: Callable[[Row], None]) -> Selection:
+    from fastem import select
+
     return select(
         X,
         families,
@@ -202,9 +237,10 @@ def _grid(X: Array, options: argparse.Namespace) -> Selection:
         tol=options.tol,
         max_iter=options.max_iter,
         accelerate=options.accelerate,
+        progressive=options.progressive,
         seed=options.seed,
         n_threads=options.threads,
-        callback=lambda row: _print_model(row, options.criterion),
+        callback=show,
     )
 
 
@@ -214,13 +250,17 @@ def _print_constant(table: Table) -> None:
         print(f"note: constant column(s) {', '.join(constant[:8])}: they say nothing; leave them out with --drop.")
 
 
-def _print_model(row: Row, criterion: str) -> None:
+def _print_model(row: Row, criterion: str, bar: ProgressBar | None) -> None:
     extra = {"icl": f" {row.icl:>14.4f}", "cv": f" {row.cv:>9.4f} {row.cv_error:>8.4f}"}.get(criterion, "")
-    print(
+    line = (
         f"{_shape(row):>15} {row.n_components:>4} {row.log_likelihood:>16.4f} {row.bic:>14.4f} {row.aic:>14.4f}{extra} "
-        f"{row.n_iter:>5}  {row.status.name.lower()}",
-        flush=True,
+        f"{row.n_iter:>5}  {row.status.name.lower()}"
     )
+    if bar is None:
+        print(line, flush=True)
+    else:
+        bar.write(line, file=sys.stdout)
+        bar(row)
 
 
 def _print_statuses(chosen: Selection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from fastem.progressive import LARGE, Parts, move, random_parts
 from fastem.results import Result, Status
 from fastem.stopping import CRITERIA, Stopping, deadline
 from fastem.threads import Team, team
-from fastem.tiles import Columns, Data, columns, pack
+from fastem.tiles import Columns, Data, columns, pack, unpacked
 
 
 def fit(
@@ -186,12 +187,17 @@ def fit(
         kept = Checkpoint(checkpoint, float(checkpoint_interval), digest([*what, *settings]), seeds)
         seeds = kept.seed or seeds
     with team(n_threads) as threads:
-        problem = prepare(checked, sample_weight, family, n_components, threads)
+        surveyed = survey(checked, sample_weight, [family], threads)
+        problem = surveyed.problem(surveyed.unpacked(family), family, n_components, threads, {})
         if min_samples > 0 or starving != guards.RESEED:
             problem = replace(problem, policy=guards.Policy(float(min_samples), starving))
-        parts = random_parts(problem, seeds) if in_parts else None
+        pack = partial(surveyed.pack, family, threads)
+        parts = random_parts(problem, seeds, pack) if in_parts else None
+        if parts is None or not isinstance(given, validation.Given):
+            problem = replace(problem, data=pack())
+            parts = parts and parts._replace(problem=problem, pack=None)
         if kept.runs is None:
-            steps = _steps_from(parts.first if parts and sought else problem, given, n_init, seeds)
+            steps = _steps_from(parts.part(0) if parts and sought else problem, given, n_init, seeds)
             kept.runs = begin(steps, accelerate)
         result = run(problem, kept.runs, stopping, callback, parts, kept)
     if result.status not in (Status.TIME_LIMIT, Status.STOPPED):
@@ -247,6 +253,10 @@ class Survey(NamedTuple):
     def frame(self, family: Family) -> Frame:
         """The coordinates of a family's tiles."""
         return family.frame(self.facts.location, self.facts.spread)
+
+    def unpacked(self, family: Family) -> Data:
+        """What `pack` will return, without the tiles."""
+        return unpacked(self.X, self.sample_weight, family, self.frame(family), self.dtype)
 
     def pack(self, family: Family, threads: Team) -> Data:
         """The data in a family's tiles, which serve all families of the same frame and derived rows."""

@@ -8,6 +8,7 @@ it are left to the next. Parts are random samples rather than runs of neighbours
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from fastem.loop import Callback, Run, drop_losers, loop
 from fastem.problem import Problem
 from fastem.results import Status
 from fastem.stopping import Stopping
+from fastem.tiles import Data
 
 # The smallest part, in samples and in samples per parameter; on data of less than twice that there is nothing to gain.
 SMALLEST, PER_PARAMETER = 8192, 4
@@ -37,16 +39,15 @@ CHILD = 2**32 - 1
 
 
 class Parts(NamedTuple):
-    """Nested random parts of a problem's samples: those whose `places`, uniform in (0, 1), are below a fraction."""
+    """Nested random parts of a problem's samples: those whose `places`, uniform in (0, 1), are below a fraction.
+
+    pack: makes the tiles of all samples; None where the problem has them.
+    """
 
     problem: Problem
     places: Array
     fractions: tuple[float, ...]
-
-    @property
-    def first(self) -> Problem:
-        """The first part, or all samples where there are no parts."""
-        return self.part(0) if self.fractions else self.problem
+    pack: Callable[[], Data] | None = None
 
     def part(self, index: int) -> Problem:
         """The problem of one part, in the same frame; what is remembered about the first part is kept."""
@@ -55,17 +56,28 @@ class Parts(NamedTuple):
         memo = self.problem.memo.setdefault(("part", fraction), {}) if index == 0 else {}
         return replace(part, memo=memo)
 
+    def whole(self) -> Problem:
+        """The problem of all samples."""
+        return self.problem if self.pack is None else replace(self.problem, data=self.pack())
 
-def random_parts(problem: Problem, seed: np.random.SeedSequence) -> Parts:
-    """The parts to begin on; none where the data are few for their parameters."""
+
+def random_parts(
+    problem: Problem, seed: np.random.SeedSequence, pack: Callable[[], Data] | None = None
+) -> Parts | None:
+    """The parts to begin on; None where the data are few for their parameters.
+
+    `pack`, where the problem has no tiles yet, makes them when it comes to all samples: parts are gone by then.
+    """
     weights = problem.sample_weight
     n = problem.data.n_samples if weights is None else np.count_nonzero(weights)
-    n_parts = max(0, math.floor(math.log2(n / max(SMALLEST, PER_PARAMETER * _n_parameters(problem)))))
+    n_parts = math.floor(math.log2(n / max(SMALLEST, PER_PARAMETER * _n_parameters(problem))))
+    if n_parts < 1:
+        return None
     child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, CHILD))
-    places = np.random.default_rng(child).random(problem.data.n_samples if n_parts else 0, dtype=np.float32)
-    if weights is not None and n_parts:
+    places = np.random.default_rng(child).random(problem.data.n_samples, dtype=np.float32)
+    if weights is not None:
         places[weights == 0] = 1.0
-    return Parts(problem, places, tuple(0.5**k for k in range(n_parts, 0, -1)))
+    return Parts(problem, places, tuple(0.5**k for k in range(n_parts, 0, -1)), pack)
 
 
 def move(
@@ -85,6 +97,8 @@ def move(
         if stopped or stopping.late():
             break
     last = checkpoint.at(n_parts)
+    if parts is not None:
+        problem = parts.whole()
     if stopped:  # what is returned has been evaluated on all samples
         loop(problem, runs, stopping._replace(max_iter=0))
         for run in runs:

@@ -216,7 +216,7 @@ def _grid(
             # A fresh sequence each time: spawning from one counts up.
             seed = np.random.SeedSequence(settings.seed.entropy, spawn_key=settings.seed.spawn_key)
             parts = random_parts(problem, seed) if settings.in_parts else None
-            steps = starts.from_method(parts.first if parts else problem, settings.start, settings.n_init, seed)
+            steps = starts.from_method(parts.part(0) if parts else problem, settings.start, settings.n_init, seed)
             yield (i, j), em.run(problem, em.begin(steps, settings.accelerate), settings.stopping, None, parts)
 
 

@@ -280,6 +280,14 @@ def _packed_weights(sample_weight: Array | None, n: int, size: int, dtype: Any) 
     return weights.reshape(n_tiles, size), unit
 
 
+def unpacked(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dtype: Any) -> Data:
+    """Data without tiles: what `pack` would say of them, before the memory is taken."""
+    n, d = X.shape
+    total = float(n) if sample_weight is None else float(sample_weight.sum())
+    tiles = np.empty((0, d + family.n_derived, tile_size(n)), dtype)
+    return Data(tiles, tiles[:, 0], sample_weight is not None, 1.0, n, d, total, frame, {})
+
+
 def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dtype: Any, team: Team) -> Data:
     """Pack checked data (n_samples, n_features) into tiles in the coordinates of `frame`."""
     n, d = X.shape

@@ -39,7 +39,7 @@ ALLOWED = {
     "reseeding": {"evaluating", "initialise", "families.base", "problem", "tiles"},
     "checkpoint": {"accelerate", "families.base", "loop", "problem", "results", "validation"},
     "progressive": {
-        "checkpoint", "families.base", "initialise", "loop", "problem", "results", "stopping"
+        "checkpoint", "families.base", "initialise", "loop", "problem", "results", "stopping", "tiles"
     },
     "finishing": {"guards", "families.base", "loop", "problem", "results"},
     "agglomerate": {"_jit", "families.base"},
@@ -79,11 +79,12 @@ ALLOWED = {
     "mixture.__init__": {"mixture.gaussian", "mixture.poisson"},
     "mixture.precisions": {"families.base", "guards"},
     "mixture.progress": {"results"},
+    "progress": {"results"},
     "mixture.files": {"results", "validation.data", "validation.estimators"},
     "mixture.predicting": {"families.base", "functional", "results", "validation", "validation.estimators"},
     "mixture.base": {
-        "accelerate", "em", "families.base", "mixture.files", "mixture.predicting", "mixture.progress", "results",
-        "starts", "validation", "validation.estimators"
+        "accelerate", "em", "families.base", "guards", "mixture.files", "mixture.predicting", "mixture.progress",
+        "results", "starts", "validation", "validation.estimators"
     },
     "mixture.gaussian": {
         "families", "families.base", "functional", "mixture.base", "mixture.precisions", "validation.estimators"

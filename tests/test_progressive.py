@@ -55,7 +55,9 @@ def test_parts_hold_no_samples_of_weight_zero(small_parts):
 
 def test_no_parts_where_data_are_few_for_their_parameters():
     X = np.random.default_rng(0).normal(size=(40_000, 30))
-    assert the_parts(X, fastem.Gaussian("full"), 16)[0].fractions == ()
+    with team(1) as threads:
+        problem = em.prepare(X, None, fastem.Gaussian("full"), 16, threads)
+        assert progressive.random_parts(problem, np.random.SeedSequence(0)) is None
     assert the_parts(X, fastem.Gaussian("diag"), 2)[0].fractions == (0.25, 0.5)
 
 

@@ -15,7 +15,7 @@ def test_the_examples_of_the_readme_run(monkeypatch, capsys):
     monkeypatch.chdir(HERE.parent)
     names: dict = {}
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     out = capsys.readouterr().out
@@ -42,9 +42,13 @@ def test_the_two_commands_are_near_the_top():
     assert "pip install '.[test]' && pytest" in top
 
 
-@pytest.mark.parametrize(
-    "module", ["em", "functional", "families", "results", "jit", "cluster", "mixture.gaussian", "mixture.poisson"]
-)
+MODULES = """
+em functional families results jit cluster mixture.gaussian mixture.poisson selecting diagnosing fixed_points
+bootstrapping progress
+"""
+
+
+@pytest.mark.parametrize("module", MODULES.split())
 def test_docstring_examples(module):
     failed, tried = doctest.testmod(importlib.import_module(f"fastem.{module}"))
     assert failed == 0

@@ -18,6 +18,7 @@ from sklearn.utils.validation import validate_data
 from fastem import em, validation
 from fastem.accelerate import NAMES as ACCELERATORS
 from fastem.families.base import Array, Family
+from fastem.guards import DROP, POLICIES
 from fastem.mixture import files
 from fastem.mixture.predicting import Predicting
 from fastem.mixture.progress import Progress
@@ -50,6 +51,9 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "accelerate": [StrOptions(set(ACCELERATORS)), None],
+        "progressive": ["boolean", None],
+        "min_samples": [Interval(Real, 0.0, None, closed="left")],
+        "starving": [StrOptions(set(POLICIES))],
     }
 
     @abstractmethod
@@ -77,7 +81,14 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         """Set weights_ and the attributes of the parameters."""
 
     def fit(
-        self, X: Any, y: Any = None, *, sample_weight: Any = None, resp_init: Any = None, callback: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        resp_init: Any = None,
+        callback: Any = None,
+        checkpoint: Any = None,
     ) -> Self:
         """Estimate the parameters with the EM algorithm.
 
@@ -92,7 +103,10 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
             Integer labels from 0, or responsibilities, from which the first M-step is made instead of `init_params`.
         callback : callable, default=None
             Called with a ``fastem.Record`` (start, iteration, log_likelihood, gain) after each iteration of each start;
-            the fit stops when it returns something true.
+            the fit stops when it returns something true. ``fastem.progress_bar()`` is one.
+        checkpoint : path, default=None
+            A file that keeps how far the fit has come, once a minute. After an interrupt, or a kill, the same call goes
+            on from there, to the same bits; the file is removed at the end. With `random_state` an integer or None.
 
         Returns
         -------
@@ -106,12 +120,12 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         ------
         ValueError, TypeError : unusable input; the message names the argument and the place.
         """
-        return self._fit_and_warn(X, sample_weight, resp_init, callback)
+        return self._fit_and_warn(X, sample_weight, resp_init, callback, checkpoint)
 
-    def _fit_and_warn(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any) -> Self:
+    def _fit_and_warn(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> Self:
         before = dict(vars(self))
         try:
-            warning = self._fit(X, sample_weight, resp_init, callback)
+            warning = self._fit(X, sample_weight, resp_init, callback, checkpoint)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -121,7 +135,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any) -> str | None:
+    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> str | None:
         """Fit, and return what to warn of."""
         validation.check_callback(callback)
         X = self._checked(X, reset=True)
@@ -129,7 +143,9 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         start = self._start(X, resp_init)
         # As in scikit-learn, a start that leaves nothing to chance takes nothing from a shared RandomState.
         random = isinstance(start, dict) and "method" in start
-        seed = self._seed() if random else 0
+        # A checkpoint keeps the entropy of a fit that was given none.
+        seed = (None if checkpoint is not None and self.random_state is None else self._seed()) if random else 0
+        continued = isinstance(start, dict) and not random and self.warm_start
         n_init = self.n_init if random else 1
         progress = None
         if self.verbose:
@@ -138,7 +154,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         result = em.fit(
             X,
             self._family(**self._hyperparameters()),
-            self.n_components,
+            len(start["weights"]) if continued else self.n_components,
             sample_weight=sample_weight,
             start=start,
             n_init=n_init,
@@ -146,9 +162,12 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
             max_iter=self.max_iter,
             seed=seed,
             accelerate=self.accelerate,
-            progressive=False,
+            progressive=self.progressive,
+            min_samples=self.min_samples,
+            starving=self.starving,
             n_threads=self.n_threads,
             callback=progress or callback,
+            checkpoint=checkpoint,
         )
         if progress is not None and self.max_iter > 0:
             progress.end(result)
@@ -168,7 +187,8 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         if resp_init is not None:
             return validation.check_assignment("resp_init", resp_init, len(X), self.n_components)
         if self.warm_start and hasattr(self, "converged_"):
-            checks.check_warm_start(len(self.weights_), self.n_components)
+            dropped = self.starving == DROP and len(self.weights_) == self.n_components_
+            checks.check_warm_start(len(self.weights_), len(self.weights_) if dropped else self.n_components)
             weights = checks.check_weights_attribute(self.weights_)
             return {"weights": weights / weights.sum(), **self._parameters()}
         given = self._given(X.shape[1])
@@ -182,6 +202,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         checks.check_representable(result.parameters)
         self._set_parameters(result.weights, dict(result.parameters), dtype)
         total = result.total_weight or 1.0  # given parameters have seen no data; their likelihood is NaN
+        self.n_components_ = result.n_components
         self.converged_ = result.status is Status.CONVERGED
         self.n_iter_ = result.n_iter
         self.n_passes_ = result.n_passes
@@ -210,7 +231,14 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         return Result(family=self._family(), weights=weights, parameters=self._density())
 
     def fit_predict(
-        self, X: Any, y: Any = None, *, sample_weight: Any = None, resp_init: Any = None, callback: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        resp_init: Any = None,
+        callback: Any = None,
+        checkpoint: Any = None,
     ) -> Array:
         """Fit, and return the likeliest component of each sample: ``fit(X, ...).predict(X)``.
 
@@ -220,7 +248,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        return self._fit_and_warn(X, sample_weight, resp_init, callback).predict(X)
+        return self._fit_and_warn(X, sample_weight, resp_init, callback, checkpoint).predict(X)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the estimator to `path` as an uncompressed .npz archive, readable by numpy without pickle.

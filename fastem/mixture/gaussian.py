@@ -61,6 +61,13 @@ class GaussianMixture(BaseMixture):
         None is all available cores on the main thread, and 1 on any other.
     accelerate : {"anderson", "squarem"} or None, default=None
         Leap ahead of the M-steps: many times fewer passes where EM is slow.
+    progressive : bool or None, default=False
+        Begin on random parts of the data, as ``fastem.fit`` does by default (None) where there are many samples.
+    min_samples : float, default=0.0
+        What a component must hold, its responsibilities summed.
+    starving : {"reseed", "drop", "stop"}, default="reseed"
+        What becomes of a component that holds less: put at the worst-explained samples, left out (`n_components_` is
+        then smaller), or the end of its start.
 
     Attributes
     ----------
@@ -72,6 +79,7 @@ class GaussianMixture(BaseMixture):
     precisions_ : ndarray, the inverse of each covariance, in the same shape.
     precisions_cholesky_ : ndarray, upper triangular P with P P' = precision, in the same shape.
         As in scikit-learn, `predict` and its kin read this, and `sample` reads `covariances_`.
+    n_components_ : int, the components of the fit: fewer than `n_components` where some were dropped.
     converged_ : bool
         Whether the best start met `tol` with no component held at its floor; False too after a callback's stop.
     n_iter_ : int, steps of the best start: M-steps, or leaps where it was accelerated.
@@ -139,6 +147,9 @@ class GaussianMixture(BaseMixture):
         covariances_init: Any = None,
         n_threads: int | None = None,
         accelerate: str | None = None,
+        progressive: bool | None = False,
+        min_samples: float = 0.0,
+        starving: str = "reseed",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -157,6 +168,9 @@ class GaussianMixture(BaseMixture):
         self.covariances_init = covariances_init
         self.n_threads = n_threads
         self.accelerate = accelerate
+        self.progressive = progressive
+        self.min_samples = min_samples
+        self.starving = starving
 
     @classmethod
     def from_parameters(

@@ -29,7 +29,8 @@ class PoissonMixture(BaseMixture):
         How the start is found, or what the two below leave of it, as in ``fastem.GaussianMixture``.
     rates_init : array-like of shape (n_components, n_features), default=None
         Expected counts, >= 0.
-    weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate
+    weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples,
+    starving
         As those of ``fastem.GaussianMixture``.
 
     Attributes
@@ -37,7 +38,8 @@ class PoissonMixture(BaseMixture):
     weights_ : ndarray of shape (n_components,), float64
     rates_ : ndarray of shape (n_components, n_features), float64
         Expected counts.
-    converged_, n_iter_, n_passes_, lower_bound_, lower_bounds_, fit_report_, n_features_in_, feature_names_in_
+    n_components_, converged_, n_iter_, n_passes_, lower_bound_, lower_bounds_, fit_report_, n_features_in_,
+    feature_names_in_
         As those of ``fastem.GaussianMixture``.
 
     Notes
@@ -80,6 +82,9 @@ class PoissonMixture(BaseMixture):
         verbose_interval: int = 10,
         n_threads: int | None = None,
         accelerate: str | None = None,
+        progressive: bool | None = False,
+        min_samples: float = 0.0,
+        starving: str = "reseed",
     ) -> None:
         self.n_components = n_components
         self.tol = tol
@@ -94,6 +99,9 @@ class PoissonMixture(BaseMixture):
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
         self.accelerate = accelerate
+        self.progressive = progressive
+        self.min_samples = min_samples
+        self.starving = starving
 
     @classmethod
     def from_parameters(cls, weights: Any, rates: Any, **settings: Any) -> Self:
