@@ -37,6 +37,13 @@ def some(mask: Array) -> bool:
     return bool(np.count_nonzero(mask))
 
 
+def for_each(floored: Array, shape: tuple[int, ...]) -> Array:
+    """What holds for a start, for each of its components: `floored` (...,) to shape (..., n_components)."""
+    each = np.empty(shape, dtype=np.bool_)
+    each[...] = floored[..., None]
+    return each
+
+
 def starving(counts: Array, total_weight: float, n_samples: int, min_samples: float = 0.0) -> Array:
     """Which components hold next to nothing, or less than that many samples: bool from their summed responsibilities.
 

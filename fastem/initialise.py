@@ -67,7 +67,11 @@ def from_centres(problem: Problem, centres: Array) -> list[Step]:
     """The M-step after each sample has gone to its nearest centre; centres (n_starts, K, d) in the tiles' frame."""
     shape = kmeans.centroid_shape(problem.data.n_features, problem.n_components)
     plan = problem.plan((kmeans.CENTROIDS, shape), "hard")
-    reference = np.stack([problem.family.reference(c) for c in centres])
+    n_starts, n_components, n_features = centres.shape
+    rows = problem.family.reference(centres.reshape(-1, n_features))  # those of all starts, then what they share
+    shared = [rows[None, n_starts * n_components :]] * n_starts
+    own = rows[: n_starts * n_components].reshape(n_starts, n_components, -1)
+    reference = np.concatenate([own, np.concatenate(shared)], axis=1)
     mixtures = folding.Mixtures(centres, np.zeros(centres.shape[:2]))
     _, statistics = folding.run(plan, mixtures, reference, np.arange(len(centres)), problem.team)
     return problem.maximise_each(statistics, list(reference))

@@ -200,6 +200,11 @@ def _verdict(problem: Problem, run: Run, stopping: Stopping) -> Status | None:
 
     Without a ridge a fall is rounding, the end of all gains; with one, it is a step towards another fixed point.
     """
+    if stopping.criterion == "gain" and len(run.history) > 1:  # in few operations, as most steps of most fits end here
+        run.value = (run.history[-1] - run.history[-2]) / problem.data.total_weight
+        if run.value >= stopping.tol:
+            run.n_small = 0
+            return _exhausted(run, stopping)
     if stopping.criterion != "parameters":
         run.value = distance(stopping.criterion, run.history, problem.data.total_weight)
         fell = run.value <= -stopping.tol and bool(problem.limits.ridge.any())
@@ -291,9 +296,16 @@ def drop_losers(problem: Problem, runs: list[Run], judged: list[Run], margin: fl
         if run.log_likelihood + hope < best.log_likelihood - margin * problem.data.total_weight:
             run.status = Status.DROPPED
             continue
+        if np.abs(_shares(best) - _shares(run)).max() >= SAME:
+            continue  # so their parameters, which take longer to match, differ by as much
         change, apart = problem.matched_change(best.solution, run.solution)
         if change < min(SAME, SAME_APART * apart):
             run.status, run.merged = Status.MERGED, best
+
+
+def _shares(run: Run) -> Array:
+    """The mixing weights in order of size."""
+    return np.sort(np.exp(run.solution.log_weights))
 
 
 def _revived(runs: list[Run]) -> list[Run]:

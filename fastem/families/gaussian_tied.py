@@ -22,7 +22,7 @@ from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
 from fastem.families.squares import from_squares, weighted_sums
 from fastem.families.triangular import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
-from fastem.guards import Factor, factorise, some
+from fastem.guards import Factor, factorise, for_each, some
 
 
 @kernel
@@ -184,8 +184,7 @@ class GaussianTied(gaussian.GaussianFamily):
         scatter.reshape(-1, d * d)[:, :: d + 1] += limits.ridge
         factor = factorise(scatter.reshape(-1, d, d), limits.floor)
         rows = self._rows(means + shift, factor, frame)
-        floored = factor.floored.reshape(*starving.shape[:-1], 1)
-        return Maximised(rows, starving, np.broadcast_to(floored, starving.shape))
+        return Maximised(rows, starving, for_each(factor.floored.reshape(starving.shape[:-1]), starving.shape))
 
     def _rows(self, means: Array, factor: Factor, frame: Frame) -> Array:
         """Parameter matrices (..., rows, width) from means (..., K, d) and as many factors as there are starts."""

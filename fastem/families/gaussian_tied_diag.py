@@ -9,7 +9,7 @@ import numpy as np
 
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Limits, Maximised, Parameters, Specification
-from fastem.guards import raise_to_floor
+from fastem.guards import for_each, raise_to_floor
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class GaussianTiedDiag(gaussian.TiedSquares):
         means, squares = gaussian.tied_moments(statistics, params, starving)
         variances, floored = raise_to_floor(squares + limits.ridge, limits.floor)
         rows = gaussian.tied_rows(means, variances, frame)
-        return Maximised(rows, starving, np.broadcast_to(floored[..., None], starving.shape))
+        return Maximised(rows, starving, for_each(floored, starving.shape))
 
     def n_parameters(self, n_features: int, n_components: int) -> int:
         return n_components * n_features + n_features

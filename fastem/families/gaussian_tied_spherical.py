@@ -9,7 +9,7 @@ import numpy as np
 
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Limits, Maximised, Parameters, Specification
-from fastem.guards import raise_to_floor
+from fastem.guards import for_each, raise_to_floor
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class GaussianTiedSpherical(gaussian.TiedSquares):
         mean_square = (squares.sum(axis=-1, keepdims=True) + limits.ridge.sum()) / squares.shape[-1]
         variances, floored = raise_to_floor(np.broadcast_to(mean_square, squares.shape), limits.floor)
         rows = gaussian.tied_rows(means, variances, frame)
-        return Maximised(rows, starving, np.broadcast_to(floored[..., None], starving.shape))
+        return Maximised(rows, starving, for_each(floored, starving.shape))
 
     def n_parameters(self, n_features: int, n_components: int) -> int:
         return n_components * n_features + 1
