@@ -78,9 +78,10 @@ def bootstrap(
     Parameters
     ----------
     result : Result of a fit to X.
-    X, sample_weight : the data of that fit.
-    kind : "nonparametric" (samples drawn with replacement), "weighted" (each sample's weight multiplied by a standard
-        exponential number: no component loses its last sample) or "parametric" (as many samples drawn from `result`).
+    X, sample_weight : the data of that fit; weight 2 is the same as the sample twice.
+    kind : "nonparametric" (as many samples as the weights' sum, rounded, drawn with replacement), "weighted" (each
+        sample's weight replaced by a gamma-distributed one of that mean and variance, an exponential one where it is 1:
+        no component loses its last sample) or "parametric" (as many samples drawn from `result`).
     n_replicates : int >= 2
     tol, max_iter : as in `fit`. Each fit begins at `result`, and is accelerated by Anderson's method.
     seed : int >= 0, a sequence of them, or None. The same seed gives the same bits, whatever n_threads.
@@ -92,7 +93,8 @@ def bootstrap(
 
     Raises
     ------
-    ValueError, TypeError : unusable input; the message names the argument.
+    ValueError, TypeError : unusable input; the message names the argument. ValueError too where `result` collapsed or
+        is not finite.
 
     References
     ----------
@@ -116,11 +118,20 @@ def bootstrap(
     seeds = validation.check_seed(seed)
     checked = validation.check_data(X, result.n_features)
     weights = validation.check_sample_weight(sample_weight, len(checked))
+    validation.check_finite(checked, validation.working_dtype(checked))
     validation.check_support(checked, result.family)
+    validation.check_healthy(result.status)
+    if weights is not None:
+        checked, weights = checked[weights > 0], weights[weights > 0]
     stopping = Stopping("gain", float(tol), int(max_iter), None)
-    judges = checked[:: max(1, len(checked) // MATCHED)]
+    first, *children = seeds.spawn(1 + int(n_replicates))
+    rng = np.random.default_rng(first)
+    chosen = np.sort(rng.choice(len(checked), min(MATCHED, len(checked)), replace=False))
+    judges = checked[chosen]
     with team(n_threads) as threads:
         resp = evaluated(judges, result, threads, "resp", alone=False).values
+    if weights is not None:
+        resp = resp * weights[chosen, None]
 
     def replicate(child: np.random.SeedSequence) -> Result:
         drawn, drawn_weights = _drawn(result, checked, weights, kind, child)
@@ -128,7 +139,7 @@ def bootstrap(
             fitted = _fitted(drawn, drawn_weights, result, stopping, alone)
             return _matched(fitted, resp, evaluated(judges, fitted, alone, "resp", alone=False).values)
 
-    fits = _each(replicate, seeds.spawn(int(n_replicates)), n_threads)
+    fits = _each(replicate, children, n_threads)
     good = [fitted for fitted in fits if fitted.status.rank == 0]
     shapes = {name: np.asarray(value).shape for name, value in result.parameters.items()}
     return Bootstrap(
@@ -144,7 +155,7 @@ class LikelihoodRatioTest:
 
     Attributes
     ----------
-    statistic : twice the log-likelihood of `alternative` over that of `null`.
+    statistic : twice the log-likelihood of `alternative` over that of `null`; 0 where it is lower.
     p_value : the share of statistics as large, of simulated ones and this one together.
     replicates : (n_replicates - n_failed,) statistics of data simulated from `null`.
     null, alternative : the fits, with K and K + 1 components.
@@ -183,8 +194,9 @@ def likelihood_ratio_test(
     family : a Family.
     n_components : K, an int from 1 to n_samples - 1.
     n_replicates : int >= 1. With 99, the smallest p-value is 0.01.
-    start, n_init, tol, max_iter : as in `fit`, for both fits of the data; those of simulated data are made in the same
-        way, but that those of K components begin at the parameters they were simulated from, too.
+    start, n_init, tol, max_iter : as in `fit`, for both fits, which are made in the same way for the data and for the
+        simulated ones; so the test keeps its level whatever the start, and a good one gives it power. Those of K + 1
+        components also begin at the fit with K, each of its components in turn split in two.
     seed : int >= 0, a sequence of them, or None. The same seed gives the same bits, whatever n_threads.
     n_threads : int >= 1 or None, as in `fit`. So many simulated data sets are fitted at a time.
 
@@ -194,8 +206,9 @@ def likelihood_ratio_test(
 
     Raises
     ------
-    ValueError, TypeError : unusable input; the message names the argument. ValueError too where a fit of the data
-        collapsed: its likelihood means nothing.
+    ValueError, TypeError : unusable input; the message names the argument. ValueError too where a fit of the data, or
+        of every simulated data set, collapsed: its likelihood means nothing. Where some did (`n_failed`), the p-value
+        is one among data for which no fit collapses.
 
     References
     ----------
@@ -221,34 +234,40 @@ def likelihood_ratio_test(
     auto = start == "auto"
     stopping = Stopping("gain", float(tol), int(max_iter), None, drop_losers=auto, thorough=auto)
 
-    def fitted(data: Array, count: int, child: np.random.SeedSequence, threads: Team, truth: Result | None) -> Result:
-        problem = em.prepare(data, None, family, count, threads)
-        steps = starts.from_method(problem, start, int(n_init), child)
-        if truth is not None:
-            steps.append(initialise.from_parameters(problem, truth.weights, dict(truth.parameters)))
-        return em.run(problem, em.begin(steps, None), stopping)
+    def pair(data: Array, child: np.random.SeedSequence, threads: Team) -> tuple[Result, Result]:
+        """Both fits of a data set."""
+        lesser, greater = child.spawn(2)
+        problem = em.prepare(data, None, family, k, threads)
+        null = em.run(problem, em.begin(starts.from_method(problem, start, int(n_init), lesser), None), stopping)
+        step = initialise.from_parameters(problem, null.weights, dict(null.parameters))
+        divided = starts.divided(problem, step)
+        problem = replace(problem, n_components=k + 1)
+        steps = [*starts.from_method(problem, start, int(n_init), greater), *divided]
+        return null, em.run(problem, em.begin(steps, None), stopping)
 
-    first, second, *children = seeds.spawn(2 + int(n_replicates))
+    first, *children = seeds.spawn(1 + int(n_replicates))
     with team(n_threads) as threads:
-        null, alternative = fitted(checked, k, first, threads, None), fitted(checked, k + 1, second, threads, None)
+        null, alternative = pair(checked, first, threads)
     validation.check_healthy(null.status, alternative.status)
 
     def replicate(child: np.random.SeedSequence) -> float:
-        draws, lesser, greater = child.spawn(3)
+        draws, fits = child.spawn(2)
         data = sample(null, len(checked), seed=_integers(draws)).X.astype(validation.working_dtype(checked))
         with team(1) as alone:
-            one, two = fitted(data, k, lesser, alone, null), fitted(data, k + 1, greater, alone, None)
+            one, two = pair(data, fits, alone)
         return _statistic(one, two) if max(one.status.rank, two.status.rank) == 0 else np.nan
 
     found = np.array(_each(replicate, children, n_threads))
     good = found[np.isfinite(found)]
+    validation.check_replicates(len(good), Status.COLLAPSED.value)
     statistic = _statistic(null, alternative)
     p_value = (1 + int((good >= statistic).sum())) / (1 + len(good))
     return LikelihoodRatioTest(statistic, p_value, good, null, alternative, len(found) - len(good))
 
 
 def _statistic(null: Result, alternative: Result) -> float:
-    return 2.0 * (alternative.log_likelihood - null.log_likelihood)
+    """At least 0: a mixture of K + 1 components may have two that are equal, and is then one of K."""
+    return max(2.0 * (alternative.log_likelihood - null.log_likelihood), 0.0)
 
 
 def _drawn(
@@ -256,14 +275,13 @@ def _drawn(
 ) -> tuple[Array, Array | None]:
     """One replicate's data and weights."""
     rng = np.random.default_rng(child)
+    n = len(X) if weights is None else max(1, round(float(weights.sum())))
     if kind == "parametric":
-        return sample(result, len(X), seed=_integers(child)).X.astype(validation.working_dtype(X)), weights
+        return sample(result, n, seed=_integers(child)).X.astype(validation.working_dtype(X)), None
     if kind == "weighted":
-        factors: Array = rng.standard_exponential(len(X))
-        return X, factors if weights is None else weights * factors
-    counts: Array = np.bincount(rng.integers(len(X), size=len(X)), minlength=len(X)).astype(np.float64)
-    drawn = counts if weights is None else weights * counts
-    return X, drawn if drawn.any() else weights
+        return X, rng.standard_gamma(1.0 if weights is None else weights, len(X))
+    counts = rng.multinomial(n, np.full(n, 1.0 / n) if weights is None else weights / weights.sum())
+    return X, counts.astype(np.float64)
 
 
 def _integers(child: np.random.SeedSequence) -> list[int]:

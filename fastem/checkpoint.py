@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Checkpoint:
     """Where a fit writes how far it has come, at most every `interval` seconds; without a path, nowhere.
 
     stage: how many parts of the data it has done with. n_passes: passes made in this stage. runs: its starts, to be
-    set where there was no file. seed: the entropy it began from.
+    set where there was no file. seed: the entropy it began from. cut_short: whether the callback or the time ended it.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Checkpoint:
         self.stage, self.n_passes = 0, 0
         self.runs: list[Run] | None = None
         self.seed = seed
+        self.cut_short = False
         self._path = None if path is None else Path(path)
         self._interval, self._digest = interval, digest
         self._last = time.monotonic()
@@ -67,12 +69,12 @@ class Checkpoint:
         facts = {
             "stage": self.stage,
             "n_passes": n_passes,
-            "entropy": np.atleast_1d(np.array(self.seed.entropy, dtype=object)).tolist(),
+            "entropy": words(self.seed),
             "runs": [_flat(_state(run), arrays) for run in self.runs],
         }
         stored = {f"array_{i}": array for i, array in enumerate(arrays)}
         header = {"format": FORMAT, "checkpoint": self._digest, "state": json.dumps(facts)}
-        new = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
+        new = self._new(self._path)
         try:
             with new.open("wb") as file:
                 np.savez(file, **{name: np.array(value) for name, value in header.items()}, **stored)  # type: ignore[arg-type]
@@ -87,14 +89,20 @@ class Checkpoint:
         """The fit has ended: nothing is left to go on with."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+            self._new(self._path).unlink(missing_ok=True)
+
+    @staticmethod
+    def _new(path: Path) -> Path:
+        """Where it is written first; one that a killed process left behind is written over."""
+        return path.with_name(f"{path.name}.new")
 
     def _read(self, path: Path) -> None:
-        try:
-            archive = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, OSError):
-            archive = None
-        validation.check_checkpoint(path, archive, FORMAT, self._digest)
-        with archive:
+        with path.open("rb") as file:
+            try:
+                archive = np.load(file, allow_pickle=False)
+            except (ValueError, EOFError, BadZipFile):
+                archive = None
+            validation.check_checkpoint(path, archive, FORMAT, self._digest)
             facts = json.loads(str(archive["state"]))
             arrays = [archive[f"array_{i}"] for i in range(len(archive.files) - 3)]
         self.stage, self.n_passes = facts["stage"], facts["n_passes"]
@@ -150,6 +158,11 @@ def _deep(value: Any, arrays: list[Array]) -> Any:
     return [_deep(item, arrays) for item in value] if isinstance(value, list) else value
 
 
+def words(seed: np.random.SeedSequence) -> list[int]:
+    """The entropy of a seed as integers."""
+    return [int(word) for word in np.atleast_1d(np.array(seed.entropy, dtype=object))]
+
+
 def digest(values: Sequence[Any]) -> str:
     """A digest of arguments: arrays by their shape, type and bytes, all else by its repr."""
     found = hashlib.blake2b(digest_size=16)
@@ -159,9 +172,12 @@ def digest(values: Sequence[Any]) -> str:
             rows = max(1, CHUNK_BYTES // max(1, value[:1].nbytes)) if value.ndim else 1
             for first in range(0, len(value) if value.ndim else 0, rows):
                 found.update(np.ascontiguousarray(value[first : first + rows]).data)
+            if not value.ndim:
+                found.update(value.tobytes())
         elif isinstance(value, dict):
-            found.update(f"{sorted(value)} ".encode())
-            found.update(digest([value[name] for name in sorted(value)]).encode())
+            found.update(digest([*sorted(value), *(value[name] for name in sorted(value))]).encode())
+        elif isinstance(value, tuple | list):
+            found.update(digest([len(value), *value]).encode())
         else:
             found.update(f"{value!r} ".encode())
     return found.hexdigest()

@@ -112,7 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--progress",
         action=argparse.BooleanOptionalAction,
-        help="a progress bar on standard error, by tqdm (default: where that is a terminal and tqdm is installed)",
+        help="a bar on standard error, by tqdm, of the models done, which with cv is after all folds "
+        "(default: where that is a terminal and tqdm is installed)",
     )
     fit.add_argument("--threads", type=int, help="number of threads (default: all cores)")
     fit.add_argument("--save", type=Path, metavar="MODEL.npz", help="write the chosen model")

@@ -14,12 +14,12 @@ from fastem import finishing, guards, initialise, starts, validation
 from fastem._jit import SOURCES
 from fastem.accelerate import NAMES as ACCELERATORS
 from fastem.accelerate import accelerator
-from fastem.checkpoint import Checkpoint, digest
+from fastem.checkpoint import Checkpoint, digest, words
 from fastem.families.base import Array, Family, Frame
 from fastem.loop import Callback, Run
 from fastem.problem import Problem, Step
 from fastem.progressive import LARGE, Parts, move, random_parts
-from fastem.results import Result, Status
+from fastem.results import Result
 from fastem.stopping import CRITERIA, Stopping, deadline
 from fastem.threads import Team, team
 from fastem.tiles import Columns, Data, columns, pack, unpacked
@@ -182,7 +182,9 @@ def fit(
         in_parts = in_parts and sought and len(checked) >= LARGE
     kept = Checkpoint()
     if checkpoint is not None:
-        what = checked, sample_weight, family, n_components, given, n_init, seed, min_samples, starving, in_parts
+        validation.check_writable("checkpoint", checkpoint)
+        entropy = None if seed is None else words(seeds)
+        what = checked, sample_weight, family, n_components, given, n_init, entropy, min_samples, starving, in_parts
         settings = stopping._replace(deadline=0.0), accelerate, SOURCES
         kept = Checkpoint(checkpoint, float(checkpoint_interval), digest([*what, *settings]), seeds)
         seeds = kept.seed or seeds
@@ -200,7 +202,7 @@ def fit(
             steps = _steps_from(parts.part(0) if parts and sought else problem, given, n_init, seeds)
             kept.runs = begin(steps, accelerate)
         result = run(problem, kept.runs, stopping, callback, parts, kept)
-    if result.status not in (Status.TIME_LIMIT, Status.STOPPED):
+    if not kept.cut_short:
         kept.done()
     return result
 

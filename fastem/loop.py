@@ -127,7 +127,7 @@ def loop(
             for run in active:
                 run.status = _ended(run, Status.STOPPED)
             return True
-        if keep is not None:
+        if keep is not None and not stopping.late():  # what the time ended is not to be gone on with
             keep(n_passes)
     return False
 
@@ -138,8 +138,8 @@ def _told(problem: Problem, active: list[Run], before: list[int], callback: Call
     for run, n in zip(active, before, strict=True):
         if len(run.history) > max(n, 1):
             gain = (run.history[-1] - run.history[-2]) / problem.data.total_weight
-            record = Record(run.index, run.n_iter, run.history[-1], gain, problem.data.n_samples)
-            stop = bool(callback(record)) or stop
+            size = problem.data.n_samples, problem.data.total_weight
+            stop = bool(callback(Record(run.index, run.n_iter, run.history[-1], gain, *size))) or stop
     return stop
 
 

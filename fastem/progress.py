@@ -18,7 +18,7 @@ class ProgressBar:
     def __call__(self, news: Any) -> None:
         """Show a Record of a fit, or a Row of a grid."""
         if isinstance(news, Record):
-            text = f"start {news.start}, {news.n_samples:,} samples, {news.log_likelihood / news.n_samples:.6f}"
+            text = f"start {news.start}, {news.n_samples:,} samples, {news.log_likelihood / news.total_weight:.6f}"
             self._bar.set_postfix_str(f"{text} nats each, gain {news.gain:.1e}", refresh=False)
         else:
             text = f"{news.family}, {news.n_components} component(s), BIC {news.bic:.2f}"

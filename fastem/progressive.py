@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastem import initialise
+from fastem import guards, initialise
 from fastem.checkpoint import Checkpoint
 from fastem.families.base import Array
 from fastem.loop import Callback, Run, drop_losers, loop
@@ -54,7 +54,8 @@ class Parts(NamedTuple):
         fraction = self.fractions[index]
         part = initialise.of_rows(self.problem, np.flatnonzero(self.places < fraction))
         memo = self.problem.memo.setdefault(("part", fraction), {}) if index == 0 else {}
-        return replace(part, memo=memo)
+        # Few samples of a part are no sign of few samples; none are.
+        return replace(part, memo=memo, policy=guards.Policy(0.0, self.problem.policy.starving))
 
     def whole(self) -> Problem:
         """The problem of all samples."""
@@ -103,8 +104,10 @@ def move(
         loop(problem, runs, stopping._replace(max_iter=0))
         for run in runs:
             run.status = Status.STOPPED if run.status is Status.MAX_ITER else run.status
-        return
-    loop(problem, runs, stopping, callback, last.keep, last.n_passes)
+    else:
+        stopped = loop(problem, runs, stopping, callback, last.keep, last.n_passes)
+    late = stopping.late() and any(run.status in (Status.TIME_LIMIT, Status.COLLAPSED) for run in runs)
+    checkpoint.cut_short = stopped or late
 
 
 def _move_on(
@@ -148,6 +151,7 @@ def _leave(run: Run, share: float) -> None:
     status = run.status
     astray = status is not None and status.rank > 0
     run.restart(run.fallback if astray and run.fallback is not None else run.solution)
+    run.reseeded = 0
     if status in EARLY:
         run.status = status
 

@@ -55,8 +55,8 @@ class Record(NamedTuple):
 
     start: index of the start. iteration: M-steps done so far. log_likelihood: total, in nats, of the parameters after
     that M-step. gain: its increase per sample since the iteration before, or since the start itself, in nats.
-    n_samples: how many samples were looked at; of a fit that begins on parts of the data, first those of a part, with
-    iterations and likelihoods of its own, and last all.
+    n_samples, total_weight: how many samples were looked at, and the sum of their weights; of a fit that begins on
+    parts of the data, first those of a part, with iterations and likelihoods of its own, and last all.
     """
 
     start: int
@@ -64,20 +64,21 @@ class Record(NamedTuple):
     log_likelihood: float
     gain: float
     n_samples: int
+    total_weight: float
 
 
 class StartReport(NamedTuple):
     """How one start went.
 
     status: a Status. log_likelihood: total, in nats; NaN for a start that was dropped before it had seen all of the
-    data. n_iter: steps taken, M-steps or leaps of an accelerated fit.
-    n_passes: passes over the data of the loop. reseeded: how often a starving component was put at the worst-explained
-    samples. floored: components whose covariance ended at its floor. n_refused: passes on leaps that were refused.
-    distance: of a start that reached the best likelihood (to 1e-5 nats per sample), the largest difference of its
-    parameters from those of the best start, components matched, in the units of the criterion "parameters" of `fit`;
-    None for a start that did not reach it. dropped: components left without samples, which have no part in the result
-    where `starving="drop"`, and weight 0 otherwise. passes_on_parts: passes over parts of the data before those of
-    `n_passes`, as a number of passes over all of it.
+    data. n_iter: steps taken, M-steps or leaps of an accelerated fit. n_passes: passes over the data of the loop.
+    reseeded: how often a starving component was put at the worst-explained samples, of all, not of a part. floored:
+    components whose covariance ended at its floor. n_refused: passes on leaps that were refused. distance: of a start
+    that reached the best likelihood (to 1e-5 nats per sample), the largest difference of its parameters from those of
+    the best start, components matched, in the units of the criterion "parameters" of `fit`; None for a start that did
+    not reach it. dropped: components left without samples, which have no part in the result where `starving="drop"`,
+    and weight 0 otherwise. passes_on_parts: passes over parts of the data before those of `n_passes`, as a number of
+    passes over all of it.
     """
 
     status: Status

@@ -126,18 +126,37 @@ def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
 
 
 def _split(points: Array, weights: Array, resp: Array, rng: np.random.Generator | None) -> Array:
-    """Responsibilities (n, K + 1): those of one component divided by the plane through its mean, across its axis."""
+    """Responsibilities (n, K + 1): those of the widest component, or one drawn by its width, divided in two."""
     shares = resp * weights[:, None]
     axes = [_longest_axis(points, share) for share in shares.T]
     spread = np.array([variance for _, variance in axes])
     widest = int(spread.argmax())
     if rng is not None and spread.sum() > 0:
         widest = int(rng.choice(len(spread), p=spread / spread.sum()))
-    centre = shares[:, widest] @ points / max(shares[:, widest].sum(), np.finfo(float).tiny)
-    beyond = (points - centre) @ axes[widest][0] > 0
-    resp = np.column_stack([resp, resp[:, widest] * beyond])
-    resp[:, widest] *= ~beyond
+    return _divided(points, shares, resp, widest, axes[widest][0])
+
+
+def _divided(points: Array, shares: Array, resp: Array, k: int, axis: Array) -> Array:
+    """Responsibilities (n, K + 1): those of component k divided by the plane through its mean, across an axis."""
+    centre = shares[:, k] @ points / max(shares[:, k].sum(), np.finfo(float).tiny)
+    beyond = (points - centre) @ axis > 0
+    resp = np.column_stack([resp, resp[:, k] * beyond])
+    resp[:, k] *= ~beyond
     return resp
+
+
+def divided(problem: Problem, step: Step) -> list[Step]:
+    """Starts with one component more: each component of a solution in turn, across its longest axis."""
+    points, weights = _points(problem.data), weights_of(problem.data)
+    resp = _responsibilities(problem, step)
+    shares = resp * weights[:, None]
+    more = replace(problem, n_components=problem.n_components + 1)
+    return [
+        initialise.from_responsibilities(
+            more, _divided(points, shares, resp, k, _longest_axis(points, shares[:, k])[0])
+        )
+        for k in range(problem.n_components)
+    ]
 
 
 def _longest_axis(points: Array, shares: Array) -> tuple[Array, float]:

@@ -114,7 +114,7 @@ def test_fresh_entropy_is_kept(data, tmp_path):
     assert fastem.fit(data, fastem.Gaussian("diag"), 3, **settings).status is Status.CONVERGED
 
 
-def test_a_limit_of_time_leaves_the_file(data, tmp_path):
+def test_a_callback_that_stops_leaves_the_file(data, tmp_path):
     path = tmp_path / "fit.npz"
     settings = {"checkpoint": path, "checkpoint_interval": 0.0, "seed": 0, "tol": 1e-9, "start": "kmeans"}
     whole = fastem.fit(data, fastem.Gaussian("full"), 3, seed=0, tol=1e-9, start="kmeans")
@@ -171,3 +171,69 @@ def test_the_file_needs_no_pickle(data, tmp_path):
     with np.load(path, allow_pickle=False) as archive:
         assert int(archive["format"]) == 1
         assert all(archive[name].dtype != object for name in archive.files)
+
+
+@pytest.mark.parametrize("in_parts", [True, False])
+def test_a_limit_of_time_leaves_the_file_to_go_on_from(data, in_parts, tmp_path):
+    path = tmp_path / "fit.npz"
+    settings = {"seed": 1, "tol": 1e-7, "progressive": in_parts, "accelerate": "anderson"}
+    whole = fastem.fit(data, fastem.Gaussian("full"), 4, **settings)
+    settings |= {"checkpoint": path, "checkpoint_interval": 0.0}
+    limited = fastem.fit(data, fastem.Gaussian("full"), 4, time_limit=0.1, **settings)
+    assert limited.status is Status.TIME_LIMIT and path.exists()
+    fastem.fit(data, fastem.Gaussian("full"), 4, time_limit=1e-9, **settings)
+    same(whole, fastem.fit(data, fastem.Gaussian("full"), 4, **settings))
+    assert not path.exists()
+
+
+def test_a_stop_with_some_starts_on_their_way_leaves_the_file(data, tmp_path):
+    path = tmp_path / "fit.npz"
+    settings = {"start": "kmeans", "n_init": 6, "seed": 0, "tol": 1e-5}
+    whole = fastem.fit(data, fastem.Gaussian("full"), 3, **settings)
+    settings |= {"checkpoint": path, "checkpoint_interval": 0.0}
+    first = min(report.n_iter for report in whole.starts)
+    assert first < max(report.n_iter for report in whole.starts)
+    fastem.fit(data, fastem.Gaussian("full"), 3, callback=lambda record: record.iteration > first, **settings)
+    assert path.exists()
+    same(whole, fastem.fit(data, fastem.Gaussian("full"), 3, **settings))
+
+
+def test_a_given_start_is_told_from_another_to_the_last_digit(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 3))
+    means = rng.normal(size=(600, 3))
+    start = {"weights": np.full(600, 1 / 600), "means": means, "covariances": np.ones((600, 3))}
+    settings = {"checkpoint": tmp_path / "fit.npz", "checkpoint_interval": 0.0, "max_iter": 20}
+    with pytest.raises(Killed):
+        fastem.fit(X, fastem.Gaussian("diag"), 600, start=start, callback=killer(3), **settings)
+    other = means.copy()
+    other[300, 1] += 1e-13
+    with pytest.raises(ValueError, match="other arguments"):
+        fastem.fit(X, fastem.Gaussian("diag"), 600, start={**start, "means": other}, **settings)
+    with np.printoptions(precision=2, threshold=3):
+        fastem.fit(X, fastem.Gaussian("diag"), 600, start=start, **settings)
+
+
+@pytest.mark.parametrize("seed", [np.int64(5), np.uint8(3), [np.int64(1), 2], (1, 2), 2**100])
+def test_any_seed_is_kept(data, seed, tmp_path):
+    settings = {"checkpoint": tmp_path / "fit.npz", "checkpoint_interval": 0.0, "seed": seed, "progressive": True}
+    with pytest.raises(Killed):
+        fastem.fit(data, fastem.Gaussian("diag"), 3, callback=killer(30), **settings)
+    resumed = fastem.fit(data, fastem.Gaussian("diag"), 3, **settings)
+    same(fastem.fit(data, fastem.Gaussian("diag"), 3, seed=seed, progressive=True), resumed)
+
+
+def test_a_damaged_file_and_an_unusable_path_are_named_at_once(data, tmp_path):
+    damaged = tmp_path / "fit.npz"
+    with pytest.raises(Killed):
+        fastem.fit(
+            data, fastem.Gaussian("full"), 3, seed=0, callback=killer(30), checkpoint=damaged, checkpoint_interval=0.0
+        )
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    with pytest.raises(ValueError, match="no checkpoint"):
+        fastem.fit(data, fastem.Gaussian("full"), 3, seed=0, checkpoint=damaged)
+    for path in (tmp_path / "nowhere" / "fit.npz", tmp_path):
+        with pytest.raises(ValueError, match="checkpoint is"):
+            fastem.fit(data, fastem.Gaussian("full"), 3, checkpoint=path)
+    with pytest.raises(TypeError, match="checkpoint is int"):
+        fastem.fit(data, fastem.Gaussian("full"), 3, checkpoint=5)

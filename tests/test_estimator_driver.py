@@ -27,7 +27,9 @@ def test_warm_start_goes_on_with_what_is_left(faithful):
     assert fitted.n_components_ <= k and fitted.converged_  # a smaller tol may see another component starve
     assert len(fitted.means_) == fitted.n_components_
     with pytest.raises(ValueError, match="n_components"):
-        fitted.set_params(starving="reseed").fit(faithful)
+        fitted.set_params(n_components=1).fit(faithful)
+    with pytest.raises(ValueError, match="n_components"):
+        fitted.set_params(n_components=8, starving="reseed").fit(faithful)
 
 
 def test_a_start_may_stop_where_a_component_starves(faithful):
@@ -77,3 +79,19 @@ def test_an_interrupted_fit_goes_on(random_state, faithful, tmp_path, monkeypatc
     if random_state is not None:
         whole = GaussianMixture(3, **settings).fit(faithful)
         assert np.array_equal(whole.means_, mixture.means_) and whole.lower_bounds_ == mixture.lower_bounds_
+
+
+def test_a_checkpoint_needs_a_seed_that_stays(faithful, tmp_path):
+    mixture = GaussianMixture(2, random_state=np.random.RandomState(0))
+    with pytest.raises(ValueError, match="random_state is a RandomState"):
+        mixture.fit(faithful, checkpoint=tmp_path / "fit.npz")
+
+
+def test_verbose_names_the_parts(capsys, monkeypatch):
+    monkeypatch.setattr(em, "LARGE", 20_000)
+    X = np.random.default_rng(0).poisson(np.repeat([[2.0], [12.0]], 20_000, axis=0))
+    mixture = PoissonMixture(2, random_state=0, progressive=None, verbose=2, verbose_interval=1, init_params="auto")
+    mixture.fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.count(" On 40000 samples") == 1 and any("was dropped" in line or "another" in line for line in lines)
+    assert not any("nan" in line for line in lines)

@@ -39,7 +39,7 @@ ALLOWED = {
     "reseeding": {"evaluating", "initialise", "families.base", "problem", "tiles"},
     "checkpoint": {"accelerate", "families.base", "loop", "problem", "results", "validation"},
     "progressive": {
-        "checkpoint", "families.base", "initialise", "loop", "problem", "results", "stopping", "tiles"
+        "checkpoint", "families.base", "guards", "initialise", "loop", "problem", "results", "stopping", "tiles"
     },
     "finishing": {"guards", "families.base", "loop", "problem", "results"},
     "agglomerate": {"_jit", "families.base"},

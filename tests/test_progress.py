@@ -30,6 +30,14 @@ def test_the_estimators_take_it():
     assert "500 samples" in out.getvalue()
 
 
+def test_likelihoods_are_per_unit_of_weight(faithful):
+    out = io.StringIO()
+    with fastem.progress_bar(file=out, mininterval=0) as bar:
+        weights = np.full(len(faithful), 10.0)
+        fastem.fit(faithful, fastem.Gaussian("full"), 2, seed=0, sample_weight=weights, callback=bar)
+    assert "-4.15" in out.getvalue() and "-41.5" not in out.getvalue()
+
+
 def test_the_command_line_shows_it_where_asked(tmp_path, capsys, monkeypatch):
     path = tmp_path / "x.npy"
     np.save(path, np.random.default_rng(0).standard_normal((60, 2)))

@@ -178,3 +178,13 @@ def test_a_time_limit_ends_on_an_evaluation_of_all_samples(small_parts):
     result = fastem.fit(X, fastem.Gaussian("full"), 3, progressive=True, seed=0, time_limit=1e-9)
     assert result.status is Status.TIME_LIMIT
     assert fastem.log_density(X, result).sum() == pytest.approx(result.log_likelihood, rel=1e-10)
+
+
+@pytest.mark.parametrize("starving", ["drop", "stop", "reseed"])
+def test_a_component_starves_on_parts_as_it_does_on_all_samples(starving, small_parts):
+    X = np.random.default_rng(0).normal(size=(6000, 2))
+    start = {"weights": [0.5, 0.5], "means": [[0.0, 0.0], [500.0, 500.0]], "covariances": np.ones((2, 2))}
+    settings = {"start": start, "starving": starving, "seed": 0}
+    whole = fastem.fit(X, fastem.Gaussian("diag"), 2, progressive=False, **settings)
+    parts = fastem.fit(X, fastem.Gaussian("diag"), 2, progressive=True, **settings)
+    assert parts.status is whole.status and parts.n_components == whole.n_components

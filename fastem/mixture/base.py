@@ -106,7 +106,8 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
             the fit stops when it returns something true. ``fastem.progress_bar()`` is one.
         checkpoint : path, default=None
             A file that keeps how far the fit has come, once a minute. After an interrupt, or a kill, the same call goes
-            on from there, to the same bits; the file is removed at the end. With `random_state` an integer or None.
+            on from there, to the same bits; the file is removed at the end. `random_state` must be an integer, or None,
+            which then draws entropy of its own rather than from NumPy's global state.
 
         Returns
         -------
@@ -138,6 +139,8 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
     def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> str | None:
         """Fit, and return what to warn of."""
         validation.check_callback(callback)
+        if checkpoint is not None:
+            checks.check_repeatable(self.random_state)
         X = self._checked(X, reset=True)
         checks.check_enough_samples(len(X), self.n_components)
         start = self._start(X, resp_init)
@@ -150,7 +153,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         progress = None
         if self.verbose:
             shown = n_starts(self.init_params, n_init) if random else 1
-            progress = Progress(int(self.verbose), self.verbose_interval, shown, callback)
+            progress = Progress(int(self.verbose), self.verbose_interval, shown, len(X), callback)
         result = em.fit(
             X,
             self._family(**self._hyperparameters()),
@@ -187,8 +190,10 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         if resp_init is not None:
             return validation.check_assignment("resp_init", resp_init, len(X), self.n_components)
         if self.warm_start and hasattr(self, "converged_"):
-            dropped = self.starving == DROP and len(self.weights_) == self.n_components_
-            checks.check_warm_start(len(self.weights_), len(self.weights_) if dropped else self.n_components)
+            found = len(self.weights_)
+            # An earlier fit may have dropped some of its components; then there are as many as it said.
+            fewer = self.starving == DROP and found == getattr(self, "n_components_", None)
+            checks.check_warm_start(found, self.n_components, fewer)
             weights = checks.check_weights_attribute(self.weights_)
             return {"weights": weights / weights.sum(), **self._parameters()}
         given = self._given(X.shape[1])

@@ -40,7 +40,9 @@ from fastem.validation.settings import (
     check_min_samples,
     check_n_folds,
     check_n_replicates,
+    check_replicates,
     check_theta,
+    check_writable,
 )
 
 __all__ = [
@@ -73,11 +75,13 @@ __all__ = [
     "check_n_threads",
     "check_parameters",
     "check_regularisation",
+    "check_replicates",
     "check_same_mixture",
     "check_sample_weight",
     "check_seed",
     "check_start",
     "check_support",
     "check_theta",
+    "check_writable",
     "working_dtype",
 ]

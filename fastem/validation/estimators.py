@@ -129,9 +129,18 @@ def check_weights_attribute(weights: Any) -> Array:
     return array
 
 
-def check_warm_start(found: int, n_components: int) -> None:
-    """Refuse to continue with another number of components."""
-    if found != n_components:
+def check_repeatable(random_state: Any) -> None:
+    """Refuse a source of random numbers that goes on from call to call, where calls must be the same."""
+    if not (random_state is None or isinstance(random_state, Integral)):
+        raise ValueError(
+            f"random_state is a {type(random_state).__name__}, which is another one at the next call; a checkpoint "
+            "needs an integer, or None."
+        )
+
+
+def check_warm_start(found: int, n_components: int, fewer: bool = False) -> None:
+    """Refuse to continue with another number of components; with `fewer` ones, should that be said."""
+    if found != n_components and not (fewer and found < n_components):
         raise ValueError(
             f"warm_start continues from {found} components, but n_components is {n_components}; set warm_start=False "
             "to start anew."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,6 +65,17 @@ def check_interval(seconds: Any) -> None:
         raise ValueError(f"checkpoint_interval is {seconds!r}; it must be a number of seconds >= 0.")
 
 
+def check_writable(name: str, path: Any) -> None:
+    """Refuse a path at which no file can be written, before anything has been computed."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{name} is {type(path).__name__}; it must be a path.")
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise ValueError(f"{name} is {path}: its folder does not exist.")
+    if Path(path).is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f"{name} is {path}: no file can be written there.")
+
+
 def check_min_samples(min_samples: Any) -> None:
     """Refuse a smallest number of samples that is no number."""
     if not is_finite(min_samples) or min_samples < 0:
@@ -113,8 +126,14 @@ def check_level(level: Any, n_fits: int) -> None:
         raise ValueError("no fit of the bootstrap ended well, so there are no intervals; lower n_components.")
 
 
+def check_replicates(n_good: int, statuses: str) -> None:
+    """Refuse a test without simulated data to compare with."""
+    if n_good == 0:
+        raise ValueError(f"no fit of simulated data ended well, so there is nothing to compare with. {statuses}")
+
+
 def check_healthy(*statuses: Any) -> None:
     """Refuse fits whose likelihood means nothing."""
     for status in statuses:
         if status.rank > 0:
-            raise ValueError(f"a fit of the data did not end well, so there is nothing to test. {status.value}")
+            raise ValueError(f"a fit of the data did not end well, so it says nothing. {status.value}")
