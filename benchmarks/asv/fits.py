@@ -60,3 +60,21 @@ class Driver:
 
     def time_diagnose(self):
         fastem.diagnose(fastem.fit(self.X, self.families[0], 3, start="kmeans", seed=0), self.X)
+
+    def time_bootstrap(self):
+        start = fastem.fit(self.X, self.families[0], 3, start="kmeans", seed=0)
+        fastem.bootstrap(start, self.X, n_replicates=20, seed=0)
+
+
+class Parts:
+    """Fits that begin on random parts of the data, and the same on all of it."""
+
+    params = ((True, False),)
+    param_names = ("progressive",)
+
+    def setup(self, progressive):
+        self.X = overlapping(200_000, 4, 8)
+        self.time_fit(progressive)
+
+    def time_fit(self, progressive):
+        fastem.fit(self.X, fastem.Gaussian("full"), 8, start="kmeans", seed=0, progressive=progressive)
