@@ -180,7 +180,7 @@ def _land(problem: Problem, run: Run, total: float, image: Step, stopping: Stopp
 
     A leap below a floor, where the M-step from it is held up, has a likelihood that no M-step could reach.
     """
-    if guards.some(image.floored) or guards.some(image.starving):
+    if guards.some(image.floored) or _starves(run.step, image):
         _go_back(run, stopping)
         return False
     return _accept(problem, run, total, stopping)
@@ -267,7 +267,7 @@ def _advance(problem: Problem, run: Run, gathered: Array, image: Step, stopping:
 
 def _leap(problem: Problem, run: Run, accelerator: Accelerator, image: Step) -> tuple[Step, tuple[Array, Array] | None]:
     """Where to evaluate next, and the vectors of that point and of the image."""
-    if run.jumped or guards.some(image.starving) or guards.some(image.floored):
+    if run.jumped or _starves(run.step, image) or guards.some(image.floored):
         accelerator.forget()  # the map has a kink there
         return image, None
     point = problem.vector(run.step) if run.vectors is None else run.vectors[0]
@@ -275,7 +275,12 @@ def _leap(problem: Problem, run: Run, accelerator: Accelerator, image: Step) -> 
     leap = accelerator.tell(point, target)
     if leap is None:
         return image, (target, target)
-    return problem.step_at(leap), (leap, target)
+    return problem.step_at(leap, np.isfinite(image.log_weights)), (leap, target)
+
+
+def _starves(step: Step, image: Step) -> bool:
+    """Whether a component that had samples is left without."""
+    return guards.some(image.starving) and guards.some(image.starving & np.isfinite(step.log_weights))
 
 
 def drop_losers(problem: Problem, runs: list[Run], judged: list[Run], margin: float) -> None:

@@ -86,8 +86,10 @@ class Problem:
         """Parameters as an unconstrained vector: log weights, centred, then the family's.
 
         Centred, because their sum is arbitrary: on the Times deaths, Anderson's method then takes 17 passes, not 27.
+        Those of components without samples are 0, which no step changes.
         """
-        log_weights = step.log_weights - step.log_weights.mean()
+        alive = np.isfinite(step.log_weights)
+        log_weights = np.where(alive, step.log_weights - step.log_weights[alive].mean(), 0.0)
         return np.concatenate(
             [log_weights, self.family.to_vector(step.params, self.data.n_features, self.n_components)]
         )
@@ -126,10 +128,10 @@ class Problem:
         matched = other._replace(params=params, log_weights=other.log_weights[order])
         return self.change(best, matched), apart
 
-    def step_at(self, vector: Array) -> Step:
-        """The inverse of `vector`."""
+    def step_at(self, vector: Array, alive: Array) -> Step:
+        """The inverse of `vector`; only the components that are `alive`, (n_components,) bool, have samples."""
         log_weights, rest = vector[: self.n_components], vector[self.n_components :]
-        log_weights = log_weights - log_weights.max()
+        log_weights = np.where(alive, log_weights - log_weights[alive].max(), -np.inf)
         nobody = np.zeros(self.n_components, dtype=np.bool_)
         with np.errstate(all="ignore"):  # a leap may overflow: its likelihood will tell
             params = self.family.from_vector(rest, self.data.frame, self.n_components)

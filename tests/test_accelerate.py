@@ -41,7 +41,7 @@ def test_a_vector_and_back_is_the_same_mixture(case, rng):
     with team(1) as threads:
         problem = prepare(X, None, case.family, 3, threads)
         step = fastem.initialise.from_parameters(problem, mixture.weights, mixture.parameters)
-        again = problem.step_at(problem.vector(step))
+        again = problem.step_at(problem.vector(step), np.ones(3, dtype=bool))
     np.testing.assert_allclose(again.log_weights, step.log_weights, rtol=1e-13)
     np.testing.assert_allclose(again.params, step.params, rtol=1e-11, atol=1e-11 * np.abs(step.params).max())
 
@@ -110,3 +110,15 @@ def test_anderson_waits_longer_after_each_refusal():
         waited.append(steps)
     assert waited[0] == FIRST
     assert waited[1:] == [3, 7, 15]
+
+
+@pytest.mark.parametrize("accelerate", ["anderson", "squarem"])
+def test_it_goes_on_after_a_component_was_dropped(accelerate, faithful):
+    settings = {"start": "kmeans", "seed": 0, "starving": "drop", "min_samples": 12, "tol": 1e-10, "max_iter": 20_000}
+    plain = fastem.fit(faithful, fastem.Gaussian("full"), 7, **settings)
+    fast = fastem.fit(faithful, fastem.Gaussian("full"), 7, accelerate=accelerate, **settings)
+    assert plain.n_components < 7 and fast.n_components < 7
+    again = {**settings, "start": fast}
+    assert fast.n_passes < 0.7 * plain.n_passes
+    rest = fastem.fit(faithful, fastem.Gaussian("full"), fast.n_components, **again)
+    assert rest.log_likelihood - fast.log_likelihood < 1e-4
