@@ -18,7 +18,7 @@ from fastem.checkpoint import Checkpoint, digest, words
 from fastem.families.base import Array, Family, Frame
 from fastem.loop import Callback, Run
 from fastem.problem import Problem, Step
-from fastem.progressive import LARGE, Parts, move, random_parts
+from fastem.progressive import Parts, move, random_parts, wanted
 from fastem.results import Result
 from fastem.stopping import CRITERIA, Stopping, deadline
 from fastem.threads import Team, team
@@ -177,9 +177,7 @@ def fit(
         thorough=auto,
     )
     validation.check_callback(callback)
-    in_parts = tol > 0 and max_iter > 0 and progressive is not False
-    if progressive is None:
-        in_parts = in_parts and sought and len(checked) >= LARGE
+    in_parts = wanted(progressive, stopping, len(checked), sought)
     kept = Checkpoint()
     if checkpoint is not None:
         validation.check_writable("checkpoint", checkpoint)

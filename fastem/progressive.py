@@ -62,17 +62,24 @@ class Parts(NamedTuple):
         return self.problem if self.pack is None else replace(self.problem, data=self.pack())
 
 
+def wanted(progressive: bool | None, stopping: Stopping, n_samples: int, sought: bool = True) -> bool:
+    """Whether to begin on parts; None does where there are many samples and not all of the start is given."""
+    if stopping.tol == 0 or stopping.max_iter == 0:
+        return False
+    return sought and n_samples >= LARGE if progressive is None else progressive
+
+
 def random_parts(
     problem: Problem, seed: np.random.SeedSequence, pack: Callable[[], Data] | None = None
 ) -> Parts | None:
-    """The parts to begin on; None where the data are few for their parameters.
+    """The parts to begin on; None where the data are few for their parameters, and for one component.
 
     `pack`, where the problem has no tiles yet, makes them when it comes to all samples: parts are gone by then.
     """
     weights = problem.sample_weight
     n = problem.data.n_samples if weights is None else np.count_nonzero(weights)
     n_parts = math.floor(math.log2(n / max(SMALLEST, PER_PARAMETER * _n_parameters(problem))))
-    if n_parts < 1:
+    if n_parts < 1 or problem.n_components == 1:
         return None
     child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, CHILD))
     places = np.random.default_rng(child).random(problem.data.n_samples, dtype=np.float32)

@@ -12,7 +12,7 @@ from fastem import em, starts, validation
 from fastem.accelerate import NAMES as ACCELERATORS
 from fastem.families.base import Array, Family
 from fastem.functional import evaluated
-from fastem.progressive import LARGE, random_parts
+from fastem.progressive import random_parts, wanted
 from fastem.results import Result, Status
 from fastem.stopping import Stopping
 from fastem.threads import Team, team
@@ -157,7 +157,7 @@ def select(
     seeds = validation.check_seed(seed)
     auto = start == "auto"
     stopping = Stopping("gain", float(tol), int(max_iter), None, drop_losers=auto, thorough=auto)
-    in_parts = tol > 0 and max_iter > 0 and (len(checked) >= LARGE if progressive is None else progressive)
+    in_parts = wanted(progressive, stopping, len(checked))
     settings = _Settings(start, int(n_init), stopping, accelerate, seeds, in_parts)
     if criterion == "cv":
         positive = len(checked) if sample_weight is None else int(np.count_nonzero(sample_weight))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastem import GaussianMixture, PoissonMixture, em
+from fastem import GaussianMixture, PoissonMixture, em, progressive
 from fastem.checkpoint import Checkpoint
 
 
@@ -45,10 +45,10 @@ def test_unusable_settings_are_refused(name, value, faithful):
 
 
 def test_parts_are_for_those_who_ask(monkeypatch):
-    monkeypatch.setattr(em, "LARGE", 20_000)
+    monkeypatch.setattr(progressive, "LARGE", 20_000)
     X = np.random.default_rng(0).poisson(np.repeat([[2.0], [12.0]], 20_000, axis=0))
-    for progressive, expected in ((False, False), (None, True), (True, True)):
-        fitted = PoissonMixture(2, random_state=0, progressive=progressive).fit(X)
+    for setting, expected in ((False, False), (None, True), (True, True)):
+        fitted = PoissonMixture(2, random_state=0, progressive=setting).fit(X)
         assert (fitted.fit_report_[0].passes_on_parts > 0) is expected
 
 
@@ -88,7 +88,7 @@ def test_a_checkpoint_needs_a_seed_that_stays(faithful, tmp_path):
 
 
 def test_verbose_names_the_parts(capsys, monkeypatch):
-    monkeypatch.setattr(em, "LARGE", 20_000)
+    monkeypatch.setattr(progressive, "LARGE", 20_000)
     X = np.random.default_rng(0).poisson(np.repeat([[2.0], [12.0]], 20_000, axis=0))
     mixture = PoissonMixture(2, random_state=0, progressive=None, verbose=2, verbose_interval=1, init_params="auto")
     mixture.fit(X)

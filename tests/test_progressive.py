@@ -154,7 +154,7 @@ def test_callback_sees_every_part_and_may_stop_on_one(small_parts):
 
 
 def test_when_it_begins_on_parts(monkeypatch):
-    monkeypatch.setattr(em, "LARGE", 20_000)
+    monkeypatch.setattr(progressive, "LARGE", 20_000)
     X = blobs(30_000, np.random.default_rng(0))
     family = fastem.Gaussian("diag")
 
@@ -165,7 +165,7 @@ def test_when_it_begins_on_parts(monkeypatch):
     assert not on_parts(progressive=False) and not on_parts(tol=0, max_iter=3) and not on_parts(max_iter=0)
     given = fastem.fit(X, family, 3, seed=0)
     assert not on_parts(start=given) and on_parts(start=given, progressive=True)
-    monkeypatch.setattr(em, "LARGE", 40_000)
+    monkeypatch.setattr(progressive, "LARGE", 40_000)
     assert not on_parts()
     chosen = fastem.select(X, family, [3], progressive=True, seed=0)
     assert chosen.models[0].starts[0].passes_on_parts > 0
