@@ -93,8 +93,8 @@ def bootstrap(
 
     Raises
     ------
-    ValueError, TypeError : unusable input; the message names the argument. ValueError too where `result` collapsed or
-        is not finite.
+    ValueError, TypeError : unusable input, or data that cannot be those of the fit; the message names the argument.
+        ValueError too where `result`, or every replicate, collapsed or is not finite.
 
     References
     ----------
@@ -121,7 +121,10 @@ def bootstrap(
     validation.check_finite(checked, validation.working_dtype(checked))
     validation.check_support(checked, result.family)
     validation.check_healthy(result.status)
+    total = float(len(checked) if weights is None else weights.sum())
+    validation.check_same_data(total, result)
     if weights is not None:
+        validation.check_weights_count(total, result.n_components)
         checked, weights = checked[weights > 0], weights[weights > 0]
     stopping = Stopping("gain", float(tol), int(max_iter), None)
     first, *children = seeds.spawn(1 + int(n_replicates))
@@ -141,6 +144,7 @@ def bootstrap(
 
     fits = _each(replicate, children, n_threads)
     good = [fitted for fitted in fits if fitted.status.rank == 0]
+    validation.check_replicates(len(good), fits[0].status.value)
     shapes = {name: np.asarray(value).shape for name, value in result.parameters.items()}
     return Bootstrap(
         np.array([fitted.weights for fitted in good]).reshape(-1, result.n_components),

@@ -42,15 +42,21 @@ class Checkpoint:
     """
 
     def __init__(
-        self, path: Any = None, interval: float = 0.0, digest: str = "", seed: np.random.SeedSequence | None = None
+        self,
+        path: Any = None,
+        interval: float = 0.0,
+        arguments: dict[str, Any] | None = None,
+        seed: np.random.SeedSequence | None = None,
     ) -> None:
         self.stage, self.n_passes = 0, 0
         self.runs: list[Run] | None = None
         self.seed = seed
         self.cut_short = False
         self._path = None if path is None else Path(path)
-        self._interval, self._digest = interval, digest
+        self._interval = interval
+        self._digests = {name: digest([value]) for name, value in (arguments or {}).items()}
         self._last = time.monotonic()
+        self._facts: dict[str, Any] = {}  # between the last two passes; empty once they are on disk
         if self._path is not None and self._path.exists():
             self._read(self._path)
 
@@ -61,19 +67,24 @@ class Checkpoint:
         return self
 
     def keep(self, n_passes: int) -> None:
-        """Write, if it is time. A fit that is killed meanwhile leaves the file before, or the new one, whole."""
-        if self._path is None or time.monotonic() - self._last < self._interval:
+        """Remember how far it has come, and write it if it is time."""
+        if self._path is None:
             return
-        assert self.runs is not None and self.seed is not None
+        assert self.runs is not None
+        # Steps are never changed in place, so their arrays need no copies.
+        self._facts = {"stage": self.stage, "n_passes": n_passes, "runs": [_state(run) for run in self.runs]}
+        if time.monotonic() - self._last >= self._interval:
+            self.write()
+
+    def write(self) -> None:
+        """Write what was remembered. A fit that is killed meanwhile leaves the file before, or the new one, whole."""
+        if self._path is None or not self._facts:
+            return
+        assert self.seed is not None
         arrays: list[Array] = []
-        facts = {
-            "stage": self.stage,
-            "n_passes": n_passes,
-            "entropy": words(self.seed),
-            "runs": [_flat(_state(run), arrays) for run in self.runs],
-        }
+        facts = {**_flat(self._facts, arrays), "entropy": words(self.seed)}
         stored = {f"array_{i}": array for i, array in enumerate(arrays)}
-        header = {"format": FORMAT, "checkpoint": self._digest, "state": json.dumps(facts)}
+        header = {"format": FORMAT, "checkpoint": json.dumps(self._digests), "state": json.dumps(facts)}
         new = self._new(self._path)
         try:
             with new.open("wb") as file:
@@ -83,7 +94,7 @@ class Checkpoint:
             new.replace(self._path)
         finally:
             new.unlink(missing_ok=True)
-        self._last = time.monotonic()
+        self._last, self._facts = time.monotonic(), {}
 
     def done(self) -> None:
         """The fit has ended: nothing is left to go on with."""
@@ -102,7 +113,7 @@ class Checkpoint:
                 archive = np.load(file, allow_pickle=False)
             except (ValueError, EOFError, BadZipFile):
                 archive = None
-            validation.check_checkpoint(path, archive, FORMAT, self._digest)
+            validation.check_checkpoint(path, archive, FORMAT, self._digests)
             facts = json.loads(str(archive["state"]))
             arrays = [archive[f"array_{i}"] for i in range(len(archive.files) - 3)]
         self.stage, self.n_passes = facts["stage"], facts["n_passes"]
@@ -115,7 +126,7 @@ class Checkpoint:
 
 def _state(run: Run) -> dict[str, Any]:
     status = None if run.status is None else run.status.name
-    state = {name: getattr(run, name) for name in _PLAIN}
+    state = {name: getattr(run, name) for name in _PLAIN} | {"history": list(run.history)}
     steps = {name: None if getattr(run, name) is None else list(getattr(run, name)) for name in _STEPS}
     merged = None if run.merged is None else run.merged.index
     vectors = None if run.vectors is None else list(run.vectors)

@@ -120,6 +120,7 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
     weights = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_threads(n_threads)
     validation.check_support(checked, result.family)
+    validation.check_same_data(float(len(checked) if weights is None else weights.sum()), result)
     frame = mixture_frame(result)
     params, log_weights = mixture_rows(result, frame)
     alive = np.isfinite(log_weights).all()

@@ -14,7 +14,7 @@ from fastem import finishing, guards, initialise, starts, validation
 from fastem._jit import SOURCES
 from fastem.accelerate import NAMES as ACCELERATORS
 from fastem.accelerate import accelerator
-from fastem.checkpoint import Checkpoint, digest, words
+from fastem.checkpoint import Checkpoint, words
 from fastem.families.base import Array, Family, Frame
 from fastem.loop import Callback, Run
 from fastem.problem import Problem, Step
@@ -96,7 +96,8 @@ def fit(
         What a component must hold, its responsibilities summed; a sample counts by its weight over the mean weight.
     starving : "reseed", "drop" or "stop"
         A component that holds less is put at the samples that the mixture explains worst (n_components times at most),
-        is left without weight, so that the result has fewer components, or ends its start with the status STARVED.
+        is left without weight, so that the result has fewer components, or ends its start with the status STARVED. Of
+        several the smallest one first, as others may grow by what it held.
     progressive : bool or None
         Begin on a random part of the data, go on to one twice as large when a step gains little beside what the part
         can tell (parameters over twice its samples, in nats per sample), and end on all of it. Starts are then looked
@@ -112,10 +113,11 @@ def fit(
     checkpoint : path or None
         A file in which the fit keeps how far it has come, a `.npz` archive without pickle. Where it exists, the fit
         goes on from it, to the same bits as one that was never interrupted; a fit of other data or other arguments
-        refuses it. It is removed when the fit ends, unless the time limit or the callback ended it. The search for
-        starts is not kept: it is made again.
+        refuses it, but for n_threads, time_limit, callback and checkpoint_interval. It is written every so often, and
+        where an exception (Ctrl-C), the time limit or the callback ends the fit; any other end removes it. The search
+        for starts is not kept: it is made again.
     checkpoint_interval : float >= 0
-        Seconds between two writings; 0 writes after every pass.
+        Seconds between two writings, which a killed process may lose; 0 writes after every pass.
 
     Returns
     -------
@@ -181,10 +183,22 @@ def fit(
     kept = Checkpoint()
     if checkpoint is not None:
         validation.check_writable("checkpoint", checkpoint)
-        entropy = None if seed is None else words(seeds)
-        what = checked, sample_weight, family, n_components, given, n_init, entropy, min_samples, starving, in_parts
-        settings = stopping._replace(deadline=0.0), accelerate, SOURCES
-        kept = Checkpoint(checkpoint, float(checkpoint_interval), digest([*what, *settings]), seeds)
+        arguments = {
+            "X": checked,
+            "sample_weight": sample_weight,
+            "family": family,
+            "n_components": n_components,
+            "start": given,
+            "n_init": n_init,
+            "accelerate": accelerate,
+            "min_samples": float(min_samples),
+            "starving": starving,
+            "progressive": in_parts,
+            "seed": None if seed is None else words(seeds),
+            **stopping._replace(deadline=0.0)._asdict(),
+            "the version of fastem": SOURCES,
+        }
+        kept = Checkpoint(checkpoint, float(checkpoint_interval), arguments, seeds)
         seeds = kept.seed or seeds
     with team(n_threads) as threads:
         surveyed = survey(checked, sample_weight, [family], threads)
@@ -199,8 +213,14 @@ def fit(
         if kept.runs is None:
             steps = _steps_from(parts.part(0) if parts and sought else problem, given, n_init, seeds)
             kept.runs = begin(steps, accelerate)
-        result = run(problem, kept.runs, stopping, callback, parts, kept)
-    if not kept.cut_short:
+        try:
+            result = run(problem, kept.runs, stopping, callback, parts, kept)
+        except BaseException:
+            kept.write()
+            raise
+    if kept.cut_short:
+        kept.write()
+    else:
         kept.done()
     return result
 

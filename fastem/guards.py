@@ -45,18 +45,22 @@ def for_each(floored: Array, shape: tuple[int, ...]) -> Array:
 
 
 def starving(counts: Array, total_weight: float, n_samples: int, min_samples: float = 0.0) -> Array:
-    """Which components hold next to nothing, or less than that many samples: bool from their summed responsibilities.
+    """Which components hold next to nothing, and the smallest that holds less than that many samples.
 
-    A sample counts by its weight over the mean weight. The largest of counts (..., n_components) is never too small,
-    only empty: somebody has to hold the samples.
+    Bool from summed responsibilities (..., n_components). A sample counts by its weight over the mean weight. One small
+    component at a time, as others may grow by what it held; the largest is never too small, only empty.
     """
     unit = total_weight / max(n_samples, 1)
     empty = ~(counts > STARVING * unit)
     if min_samples <= STARVING:
         return empty
-    small = ~(counts >= min_samples * unit)
-    np.put_along_axis(small, counts.argmax(axis=-1)[..., None], False, axis=-1)
-    return np.asarray(small | empty)
+    held = np.where(empty, np.inf, counts)
+    least = held.argmin(axis=-1)[..., None]
+    small = np.take_along_axis(held, least, -1) < min_samples * unit
+    small &= least != counts.argmax(axis=-1)[..., None]
+    starving = empty.copy()
+    np.put_along_axis(starving, least, np.take_along_axis(empty, least, -1) | small, axis=-1)
+    return starving
 
 
 def raise_to_floor(values: Array, floor: Array) -> tuple[Array, Array]:

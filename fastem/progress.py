@@ -11,8 +11,10 @@ class ProgressBar:
     """What `progress_bar` returns: a callback, and a context that closes the bar."""
 
     def __init__(self, **settings: Any) -> None:
-        from tqdm.auto import tqdm
-
+        try:
+            from tqdm.auto import tqdm
+        except ImportError as error:
+            raise ImportError("a progress bar needs tqdm: pip install 'fastem[progress]'") from error
         self._bar = tqdm(**settings)
 
     def __call__(self, news: Any) -> None:

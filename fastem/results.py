@@ -76,9 +76,9 @@ class StartReport(NamedTuple):
     components whose covariance ended at its floor. n_refused: passes on leaps that were refused. distance: of a start
     that reached the best likelihood (to 1e-5 nats per sample), the largest difference of its parameters from those of
     the best start, components matched, in the units of the criterion "parameters" of `fit`; None for a start that did
-    not reach it. dropped: components left without samples, which have no part in the result where `starving="drop"`,
-    and weight 0 otherwise. passes_on_parts: passes over parts of the data before those of `n_passes`, as a number of
-    passes over all of it.
+    not reach it. dropped: components that held too few samples: they have no part in the result where
+    `starving="drop"`, and weight 0 otherwise. passes_on_parts: passes over parts of the data before those of
+    `n_passes`, as a number (with a fraction) of passes over all of it.
     """
 
     status: Status
@@ -99,7 +99,7 @@ class StartReport(NamedTuple):
         if self.reseeded:
             said.append(f"{self.reseeded} time(s) a component without samples was put at the worst-explained ones.")
         if self.dropped:
-            said.append(f"{self.dropped} component(s) were left without samples: fewer are enough; lower n_components.")
+            said.append(f"{self.dropped} component(s) held too few samples: fewer are enough; lower n_components.")
         if self.floored and self.status is not Status.COLLAPSED:
             said.append(f"{self.floored} component(s) are held at the floor of their covariance.")
         return " ".join(said)

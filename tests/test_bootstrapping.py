@@ -64,7 +64,7 @@ def test_a_weight_is_a_number_of_samples(kind):
     repeated = np.repeat(X, 4, axis=0)
     padded = np.concatenate([X, np.full((900, 1), 50.0), np.full((900, 1), -80.0)])
     weights = np.repeat([4.0, 0.0], [300, 1800])
-    result = fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0, tol=1e-9)
+    result = fastem.fit(repeated, fastem.Gaussian("diag"), 2, seed=0, tol=1e-9)
     one = fastem.bootstrap(result, repeated, kind=kind, n_replicates=300, seed=0)
     other = fastem.bootstrap(result, padded, kind=kind, sample_weight=weights, n_replicates=300, seed=1)
     for name, value in one.standard_errors.items():
@@ -133,6 +133,14 @@ def test_unusable_arguments_are_refused(faithful):
     for kind in ("nonparametric", "weighted", "parametric"):
         with pytest.raises(ValueError, match=r"NaN: X\[7, 1\]"):
             fastem.bootstrap(result, holed, kind=kind)
+    with pytest.raises(ValueError, match="sum to 100, but in the fit to 272"):
+        fastem.bootstrap(result, faithful[:100])
+    with pytest.raises(ValueError, match="sum to 544, but in the fit to 272"):
+        fastem.bootstrap(result, faithful, sample_weight=np.full(272, 2.0))
+    normalised = np.full(272, 1 / 272)
+    weighted = fastem.fit(faithful, fastem.Gaussian("full"), 2, seed=0, sample_weight=normalised)
+    with pytest.raises(ValueError, match="a weight is a number of samples"):
+        fastem.bootstrap(weighted, faithful, sample_weight=normalised)
     collapsed = fastem.fit(np.repeat([[1.0], [2.0]], 20, axis=0), fastem.Gaussian("diag"), 2, seed=0)
     with pytest.raises(ValueError, match="did not end well"):
         fastem.bootstrap(collapsed, np.repeat([[1.0], [2.0]], 20, axis=0))

@@ -132,18 +132,18 @@ def test_other_data_or_arguments_are_refused(data, tmp_path):
     kept = path.read_bytes()
     changed = data.copy()
     changed[5999, 2] += 1e-9
-    for X, family, k, more in (
-        (changed, fastem.Gaussian("full"), 3, {}),
-        (data, fastem.Gaussian("diag"), 3, {}),
-        (data, fastem.Gaussian("full", floor=1e-9), 3, {}),
-        (data, fastem.Gaussian("full"), 4, {}),
-        (data, fastem.Gaussian("full"), 3, {"seed": 1}),
-        (data, fastem.Gaussian("full"), 3, {"tol": 1e-5}),
-        (data, fastem.Gaussian("full"), 3, {"accelerate": "squarem"}),
-        (data, fastem.Gaussian("full"), 3, {"sample_weight": np.ones(6000)}),
-        (data, fastem.Gaussian("full"), 3, {"start": "kmeans"}),
+    for X, family, k, more, named in (
+        (changed, fastem.Gaussian("full"), 3, {}, "X"),
+        (data, fastem.Gaussian("diag"), 3, {}, "family"),
+        (data, fastem.Gaussian("full", floor=1e-9), 3, {}, "family"),
+        (data, fastem.Gaussian("full"), 4, {}, "n_components"),
+        (data, fastem.Gaussian("full"), 3, {"seed": 1}, "seed"),
+        (data, fastem.Gaussian("full"), 3, {"tol": 1e-5}, "tol"),
+        (data, fastem.Gaussian("full"), 3, {"accelerate": "squarem"}, "accelerate"),
+        (data, fastem.Gaussian("full"), 3, {"sample_weight": np.ones(6000)}, "sample_weight"),
+        (data, fastem.Gaussian("full"), 3, {"start": "kmeans"}, "start, drop_losers, thorough"),
     ):
-        with pytest.raises(ValueError, match=r"other data, with other arguments"):
+        with pytest.raises(ValueError, match=rf"other arguments: {named}\. Fit"):
             fastem.fit(X, family, k, **{**settings, **more})
     assert path.read_bytes() == kept
 
@@ -196,6 +196,32 @@ def test_a_stop_with_some_starts_on_their_way_leaves_the_file(data, tmp_path):
     fastem.fit(data, fastem.Gaussian("full"), 3, callback=lambda record: record.iteration > first, **settings)
     assert path.exists()
     same(whole, fastem.fit(data, fastem.Gaussian("full"), 3, **settings))
+
+
+@pytest.mark.parametrize("how", ["interrupt", "callback", "time"])
+def test_what_ends_a_fit_early_is_written_whatever_the_interval(data, how, tmp_path):
+    path = tmp_path / "fit.npz"
+    settings = {"start": "kmeans", "seed": 0, "tol": 1e-8, "progressive": False}
+    whole = fastem.fit(data, fastem.Gaussian("full"), 3, **settings)
+    settings["checkpoint"] = path
+    if how == "interrupt":
+        with pytest.raises(Killed):
+            fastem.fit(data, fastem.Gaussian("full"), 3, callback=killer(20), **settings)
+    elif how == "callback":
+        fastem.fit(data, fastem.Gaussian("full"), 3, callback=lambda record: record.iteration == 20, **settings)
+    else:
+        late = fastem.fit(
+            data, fastem.Gaussian("full"), 3, time_limit=1.0, callback=lambda _: time.sleep(0.05), **settings
+        )
+        assert late.status is Status.TIME_LIMIT
+    assert path.exists()
+    seen = []
+    same(whole, fastem.fit(data, fastem.Gaussian("full"), 3, callback=seen.append, **settings))
+    assert seen[0].iteration > 1 and not path.exists()
+    with pytest.raises(Killed):
+        fastem.fit(data, fastem.Gaussian("full"), 3, callback=killer(20), **settings)
+    with pytest.raises(ValueError, match="checkpoint of a fit"):
+        fastem.load(path)
 
 
 def test_a_given_start_is_told_from_another_to_the_last_digit(tmp_path):

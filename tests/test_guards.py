@@ -130,3 +130,12 @@ def test_a_fit_goes_on_after_a_component_was_dropped(rng):
     assert result.n_components == 2
     again = fastem.fit(X, fastem.Gaussian("diag"), 2, start=result)
     assert again.log_likelihood - result.log_likelihood < 1e-3 * len(X)
+
+
+def test_small_components_are_dropped_one_at_a_time():
+    """Twelve components for six clusters: each of twelve holds too little, but not each of six."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (500, 2)) + centre for centre in 12 * rng.standard_normal((6, 2))])
+    result = fastem.fit(X, fastem.Gaussian("full"), 12, seed=0, start="kmeans", starving="drop", min_samples=300)
+    assert result.n_components >= 5 and (result.weights * len(X) >= 300).all()
+    assert "held too few samples" in result.starts[0].sentence

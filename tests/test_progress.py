@@ -51,5 +51,5 @@ def test_the_command_line_shows_it_where_asked(tmp_path, capsys, monkeypatch):
     assert main(["fit", str(path), "--components", "1:3"]) == 0
     assert main(["fit", str(path), "--components", "1:3", "--progress"]) == 2
     assert "needs tqdm" in capsys.readouterr().err
-    with pytest.raises(ImportError):
+    with pytest.raises(ImportError, match="pip install"):
         fastem.progress_bar()

@@ -41,7 +41,9 @@ from fastem.validation.settings import (
     check_n_folds,
     check_n_replicates,
     check_replicates,
+    check_same_data,
     check_theta,
+    check_weights_count,
     check_writable,
 )
 
@@ -76,12 +78,14 @@ __all__ = [
     "check_parameters",
     "check_regularisation",
     "check_replicates",
+    "check_same_data",
     "check_same_mixture",
     "check_sample_weight",
     "check_seed",
     "check_start",
     "check_support",
     "check_theta",
+    "check_weights_count",
     "check_writable",
     "working_dtype",
 ]

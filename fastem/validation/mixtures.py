@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -182,6 +183,8 @@ def check_model_file(path: Any, archive: Any, newest: int, families: Mapping[str
     """Refuse an archive that is no fastem model, or one of a format that this version does not know."""
     if "estimator" in getattr(archive, "files", ()):
         raise ValueError(f"{path} holds an estimator; read it with fastem.{archive['estimator']}.load.")
+    if "checkpoint" in getattr(archive, "files", ()):
+        raise ValueError(f"{path} is the checkpoint of a fit that has not ended: give it to fastem.fit(checkpoint=).")
     if not {"format", "family"} <= set(getattr(archive, "files", ())):
         raise ValueError(f"{path} is not a model saved by fastem: it has no 'format' and 'family'.")
     if int(archive["format"]) > newest:
@@ -192,14 +195,16 @@ def check_model_file(path: Any, archive: Any, newest: int, families: Mapping[str
         raise ValueError(f"{path} holds the unknown family {str(archive['family'])!r}; upgrade fastem.")
 
 
-def check_checkpoint(path: Any, archive: Any, newest: int, digest: str) -> None:
+def check_checkpoint(path: Any, archive: Any, newest: int, digests: dict[str, str]) -> None:
     """Refuse a file that is no checkpoint of a fit with these arguments, or one of a format not known here."""
     if not {"format", "checkpoint", "state"} <= set(getattr(archive, "files", ())):
         raise ValueError(f"{path} is no checkpoint of fastem; name another file, or remove it.")
     if int(archive["format"]) > newest:
         raise ValueError(f"{path} has checkpoint format {int(archive['format'])}, this fastem reads up to {newest}.")
-    if str(archive["checkpoint"]) != digest:
+    kept = json.loads(str(archive["checkpoint"]))
+    other = [name for name, value in digests.items() if kept.get(name) != value]
+    if other:
         raise ValueError(
-            f"{path} is the checkpoint of a fit of other data, with other arguments or by another version of fastem; "
-            "fit with those, or remove the file to begin anew."
+            f"{path} is the checkpoint of a fit with other arguments: {', '.join(other)}. Fit with those again, or "
+            "remove the file to begin anew."
         )

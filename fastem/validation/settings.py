@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastem.families.base import Array, Family
 from fastem.validation.data import as_array, check_family, check_integer, check_n_threads, is_finite
+
+if TYPE_CHECKING:
+    from fastem.results import Result
 
 
 def check_fit_arguments(n_init: Any, tol: Any, max_iter: Any, n_threads: Any) -> None:
@@ -84,7 +87,8 @@ def check_min_samples(min_samples: Any) -> None:
 
 def check_families(families: Any) -> list[Family]:
     """One family or several as a list."""
-    listed = [families] if isinstance(families, Family) or not isinstance(families, Iterable) else list(families)
+    one = isinstance(families, Family | str) or not isinstance(families, Iterable)
+    listed: list[Any] = [families] if one else list(families)
     for family in listed:
         check_family(family)
     if not listed:
@@ -118,6 +122,24 @@ def check_n_replicates(n_replicates: Any, least: int) -> None:
     check_integer("n_replicates", n_replicates, least)
 
 
+def check_same_data(total_weight: float, result: Result) -> None:
+    """Refuse data that cannot be those of a fit. Weight 2 is the sample twice: it is the sum that must agree."""
+    if result.n_samples and abs(result.total_weight - total_weight) > 1e-6 * abs(total_weight):
+        raise ValueError(
+            f"the samples, or their weights, sum to {total_weight:g}, but in the fit to {result.total_weight:g}; give "
+            "the data and the weights of the fit."
+        )
+
+
+def check_weights_count(total_weight: float, n_components: int) -> None:
+    """Refuse weights that are no numbers of samples, where samples are drawn by them."""
+    if total_weight < 2 * n_components:
+        raise ValueError(
+            f"sample_weight sums to {total_weight:g}; in a bootstrap a weight is a number of samples. Scale them, for "
+            "example by sample_weight * n_samples / sample_weight.sum(), and fit with those."
+        )
+
+
 def check_level(level: Any, n_fits: int) -> None:
     """Refuse a level that is no probability, and intervals of nothing."""
     if not is_finite(level) or not 0 < level < 1:
@@ -127,9 +149,9 @@ def check_level(level: Any, n_fits: int) -> None:
 
 
 def check_replicates(n_good: int, statuses: str) -> None:
-    """Refuse a test without simulated data to compare with."""
+    """Refuse a bootstrap of which nothing is left."""
     if n_good == 0:
-        raise ValueError(f"no fit of simulated data ended well, so there is nothing to compare with. {statuses}")
+        raise ValueError(f"no replicate's fit ended well, so there is nothing to compare with. {statuses}")
 
 
 def check_healthy(*statuses: Any) -> None:
