@@ -6,15 +6,12 @@ import os
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastem.families.base import Array, Family
 from fastem.validation.data import as_array, check_family, check_integer, check_n_threads, is_finite
-
-if TYPE_CHECKING:
-    from fastem.results import Result
 
 
 def check_fit_arguments(n_init: Any, tol: Any, max_iter: Any, n_threads: Any) -> None:
@@ -122,7 +119,7 @@ def check_n_replicates(n_replicates: Any, least: int) -> None:
     check_integer("n_replicates", n_replicates, least)
 
 
-def check_same_data(total_weight: float, result: Result) -> None:
+def check_same_data(total_weight: float, result: Any) -> None:
     """Refuse data that cannot be those of a fit. Weight 2 is the sample twice: it is the sum that must agree."""
     if result.n_samples and abs(result.total_weight - total_weight) > 1e-6 * abs(total_weight):
         raise ValueError(
