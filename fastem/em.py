@@ -167,8 +167,8 @@ def fit(
     validation.check_n_components(n_components, len(checked), sample_weight)
     n_components, n_init = int(n_components), int(n_init)
     given = validation.check_start(start, starts.NAMES, family, n_components, checked.shape)
-    sought = isinstance(given, validation.Given) and given.method is not None
-    auto = isinstance(given, validation.Given) and given.method == "auto"
+    method = given.method if isinstance(given, validation.Given) else None
+    sought, auto = method is not None, method == "auto"
     stopping = Stopping(
         criterion,
         float(tol),

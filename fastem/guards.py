@@ -54,13 +54,10 @@ def starving(counts: Array, total_weight: float, n_samples: int, min_samples: fl
     empty = ~(counts > STARVING * unit)
     if min_samples <= STARVING:
         return empty
-    held = np.where(empty, np.inf, counts)
-    least = held.argmin(axis=-1)[..., None]
-    small = np.take_along_axis(held, least, -1) < min_samples * unit
-    small &= least != counts.argmax(axis=-1)[..., None]
-    starving = empty.copy()
-    np.put_along_axis(starving, least, np.take_along_axis(empty, least, -1) | small, axis=-1)
-    return starving
+    held, index = np.where(empty, np.inf, counts), np.arange(counts.shape[-1])
+    smallest = index == held.argmin(axis=-1)[..., None]
+    largest = index == counts.argmax(axis=-1)[..., None]
+    return np.asarray(empty | (smallest & ~largest & (held < min_samples * unit)))
 
 
 def raise_to_floor(values: Array, floor: Array) -> tuple[Array, Array]:

@@ -25,6 +25,8 @@ DROP_FIRST = 5
 # Two starts are on their way to the same optimum if no parameter differs by more than this, nor by more than this part
 # of the distance between two components.
 SAME, SAME_APART = 0.05, 0.1
+# Starts that ended for the sake of a better one.
+EARLY = Status.DROPPED, Status.MERGED
 
 
 @dataclass
@@ -291,11 +293,10 @@ def drop_losers(problem: Problem, runs: list[Run], judged: list[Run], margin: fl
     is behind by little. The latter are much closer to the best one than any two of its components are to each other.
     Asked after DROP_FIRST steps, and again whenever their number has doubled.
     """
-    early = Status.DROPPED, Status.MERGED
-    rivals = (run for run in runs if run.fit and run.status not in early)
+    rivals = (run for run in runs if run.fit and run.status not in EARLY)
     best = max(rivals, key=lambda run: run.log_likelihood, default=None)
     for run in judged:
-        if best is None or run is best or run.status in early or not run.fit or run.n_iter == 0:
+        if best is None or run is best or run.status in EARLY or not run.fit or run.n_iter == 0:
             continue
         hope = 2 * run.n_iter * max(run.history[-1] - run.history[-2], 0.0) if run.status is None else 0.0
         if run.log_likelihood + hope < best.log_likelihood - margin * problem.data.total_weight:
@@ -318,9 +319,9 @@ def _revived(runs: list[Run]) -> list[Run]:
 
     Those that were dropped on a part of the data, only where no other ended well.
     """
-    ended = [run for run in runs if run.status not in (None, Status.DROPPED, Status.MERGED)]
+    ended = [run for run in runs if run.status not in (None, *EARLY)]
     best = max((run.log_likelihood for run in ended if run.status and run.status.rank == 0), default=-math.inf)
-    early = [run for run in runs if run.status in (Status.DROPPED, Status.MERGED)]
+    early = [run for run in runs if run.status in EARLY]
     revived = [run for run in early if run.log_likelihood > best or (best == -math.inf and not run.history)]
     for run in revived:
         run.status, run.merged = None, None

@@ -41,6 +41,11 @@ class Problem:
     memo: dict[Any, Any] = field(default_factory=dict, compare=False)
     policy: guards.Policy = field(default_factory=guards.Policy)
 
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters: the components' and n_components - 1 weights."""
+        return self.family.n_parameters(self.data.n_features, self.n_components) + self.n_components - 1
+
     def plan(self, density: tuple[Kernels, folding.Shape] | None = None, mode: str = "soft") -> folding.Plan:
         """EM's own fold: this family gathers, and assigns too, unless `density` or the mode "given" says otherwise."""
         shape = folding.shape_of(self.family, self.data.n_features, self.n_components)

@@ -17,7 +17,7 @@ import numpy as np
 from fastem import guards, initialise
 from fastem.checkpoint import Checkpoint
 from fastem.families.base import Array
-from fastem.loop import Callback, Run, drop_losers, loop
+from fastem.loop import EARLY, Callback, Run, drop_losers, loop
 from fastem.problem import Problem
 from fastem.results import Status
 from fastem.stopping import Stopping
@@ -33,7 +33,6 @@ LARGE = 32768
 RESOLVED = 0.01
 # A component of a start must hold so many samples of a part, per feature, for the start to move on it.
 HELD = 4
-EARLY = Status.DROPPED, Status.MERGED
 # The child of a seed that draws the parts: one that no start can be.
 CHILD = 2**32 - 1
 
@@ -78,7 +77,7 @@ def random_parts(
     """
     weights = problem.sample_weight
     n = problem.data.n_samples if weights is None else np.count_nonzero(weights)
-    n_parts = math.floor(math.log2(n / max(SMALLEST, PER_PARAMETER * _n_parameters(problem))))
+    n_parts = math.floor(math.log2(n / max(SMALLEST, PER_PARAMETER * problem.n_parameters)))
     if n_parts < 1 or problem.n_components == 1:
         return None
     child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, CHILD))
@@ -127,7 +126,7 @@ def _move_on(
 ) -> bool:
     """Move starts over a part, and leave them ready for the next; whether the callback ended them."""
     share = part.data.total_weight / problem.data.total_weight
-    resolution = _n_parameters(part) / (2 * part.data.n_samples)
+    resolution = part.n_parameters / (2 * part.data.n_samples)
     # The likelihoods of two starts differ by chance too: by some tenths of a nat for each sample.
     margin = resolution + 1.0 / math.sqrt(part.data.n_samples)
     tol = max(stopping.tol, RESOLVED * resolution)
@@ -161,7 +160,3 @@ def _leave(run: Run, share: float) -> None:
     run.reseeded = 0
     if status in EARLY:
         run.status = status
-
-
-def _n_parameters(problem: Problem) -> int:
-    return problem.family.n_parameters(problem.data.n_features, problem.n_components) + problem.n_components - 1

@@ -114,11 +114,6 @@ def check_n_folds(n_folds: Any, n_samples: int, n_components: int) -> None:
         )
 
 
-def check_n_replicates(n_replicates: Any, least: int) -> None:
-    """Refuse too few replicates of a bootstrap."""
-    check_integer("n_replicates", n_replicates, least)
-
-
 def check_same_data(total_weight: float, result: Any) -> None:
     """Refuse data that cannot be those of a fit. Weight 2 is the sample twice: it is the sum that must agree."""
     if result.n_samples and abs(result.total_weight - total_weight) > 1e-6 * abs(total_weight):
