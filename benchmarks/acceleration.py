@@ -15,7 +15,7 @@ import argparse
 import numpy as np
 
 import fastem
-from fastem import accelerate
+from fastem.em import accelerate
 
 CASES = [
     (shape, n, d, k, spread, seed)

@@ -1,5 +1,20 @@
 """fastem: mixture models by fast Expectation-Maximization.
 
+The folders are ranks, and a room imports from its own and from those before it:
+
+    compiled    numba's options, vectorised functions, blocks of linear algebra
+    families    kinds of components, a file each, and their registry
+    data        tiles, threads, and the fold over tiles
+    model       what is estimated, the evidence about it, results and their files
+    em          the loop over several starts, acceleration, stopping
+    starts      where the loop begins
+    fitting     from a user's arguments to a fit: parts of the data, checkpoints
+    judging     which model, is it a maximum, how certain
+    estimators  scikit-learn's interface
+    cli         the command line
+
+`validation`, every sentence about user input, is called from all of them.
+
 Names are imported when they are first used, so that `import fastem` costs a few milliseconds.
 """
 
@@ -12,45 +27,45 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fastem import jit as jit
-    from fastem.bootstrapping import Bootstrap as Bootstrap
-    from fastem.bootstrapping import LikelihoodRatioTest as LikelihoodRatioTest
-    from fastem.bootstrapping import bootstrap as bootstrap
-    from fastem.bootstrapping import likelihood_ratio_test as likelihood_ratio_test
-    from fastem.cluster import KMeans as KMeans
-    from fastem.diagnosing import Diagnosis as Diagnosis
-    from fastem.diagnosing import Verdict as Verdict
-    from fastem.diagnosing import diagnose as diagnose
-    from fastem.em import fit as fit
+    from fastem.cli.progress import ProgressBar as ProgressBar
+    from fastem.cli.progress import progress_bar as progress_bar
+    from fastem.em.fixed_points import FixedPoint as FixedPoint
+    from fastem.em.fixed_points import fixed_point as fixed_point
+    from fastem.estimators import GaussianMixture as GaussianMixture
+    from fastem.estimators import KMeans as KMeans
+    from fastem.estimators import PoissonMixture as PoissonMixture
     from fastem.families import Gaussian as Gaussian
     from fastem.families import Poisson as Poisson
     from fastem.families.base import Family as Family
-    from fastem.fixed_points import FixedPoint as FixedPoint
-    from fastem.fixed_points import fixed_point as fixed_point
-    from fastem.functional import Draws as Draws
-    from fastem.functional import Evidence as Evidence
-    from fastem.functional import fold as fold
-    from fastem.functional import from_parameters as from_parameters
-    from fastem.functional import log_density as log_density
-    from fastem.functional import maximise as maximise
-    from fastem.functional import predict as predict
-    from fastem.functional import responsibilities as responsibilities
-    from fastem.functional import sample as sample
-    from fastem.mixture import GaussianMixture as GaussianMixture
-    from fastem.mixture import PoissonMixture as PoissonMixture
-    from fastem.progress import ProgressBar as ProgressBar
-    from fastem.progress import progress_bar as progress_bar
-    from fastem.results import Record as Record
-    from fastem.results import Result as Result
-    from fastem.results import StartReport as StartReport
-    from fastem.results import Status as Status
-    from fastem.results import load as load
-    from fastem.results import save as save
-    from fastem.selecting import Row as Row
-    from fastem.selecting import Selection as Selection
-    from fastem.selecting import select as select
+    from fastem.fitting.fit import fit as fit
+    from fastem.judging.bootstrap import Bootstrap as Bootstrap
+    from fastem.judging.bootstrap import LikelihoodRatioTest as LikelihoodRatioTest
+    from fastem.judging.bootstrap import bootstrap as bootstrap
+    from fastem.judging.bootstrap import likelihood_ratio_test as likelihood_ratio_test
+    from fastem.judging.diagnose import Diagnosis as Diagnosis
+    from fastem.judging.diagnose import Verdict as Verdict
+    from fastem.judging.diagnose import diagnose as diagnose
+    from fastem.judging.select import Row as Row
+    from fastem.judging.select import Selection as Selection
+    from fastem.judging.select import select as select
+    from fastem.model.evidence import Draws as Draws
+    from fastem.model.evidence import Evidence as Evidence
+    from fastem.model.evidence import fold as fold
+    from fastem.model.evidence import from_parameters as from_parameters
+    from fastem.model.evidence import log_density as log_density
+    from fastem.model.evidence import maximise as maximise
+    from fastem.model.evidence import predict as predict
+    from fastem.model.evidence import responsibilities as responsibilities
+    from fastem.model.evidence import sample as sample
+    from fastem.model.result import Record as Record
+    from fastem.model.result import Result as Result
+    from fastem.model.result import StartReport as StartReport
+    from fastem.model.result import Status as Status
+    from fastem.model.result import load as load
+    from fastem.model.result import save as save
 
 _HOME = {
-    "fit": "em",
+    "fit": "fitting.fit",
     "Gaussian": "families",
     "Poisson": "families",
     "Family": "families.base",
@@ -66,16 +81,15 @@ _HOME = {
             "responsibilities",
             "sample",
         ),
-        "functional",
+        "model.evidence",
     ),
-    **dict.fromkeys(("Bootstrap", "LikelihoodRatioTest", "bootstrap", "likelihood_ratio_test"), "bootstrapping"),
-    **dict.fromkeys(("FixedPoint", "fixed_point"), "fixed_points"),
-    **dict.fromkeys(("Row", "Selection", "select"), "selecting"),
-    **dict.fromkeys(("Diagnosis", "Verdict", "diagnose"), "diagnosing"),
-    "KMeans": "cluster",
-    **dict.fromkeys(("ProgressBar", "progress_bar"), "progress"),
-    **dict.fromkeys(("GaussianMixture", "PoissonMixture"), "mixture"),
-    **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "results"),
+    **dict.fromkeys(("Bootstrap", "LikelihoodRatioTest", "bootstrap", "likelihood_ratio_test"), "judging.bootstrap"),
+    **dict.fromkeys(("FixedPoint", "fixed_point"), "em.fixed_points"),
+    **dict.fromkeys(("Row", "Selection", "select"), "judging.select"),
+    **dict.fromkeys(("Diagnosis", "Verdict", "diagnose"), "judging.diagnose"),
+    **dict.fromkeys(("ProgressBar", "progress_bar"), "cli.progress"),
+    **dict.fromkeys(("GaussianMixture", "KMeans", "PoissonMixture"), "estimators"),
+    **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "model.result"),
 }
 
 __all__ = ["__version__", "jit", *_HOME]  # noqa: PLE0604

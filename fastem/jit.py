@@ -6,38 +6,16 @@ of a family are `family.kernels()`; their contracts are in `fastem.families.base
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from fastem import folding
-from fastem._jit import call, kernel
-from fastem.families.base import Array
-from fastem.functional import density_frame, mixture_rows
-from fastem.results import Result
-from fastem.tiles import derive_address, pack_tile
+from fastem.data import fold as folding
+from fastem.data.density import Arguments, log_density
+from fastem.data.tiles import derive_address
+from fastem.model.evidence import density_frame, mixture_rows
+from fastem.model.result import Result
 from fastem.validation import check_mixture
 
-_TILE = 128
-
-
-class Arguments(NamedTuple):
-    """A mixture as compiled code reads it; make it with `arguments` and hand it to `log_density`.
-
-    log_prob, assign, derive: addresses of compiled kernels, valid in this process. params (rows, width),
-    log_weights (K,), shift (d,), factor (d,): float64. layout: int64. tile_rows, scratch_rows: rows of the buffers.
-    """
-
-    log_prob: int
-    assign: int
-    derive: int
-    params: Array
-    log_weights: Array
-    layout: Array
-    shift: Array
-    factor: Array
-    tile_rows: int
-    scratch_rows: int
+__all__ = ["Arguments", "arguments", "log_density"]
 
 
 def arguments(mixture: Result) -> Arguments:
@@ -64,31 +42,3 @@ def arguments(mixture: Result) -> Arguments:
         mixture.n_features + family.n_derived,
         shape.scratch_rows,
     )
-
-
-@kernel
-def log_density(X, arguments, out):
-    """out[i] = log density of the mixture at X[i], nats.
-
-    X IN (n_samples, n_features), any strides, float64 or float32; arguments from `fastem.jit.arguments`; out OUT
-    (n_samples,). Raises ValueError where the shapes disagree; values are not checked. Allocates a few kB once per call.
-    """
-    n = X.shape[0]
-    if X.shape[1] != arguments.shift.size or out.size != n:
-        raise ValueError("X must be (n_samples, n_features of the mixture) and out (n_samples,)")
-    n_components = arguments.log_weights.size
-    tile = np.empty((arguments.tile_rows, _TILE))
-    block = np.empty((n_components, _TILE))
-    scratch = np.empty((arguments.scratch_rows, _TILE))
-    log_norm, ones, total = np.empty(_TILE), np.ones(_TILE), np.zeros(1)
-    prior = np.empty((1, _TILE))
-    rows = np.arange(n_components)
-    for first in range(0, n, _TILE):
-        count = min(_TILE, n - first)
-        pack_tile(X, first, count, arguments.layout[0], arguments.shift, arguments.factor, tile)
-        if arguments.derive != 0:
-            call(arguments.derive, tile, arguments.layout)
-        call(arguments.log_prob, tile, arguments.params, arguments.layout, rows, block, scratch)
-        call(arguments.assign, block, arguments.log_weights, ones, prior, log_norm, total, scratch)
-        for t in range(count):
-            out[first + t] = log_norm[t]

@@ -6,9 +6,10 @@ from conftest import HERE
 from tables import FAMILIES, blobs
 
 import fastem
-from fastem.accelerate import FIRST, NAMES, Anderson, Squarem
-from fastem.em import prepare
-from fastem.threads import team
+from fastem.data.threads import team
+from fastem.em.accelerate import FIRST, NAMES, Anderson, Squarem
+from fastem.fitting.fit import prepare
+from fastem.starts import given
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 every_method = pytest.mark.parametrize("method", NAMES)
@@ -40,7 +41,7 @@ def test_a_vector_and_back_is_the_same_mixture(case, rng):
     mixture, X = blobs(case, rng, 500, 3, 4)
     with team(1) as threads:
         problem = prepare(X, None, case.family, 3, threads)
-        step = fastem.initialise.from_parameters(problem, mixture.weights, mixture.parameters)
+        step = given.from_parameters(problem, mixture.weights, mixture.parameters)
         again = problem.step_at(problem.vector(step), np.ones(3, dtype=bool))
     np.testing.assert_allclose(again.log_weights, step.log_weights, rtol=1e-13)
     np.testing.assert_allclose(again.params, step.params, rtol=1e-11, atol=1e-11 * np.abs(step.params).max())

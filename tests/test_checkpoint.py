@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import fastem
-from fastem import progressive
-from fastem.results import Status
+from fastem.fitting import parts as progressive
+from fastem.model.result import Status
 
 FIT = """
 import sys, time
 import numpy as np, fastem
-from fastem import progressive
+from fastem.fitting import parts as progressive
 progressive.SMALLEST = 300
 path, slow = sys.argv[1], float(sys.argv[2])
 rng = np.random.default_rng(0)

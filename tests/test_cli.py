@@ -9,7 +9,7 @@ import pytest
 from conftest import HERE
 
 import fastem
-from fastem.cli import main
+from fastem.cli.main import main
 
 FAITHFUL = str(HERE / "data" / "faithful.csv")
 IRIS = str(HERE / "data" / "iris.csv")

@@ -6,8 +6,8 @@ from conftest import HERE
 from tables import FAMILIES, blobs
 
 import fastem
-from fastem import diagnosing
-from fastem.diagnosing import Verdict
+from fastem.judging import diagnose as diagnosing
+from fastem.judging.diagnose import Verdict
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 
@@ -113,8 +113,8 @@ def test_the_smallest_eigenvalue_is_found_without_the_matrix(case, rng, monkeypa
 
 
 def _complete(result, X, w):
-    from fastem.functional import mixture_frame, mixture_rows
-    from fastem.threads import team
+    from fastem.data.threads import team
+    from fastem.model.evidence import mixture_frame, mixture_rows
 
     params, _ = mixture_rows(result, mixture_frame(result))
     tangent = result.family.tangent(params, result.n_features, result.n_components)

@@ -7,7 +7,9 @@ import pytest
 from tables import FAMILIES, blobs
 
 import fastem
-from fastem import Status, guards
+from fastem import Status
+from fastem.compiled.factors import factorise
+from fastem.starts import given
 
 
 @pytest.fixture
@@ -72,13 +74,13 @@ def test_a_single_sample_cluster_is_reported_as_collapsed(rng):
 
 def test_a_collapsed_start_ranks_below_one_that_converged(rng, monkeypatch):
     X = np.concatenate([rng.standard_normal((100, 1)), np.full((10, 1), 1.5)])
-    original = fastem.initialise.from_method
+    original = given.from_method
 
     def one_on_the_duplicates(problem, *arguments):
         labels = np.repeat([0, 1], [100, 10])
-        return [fastem.initialise.from_labels(problem, labels), *original(problem, *arguments)]
+        return [given.from_labels(problem, labels), *original(problem, *arguments)]
 
-    monkeypatch.setattr(fastem.initialise, "from_method", one_on_the_duplicates)
+    monkeypatch.setattr(given, "from_method", one_on_the_duplicates)
     result = fastem.fit(X, fastem.Gaussian("diag"), 2, start="kmeans", seed=0)
     assert [report.status for report in result.starts] == [Status.COLLAPSED, Status.CONVERGED]
     assert result.starts[0].log_likelihood > result.log_likelihood
@@ -128,7 +130,7 @@ def test_clipping_eigenvalues_is_the_constrained_maximum(rng):
     """tr(S^-1 C) + log |S| over S >= floor is smallest at C with its eigenvalues raised to the floor."""
     a = rng.standard_normal((4, 2))
     covariance, floor = a @ a.T, np.full(4, 0.3)
-    raised = guards.factorise(covariance[None], floor)
+    raised = factorise(covariance[None], floor)
     assert raised.floored[0]
     best = raised.covariances[0]
     assert np.linalg.eigvalsh(best)[0] >= 0.3 - 1e-12
@@ -166,13 +168,13 @@ def test_an_impossible_sample_ends_a_start_as_not_finite():
 
 def test_a_failed_start_never_kills_a_fit_with_others(rng, monkeypatch):
     X = rng.standard_normal((300, 2))
-    original = fastem.initialise.from_method
+    original = given.from_method
 
     def spoiled(*arguments):
         steps = original(*arguments)
         return [steps[0]._replace(params=np.full_like(steps[0].params, np.nan)), *steps[1:]]
 
-    monkeypatch.setattr(fastem.initialise, "from_method", spoiled)
+    monkeypatch.setattr(given, "from_method", spoiled)
     result = fastem.fit(X, fastem.Gaussian("full"), 2, start="kmeans", n_init=3, seed=0)
     assert result.starts[0].status is Status.NOT_FINITE
     assert result.best_start != 0

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 
 import fastem
-from fastem import threads
+from fastem.data import threads
 
 RUN = """
 import sys
 import numpy as np
-from fastem import threads
-import fastem.em
-from fastem.threads import _work, _work_in_parallel
+from fastem.data import threads
+import fastem.fitting.fit
+from fastem.data.threads import _work, _work_in_parallel
 threads.SMALL = 0
 X = np.random.default_rng(0).standard_normal((5000, 3))
 original = threads.team
 digests = []
 for engine in sys.argv[1].split(","):
-    fastem.em.team = lambda _=None: original(2, engine)
+    fastem.fitting.fit.team = lambda _=None: original(2, engine)
     result = fastem.fit(X, fastem.Gaussian("full"), 2, seed=0, tol=0, max_iter=5)
     digests.append(result.history.tobytes().hex())
 assert len(set(digests)) == 1
@@ -32,7 +32,7 @@ hits = {f.py_func.__name__: (sum(f.stats.cache_hits.values()), sum(f.stats.cache
 
 # Which of numba's threads ran each span: a binary of the other engine would have used one.
 from numba import get_thread_id
-from fastem._jit import INTEGER, address, carray, kernel, pointer
+from fastem.compiled.jit import INTEGER, address, carray, kernel, pointer
 
 @kernel
 def who(job, span, worker):
@@ -79,9 +79,9 @@ def test_each_engine_loads_its_own_binary_from_a_cold_and_a_warm_cache(order, tm
 def test_the_cache_key_sees_every_source_file(tmp_path):
     """An edit in another file of the package makes the cached machine code stale: it must not be loaded."""
     code = """
-import fastem._jit as j, sys
+import fastem.compiled.jit as j, sys
 j.SOURCES = sys.argv[1]
-from fastem._math import exp64
+from fastem.compiled.vectorised import exp64
 import numpy as np
 @j.kernel
 def f(x):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from fastem import GaussianMixture, PoissonMixture, em, progressive
-from fastem.checkpoint import Checkpoint
+from fastem import GaussianMixture, PoissonMixture
+from fastem.fitting import fit as em
+from fastem.fitting import parts as progressive
+from fastem.fitting.checkpoint import Checkpoint
 
 
 def test_dropped_components_are_counted(faithful):

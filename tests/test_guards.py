@@ -5,7 +5,7 @@ import pytest
 from tables import FAMILIES, blobs
 
 import fastem
-from fastem.guards import POLICIES
+from fastem.model.starving import POLICIES
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 

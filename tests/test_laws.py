@@ -6,7 +6,8 @@ import pytest
 from tables import FAMILIES, blobs, draw
 
 import fastem
-from fastem import threads
+from fastem.data import threads
+from fastem.fitting import fit as driver
 
 EPS = np.finfo(np.float64).eps
 # n, d, K: one sample, one component, one feature, a full tile and one more, a multiple of no block size.
@@ -174,7 +175,7 @@ def test_the_same_bits_for_every_number_of_threads_and_both_engines(case, dtype,
     results = []
     for engine in ("serial", "parallel", "pool"):
         for n in (1, 2, 3, 8):
-            monkeypatch.setattr(fastem.em, "team", lambda _=None, n=n, engine=engine: original(n, engine))
+            monkeypatch.setattr(driver, "team", lambda _=None, n=n, engine=engine: original(n, engine))
             fitted = fastem.fit(X, case.family, 3, sample_weight=sample_weight, seed=1, n_init=2, tol=0, max_iter=5)
             results.append((fitted, engine, n))
     first = results[0][0]

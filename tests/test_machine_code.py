@@ -10,9 +10,10 @@ import pytest
 
 RUN = r"""
 import json, math, re
-from fastem import _jit, assign
+from fastem.compiled import jit as _jit
+from fastem.data import normalise as assign
 from fastem.families import FAMILIES
-from fastem.kmeans import CENTROIDS  # NEAREST's own kernel, gather, is a scatter of scalars by nature
+from fastem.data.potentials import CENTROIDS  # NEAREST's own kernel, gather, is a scatter of scalars by nature
 
 def assembly(function, types):
     _jit.address(function, *types)

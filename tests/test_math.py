@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
-from fastem import _math
-from fastem._jit import kernel
+from fastem.compiled import vectorised as _math
+from fastem.compiled.jit import kernel
 
 
 @kernel

@@ -8,7 +8,7 @@ import pytest
 import tables
 
 import fastem
-from fastem.cli import main
+from fastem.cli.main import main
 
 
 def test_a_fit_and_a_grid_move_the_bar(faithful):

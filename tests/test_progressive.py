@@ -7,9 +7,10 @@ import pytest
 import tables
 
 import fastem
-from fastem import em, progressive
-from fastem.results import Status
-from fastem.threads import team
+from fastem.data.threads import team
+from fastem.fitting import fit as em
+from fastem.fitting import parts as progressive
+from fastem.model.result import Status
 
 SMALL_PARTS = 300
 

@@ -11,9 +11,13 @@ from test_references import shared_file
 
 import fastem
 from benchmarks import optima
-from fastem import initialise, kmeans, starts, threads, tiles
-from fastem.agglomerate import Tree
-from fastem.em import prepare
+from fastem.data import threads, tiles
+from fastem.fitting.fit import prepare
+from fastem.model import gather
+from fastem.starts import auto as starts
+from fastem.starts import given as initialise
+from fastem.starts import kmeans
+from fastem.starts.agglomerate import Tree
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 
@@ -38,7 +42,7 @@ def test_labels_give_the_first_m_step(case, rng):
 
 @every_family
 def test_responsibilities_give_the_first_m_step(case, rng, monkeypatch):
-    monkeypatch.setattr(initialise, "RESP_BYTES", 30_000)  # several pieces
+    monkeypatch.setattr(gather, "RESP_BYTES", 30_000)  # several pieces
     _, X = blobs(case, rng, 3000, 3, 3)
     resp = rng.dirichlet([1.0, 2.0, 0.5], 3000)
     w = rng.uniform(0, 2, 3000)

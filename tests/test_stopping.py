@@ -7,7 +7,7 @@ import pytest
 from tables import FAMILIES, blobs
 
 import fastem
-from fastem.stopping import CRITERIA, distance
+from fastem.em.stopping import CRITERIA, distance
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 

@@ -5,8 +5,9 @@ import pytest
 from numba import njit
 
 from benchmarks.asv.cases import FAMILIES, TILE, TileCase, repeated
-from fastem import _math, assign
-from fastem._jit import kernel
+from fastem.compiled import vectorised as _math
+from fastem.compiled.jit import kernel
+from fastem.data import normalise as assign
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
 every_dtype = pytest.mark.parametrize("dtype", ["float64", "float32"])

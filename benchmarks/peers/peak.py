@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from fastem._jit import exact, wide
+from fastem.compiled.jit import exact, wide
 
 SAMPLES = 128
 REPEATS = 80_000

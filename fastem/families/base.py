@@ -6,13 +6,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from fastem.families.tangents import Tangent
 
 Array = NDArray[Any]
 Parameters = Mapping[str, Array]
@@ -79,6 +76,30 @@ class Kernels(NamedTuple):
     log_prob: Any
     accumulate: Any
     derive: Any
+
+
+class Tangent(Protocol):
+    """The derivatives of a family's log densities at one mixture, in coordinates of its own.
+
+    It has free parameters, each of which moves one component or several.
+    """
+
+    n_free: int
+
+    def columns(self, k: int) -> Array:
+        """The free parameters that move component k, (m,) indices."""
+
+    def scores(self, k: int, x: Array) -> Array:
+        """d log p(x | k) / d parameter for samples x (n, d): (n, m)."""
+
+    def information(self, k: int, x: Array, resp: Array) -> Array:
+        """- sum_i resp_i d^2 log p(x_i | k) / d parameter^2: (m, m)."""
+
+    def standard_errors(self, covariance: Array, scale: Array) -> dict[str, Array]:
+        """Of the named parameters, from the covariance (n_free, n_free) of the free ones; by the delta method.
+
+        scale (d,): of the coordinates in the user's units.
+        """
 
 
 def _from_covariances(covariances: Array) -> Array:

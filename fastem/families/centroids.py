@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from fastem._jit import kernel
-from fastem.families.squares import from_squares, weighted_sums
+from fastem.compiled.jit import kernel
+from fastem.compiled.squares import from_squares, weighted_sums
 
 
 @kernel

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastem.families.base import Array, Family, Frame, Kernels, Limits, Parameters, Specification
-from fastem.families.squares import scaled_log_prob, tied_squares
-from fastem.families.tangents import GaussianTangent, Tangent
-from fastem.guards import Factor, factorise, some
+from fastem.compiled.arrays import some
+from fastem.compiled.factors import Factor, factorise
+from fastem.compiled.squares import scaled_log_prob, tied_squares
+from fastem.families.base import Array, Family, Frame, Kernels, Limits, Parameters, Specification, Tangent
+from fastem.families.gaussian_tangent import GaussianTangent
 
 LOG_2_PI = float(np.log(2.0 * np.pi))
 # Instead of a total weight of 0, to divide by.

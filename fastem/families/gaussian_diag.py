@@ -11,11 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastem._jit import kernel, wide
+from fastem.compiled.arrays import some
+from fastem.compiled.factors import raise_to_floor
+from fastem.compiled.jit import kernel, wide
+from fastem.compiled.squares import prefetch_next, weighted_squares
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.squares import prefetch_next, weighted_squares
-from fastem.guards import raise_to_floor, some
 
 
 @kernel

@@ -12,10 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastem._jit import exact, kernel, wide
-from fastem.families import gaussian
-from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.triangular import (
+from fastem.compiled.arrays import some
+from fastem.compiled.factors import Factor, factorise
+from fastem.compiled.jit import exact, kernel, wide
+from fastem.compiled.triangular import (
     block_column,
     block_row,
     matrix_of,
@@ -24,7 +24,8 @@ from fastem.families.triangular import (
     strip_product,
     weighted_outer,
 )
-from fastem.guards import Factor, factorise, some
+from fastem.families import gaussian
+from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
 
 
 @kernel

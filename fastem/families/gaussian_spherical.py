@@ -11,11 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastem._jit import inline, kernel, part, wide
+from fastem.compiled.arrays import some
+from fastem.compiled.factors import raise_to_floor
+from fastem.compiled.jit import inline, kernel, part, wide
+from fastem.compiled.squares import from_squares, prefetch_next, sums_of_16
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.squares import from_squares, prefetch_next, sums_of_16
-from fastem.guards import raise_to_floor, some
 
 # Up to this |mean|^2 / (d variance), the variance being that of the current parameters, |x - mean|^2 comes from |x|^2,
 # which is shared: 2 flops an entry instead of 3, and 2 instead of 5 for the sums, for this many units in the last place

@@ -17,12 +17,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastem._jit import kernel, wide
+from fastem.compiled.arrays import for_each, some
+from fastem.compiled.factors import Factor, factorise
+from fastem.compiled.jit import kernel, wide
+from fastem.compiled.squares import from_squares, weighted_sums
+from fastem.compiled.triangular import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.squares import from_squares, weighted_sums
-from fastem.families.triangular import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
-from fastem.guards import Factor, factorise, for_each, some
 
 
 @kernel

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from fastem.compiled.arrays import for_each
+from fastem.compiled.factors import raise_to_floor
 from fastem.families import gaussian
 from fastem.families.base import Array, Frame, Limits, Maximised, Parameters, Specification
-from fastem.guards import for_each, raise_to_floor
 
 
 @dataclass(frozen=True)

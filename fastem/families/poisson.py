@@ -11,12 +11,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastem._jit import kernel, wide
-from fastem._math import log_factorial64
-from fastem.families.base import Array, Family, Frame, Kernels, Limits, Maximised, Parameters, Specification
-from fastem.families.squares import weighted_sums
-from fastem.families.tangents import PoissonTangent, Tangent
-from fastem.guards import raise_to_floor
+from fastem.compiled.factors import raise_to_floor
+from fastem.compiled.jit import kernel, wide
+from fastem.compiled.squares import weighted_sums
+from fastem.compiled.vectorised import log_factorial64
+from fastem.families.base import Array, Family, Frame, Kernels, Limits, Maximised, Parameters, Specification, Tangent
 
 
 @kernel
@@ -124,3 +123,24 @@ class Poisson(Family):
 
     def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
         return rng.poisson(np.asarray(parameters["rates"])[labels]).astype(np.float64)
+
+
+class PoissonTangent:
+    """Poisson components with these rates (K, d); the free parameters are their logarithms."""
+
+    def __init__(self, rates: Array) -> None:
+        self._rates, self.n_free = rates, rates.size
+
+    def columns(self, k: int) -> Array:
+        d = self._rates.shape[1]
+        return k * d + np.arange(d)
+
+    def scores(self, k: int, x: Array) -> Array:
+        return x - self._rates[k]
+
+    def information(self, k: int, x: Array, resp: Array) -> Array:
+        return np.diag(resp.sum() * self._rates[k])
+
+    def standard_errors(self, covariance: Array, scale: Array) -> dict[str, Array]:
+        errors = np.sqrt(np.maximum(np.diagonal(covariance), 0.0)).reshape(self._rates.shape)
+        return {"rates": self._rates * errors}

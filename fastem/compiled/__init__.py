@@ -1,0 +1,6 @@
+"""What is compiled and knows no mixture.
+
+`jit` is the only place that spells numba's options. `vectorised` has exp and log, `squares`, `triangular` and `merging`
+are loops that several kernels or starts share, `factors` has Cholesky factors above a floor.
+Nothing here knows a family, a component or a user.
+"""

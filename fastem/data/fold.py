@@ -1,0 +1,302 @@
+"""EM's one fold: log-likelihood and sufficient statistics over tiles of samples, for several starts at once.
+
+fold(theta, data) = sum_i w_i (log sum_k weight_k p(x_i | theta_k), r_ik T(x_i; theta_k)). The fold calls a family's
+kernels by address and knows no family; one compiled step serves all of them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem.compiled.jit import address, call, carray, exact, matrix, part, pointer, record_at, routine, vector
+from fastem.data import normalise as assign
+from fastem.data.threads import Team
+from fastem.data.tiles import MAX_PARTIALS, Data, span_bounds, step_address
+from fastem.families.base import Array, Family, Kernels
+
+_FIELDS = """
+    item_bytes log_prob assign accumulate
+    tiles tile_rows tile_size first_tile weights weighted last_tile prior prior_rows
+    density density_rows density_width params params_rows params_width log_weights n_components
+    starts n_starts rows layout n_layout bounds
+    totals statistics statistics_rows statistics_width
+    block scratch_rows
+"""
+JOB = np.dtype([(name, np.int64) for name in _FIELDS.split()])
+_PLACE = {name: i for i, name in enumerate(_FIELDS.split())}
+_INTEGER, _DOUBLE = np.dtype(np.int64), np.dtype(np.float64)
+
+
+@part
+def _fold_span(job_address, span, worker, real):
+    """Fold the tiles of one span, in order, for each active start; only pointers move here."""
+    job = record_at(job_address, JOB)
+    bytes_per_real = job.item_bytes
+    size, n_components = job.tile_size, job.n_components
+    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
+    layout = carray(pointer(job.layout), job.n_layout, np.int64)
+    starts = carray(pointer(job.starts), job.n_starts, np.int64)
+    rows = carray(pointer(job.rows), job.n_components, np.int64)
+    block_bytes = bytes_per_real * size * (n_components + 1 + job.scratch_rows)
+    place = job.block + worker * block_bytes
+    block = carray(pointer(place), (n_components, size), real)
+    log_norm = carray(pointer(place + bytes_per_real * size * n_components), size, real)
+    scratch = carray(pointer(place + bytes_per_real * size * (n_components + 1)), (job.scratch_rows, size), real)
+    partial = 8 * job.statistics_rows * job.statistics_width
+    for g in range(job.n_starts):
+        slot = span * job.n_starts + g
+        total = carray(pointer(job.totals + 8 * slot), 1, np.float64)
+        total[0] = 0.0
+        flat = carray(pointer(job.statistics + partial * slot), partial // 8, np.float64)
+        for s in range(flat.size):
+            flat[s] = 0.0
+    for i in range(bounds[0], bounds[1]):
+        tile_bytes = bytes_per_real * job.tile_rows * size
+        tile = carray(pointer(job.tiles + i * tile_bytes), (job.tile_rows, size), real)
+        which = i if job.weighted != 0 else (1 if i == job.last_tile else 0)
+        weights = carray(pointer(job.weights + bytes_per_real * size * which), size, real)
+        prior_bytes = bytes_per_real * job.prior_rows * size
+        prior = carray(pointer(job.prior + (i - job.first_tile) * prior_bytes), (job.prior_rows, size), real)
+        for g in range(job.n_starts):
+            start = starts[g]
+            slot = span * job.n_starts + g
+            total = carray(pointer(job.totals + 8 * slot), 1, np.float64)
+            width = bytes_per_real * job.density_rows * job.density_width
+            density = carray(pointer(job.density + start * width), (job.density_rows, job.density_width), real)
+            width = bytes_per_real * job.params_rows * job.params_width
+            params = carray(pointer(job.params + start * width), (job.params_rows, job.params_width), real)
+            log_weights = carray(pointer(job.log_weights + bytes_per_real * n_components * start), n_components, real)
+            statistics = carray(
+                pointer(job.statistics + partial * slot), (job.statistics_rows, job.statistics_width), np.float64
+            )
+            if job.log_prob != 0:
+                call(job.log_prob, tile, density, layout, rows, block, scratch)
+            call(job.assign, block, log_weights, weights, prior, log_norm, total, scratch)
+            call(job.accumulate, tile, block, params, layout, rows, statistics, scratch)
+
+
+@routine
+def _fold_span_f4(job, span, worker):
+    _fold_span(job, span, worker, np.float32)
+
+
+@routine
+def _fold_span_f8(job, span, worker):
+    _fold_span(job, span, worker, np.float64)
+
+
+_FOLD = {"f4": _fold_span_f4, "f8": _fold_span_f8}
+ASSIGN = {"soft": assign.soft, "hard": assign.hard, "nearest": assign.nearest, "given": assign.given}
+
+
+@exact
+def _combine(partials, n_spans, out):
+    """out[j] = the j-th entries of the spans' partials, which lie one after the other, summed in the spans' order.
+
+    In pieces that stay in the first-level cache: all partials of a full covariance at d = 64 are 19 MB.
+    """
+    n = out.size
+    for first in range(0, n, 1024):
+        piece = out[first : first + 1024]
+        for s in range(n_spans):
+            part_of = partials[s * n + first : s * n + first + piece.size]
+            for j in range(piece.size):
+                piece[j] = part_of[j] if s == 0 else piece[j] + part_of[j]
+
+
+@cache
+def log_prob_address(kernels: Kernels, dtype: Any) -> int:
+    """The address of a family's log_prob for tiles of this dtype."""
+    real, integers = matrix(dtype), vector("i8")
+    return address(kernels.log_prob, real, real, integers, integers, real, real)
+
+
+@cache
+def _accumulate_address(kernels: Kernels, dtype: Any) -> int:
+    real, integers = matrix(dtype), vector("i8")
+    return address(kernels.accumulate, real, real, real, integers, integers, matrix("f8"), real)
+
+
+@cache
+def assign_address(mode: str, dtype: Any) -> int:
+    """The address of one of the kernels that turn log densities into responsibilities."""
+    real, row = matrix(dtype), vector(dtype)
+    return address(ASSIGN[mode], real, row, row, real, row, vector("f8"), real)
+
+
+class Shape(NamedTuple):
+    """The sizes of one mixture's rows: what the fold must know of a family.
+
+    params, statistics: (rows, width). scratch_rows: rows of scratch. work: flops of one fold per sample, roughly.
+    """
+
+    params: tuple[int, int]
+    statistics: tuple[int, int]
+    scratch_rows: int
+    work: float
+
+
+def shape_of(family: Family, n_features: int, n_components: int) -> Shape:
+    params = family.params_shape(n_features, n_components)
+    statistics = family.statistics_shape(n_features, n_components)
+    scratch = max(2, family.scratch_rows(n_features, n_components))
+    return Shape(params, statistics, scratch, 2.0 * (params[0] * params[1] + statistics[0] * statistics[1]))
+
+
+class Mixtures(NamedTuple):
+    """The mixtures of several starts: params (n_starts, *Shape.params) and log_weights (n_starts, K), float64.
+
+    Arrays, or lists of one array for each start.
+    """
+
+    params: Any
+    log_weights: Any
+
+
+class Buffers(NamedTuple):
+    """What a pass writes to, kept from one pass to the next of the same size, and the job that points to it.
+
+    job: the fields of a JOB as int64, at the places in _PLACE. bounds: kept alive, the job holds its address.
+    """
+
+    arrays: dict[str, Array]
+    addresses: dict[str, int]
+    bounds: Array
+    job: Array
+    job_address: int
+
+
+class Plan:
+    """Everything about a fold that stays the same from pass to pass.
+
+    density: the kernels whose log_prob assigns samples, and their shape; None where responsibilities are given.
+    statistics: the kernels whose accumulate gathers statistics, and their shape.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        n_components: int,
+        layout: Array,
+        density: tuple[Kernels, Shape] | None,
+        statistics: tuple[Kernels, Shape],
+        mode: str = "soft",
+    ) -> None:
+        dtype, shape = data.tiles.dtype, statistics[1]
+        density_shape = shape if density is None else density[1]
+        self.data, self.n_components, self.layout, self.statistics = data, n_components, layout, statistics
+        self.density_shape = (0,) if density is None else density_shape.params
+        self.scratch_rows = max(shape.scratch_rows, density_shape.scratch_rows)
+        self.step = step_address(_FOLD, dtype)
+        self._rows = np.arange(n_components, dtype=np.int64)
+        self._bounds: Array | None = None
+        self._buffers: tuple[Any, Buffers] | None = None
+        fields = {
+            **data.fields,
+            "rows": self._rows.ctypes.data,
+            "layout": layout.ctypes.data,
+            "log_prob": 0 if density is None else log_prob_address(density[0], dtype),
+            "assign": assign_address(mode, dtype),
+            "accumulate": _accumulate_address(statistics[0], dtype),
+            "density_rows": density_shape.params[0],
+            "density_width": density_shape.params[1],
+            "params_rows": shape.params[0],
+            "params_width": shape.params[1],
+            "n_components": n_components,
+            "n_layout": len(layout),
+            "statistics_rows": shape.statistics[0],
+            "statistics_width": shape.statistics[1],
+            "scratch_rows": self.scratch_rows,
+        }
+        self._job = [fields.get(name, 0) for name in _PLACE]
+
+    def bounds(self, first: int, last: int, partial_bytes: int) -> Array:
+        """Where each span of the tiles first .. last begins."""
+        if (first, last) != (0, self.data.n_tiles):
+            return first + span_bounds(last - first, partial_bytes)
+        if self._bounds is None:
+            self._bounds = span_bounds(last, partial_bytes)
+        return self._bounds
+
+    def buffers(self, n_mixtures: int, n_starts: int, bounds: Array, team: Team) -> Buffers:
+        """Buffers for a pass of up to `n_starts` of `n_mixtures` starts over the spans of tiles within `bounds`."""
+        n_workers = min(team.n_threads, len(bounds) - 1)
+        key = n_mixtures, n_starts, int(bounds[0]), int(bounds[-1]), len(bounds), n_workers
+        if self._buffers is None or self._buffers[0] != key:
+            self._buffers = key, self._new_buffers(n_mixtures, n_starts, bounds, n_workers, team)
+        return self._buffers[1]
+
+    def _new_buffers(self, n_mixtures: int, n_starts: int, bounds: Array, n_workers: int, team: Team) -> Buffers:
+        dtype, size, shape = self.data.tiles.dtype, self.data.tiles.shape[2], self.statistics[1]
+        n_spans, n_components = len(bounds) - 1, self.n_components
+        arrays, addresses = team.arena.take(
+            {
+                "density": ((n_mixtures, *self.density_shape), dtype),
+                "log_weights": ((n_mixtures, n_components), dtype),
+                "params": ((n_mixtures, *shape.params), dtype),
+                "starts": ((n_starts,), _INTEGER),
+                "totals": ((n_spans * n_starts,), _DOUBLE),
+                "statistics": ((n_spans * n_starts * shape.statistics[0] * shape.statistics[1],), _DOUBLE),
+                "block": ((n_workers, n_components + 1 + self.scratch_rows, size), dtype),
+            }
+        )
+        job = np.array(self._job, dtype=np.int64)
+        for name, value in addresses.items():
+            job[_PLACE[name]] = value
+        job[_PLACE["first_tile"]], job[_PLACE["bounds"]] = bounds[0], bounds.ctypes.data
+        return Buffers(arrays, addresses, bounds, job, job.ctypes.data)
+
+
+def run(
+    plan: Plan, density: Mixtures, params: Any, starts: Any, team: Team, prior: Array | None = None, first: int = 0
+) -> tuple[Array, Array]:
+    """One pass over the data for these starts: log-likelihoods (n,) and statistics (n, rows, width), float64.
+
+    `params` are what the statistics are gathered about. `prior`, (tiles, K, T), covers the tiles from `first` on and
+    limits the pass to them.
+    """
+    size = plan.statistics[1].statistics
+    partial_bytes = 8 * size[0] * size[1]
+    last = plan.data.n_tiles if prior is None else first + len(prior)
+    bounds = plan.bounds(first, last, partial_bytes)
+    totals, statistics = np.empty(len(starts)), np.empty((len(starts), *size))
+    batch = max(1, MAX_PARTIALS // (partial_bytes * (len(bounds) - 1)))
+    for b in range(0, len(starts), batch):
+        chosen = slice(b, b + batch)
+        buffers = plan.buffers(len(density.params), min(batch, len(density.params)), bounds, team)
+        _run_batch(plan, density, params, starts[chosen], team, prior, buffers, totals[chosen], statistics[chosen])
+    if plan.data.unit != 1.0:
+        totals, statistics = totals * plan.data.unit, statistics * plan.data.unit
+    return totals, statistics
+
+
+def _run_batch(
+    plan: Plan,
+    density: Mixtures,
+    params: Any,
+    starts: Any,
+    team: Team,
+    prior: Array | None,
+    buffers: Buffers,
+    totals: Array,
+    statistics: Array,
+) -> None:
+    arrays, job, n_starts, bounds = buffers.arrays, buffers.job, len(starts), buffers.bounds
+    n_spans = len(bounds) - 1
+    arrays["density"][...] = density.params
+    arrays["log_weights"][...] = density.log_weights
+    if params is not density.params:
+        arrays["params"][...] = params
+    job[_PLACE["params"]] = buffers.addresses["density" if params is density.params else "params"]
+    arrays["starts"][:n_starts] = starts
+    job[_PLACE["n_starts"]] = n_starts
+    if prior is not None:
+        job[_PLACE["prior"]], job[_PLACE["prior_rows"]] = prior.ctypes.data, prior.shape[1]
+    shape, n_tiles, size = plan.statistics[1], bounds[-1] - bounds[0], plan.data.tiles.shape[2]
+    work = (shape.work + 20.0 * plan.n_components) * float(n_tiles) * size * n_starts
+    team.run(plan.step, buffers.job_address, n_spans, work)
+    _combine(arrays["totals"], n_spans, totals)
+    _combine(arrays["statistics"], n_spans, statistics.reshape(-1))

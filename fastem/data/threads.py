@@ -1,0 +1,177 @@
+"""Which engine runs a step over its spans, and with how many threads. Nothing here knows what a step computes.
+
+A step is a compiled kernel step(job, span, worker): `job` the address of a record, `span` the piece of work, `worker`
+the private scratch. Both engines are moved by the same loop, in which workers claim spans until none is left, so both
+give the same bits: what a span computes depends on the span alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+import numba
+import numpy as np
+from numba import config, prange
+from numba.np.ufunc import parallel as numba_parallel
+
+from fastem.compiled.jit import JIT, call, fetch_add, parallel_engine, serial_engine
+from fastem.data.memory import Arena
+
+# Numba's threads were started before this module was first imported: perhaps in a parent process, where GNU OpenMP
+# would kill or hang this one at its first parallel region. The pool of threads is safe everywhere.
+_STARTED_ELSEWHERE = bool(getattr(numba_parallel, "_is_initialized", False))
+_process = {"forked": False, "launched": False}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _process.update(forked=True))
+
+# Below this many floating-point operations a step runs in the calling thread: starting a thread takes 25 to 50 us.
+SMALL = 2_000_000
+# A launch that takes STALL seconds more than three times its work, at SLOWEST flops a second or the pace of its job so
+# far, was held up. Below BRIEF flops, 2 to 4 ms, a launch is not worth the risk of it.
+STALL, SLOWEST, BRIEF = 2e-3, 5e9, 50_000_000
+
+
+@serial_engine
+def _work(step, job, counter, n_spans, worker):
+    """Claim spans, one after the other, until none is left."""
+    while True:
+        span = fetch_add(counter, 1)
+        if span >= n_spans:
+            break
+        call(step, job, span, worker)
+
+
+@parallel_engine
+def _work_in_parallel(step, job, counter, n_spans, n_workers):
+    """The same loop in each of numba's threads."""
+    for worker in prange(n_workers):
+        _work(step, job, counter, n_spans, worker)
+
+
+def available_threads() -> int:
+    """Threads that this process may use: its processor affinity, and numba's own limit."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        cores = os.cpu_count() or 1
+    return max(1, min(cores, config.NUMBA_NUM_THREADS))
+
+
+def resolve(n_threads: int | None) -> int:
+    """The number of threads of one call: as given, or all on the main thread and 1 elsewhere.
+
+    A worker thread (of Dask, joblib or a web server) is already one of many; it gets more only when it asks.
+    """
+    if n_threads is not None:
+        return n_threads
+    return available_threads() if threading.current_thread() is threading.main_thread() else 1
+
+
+def _numba_is_safe() -> bool:
+    """Whether numba's own threads may be entered from here."""
+    if not JIT or _process["forked"] or _STARTED_ELSEWHERE:
+        return False
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    numba_parallel._launch_threads()
+    # workqueue aborts the process when two threads enter it.
+    return numba.threading_layer() in ("omp", "tbb")
+
+
+class Team:
+    """The threads of one call. `run` may be called many times; `engine` is "serial", "parallel" or "pool".
+
+    Where it may change, a parallel engine turns to the pool for good after a launch that stalled: where something else
+    holds a core, be it another process or OpenBLAS's threads, which spin for a tenth of a second after a product of
+    matrices, the barrier at the end of numba's parallel region waits for the scheduler, 4 to 8 ms a launch. The pool's
+    workers take what spans they get to, and nobody waits for one that never began. Where all is quiet, it costs 0.1 ms
+    more a launch.
+
+    arena: memory that the passes of the call share, one after the other.
+    """
+
+    def __init__(self, n_threads: int, engine: str, may_change: bool = False) -> None:
+        self.n_threads = n_threads
+        self.engine = engine
+        self._may_change = may_change
+        self._pool: ThreadPoolExecutor | None = None
+        self._pace: dict[int, float] = {}  # the least seconds a flop of each job so far
+        self._counter = np.zeros(16, dtype=np.int64)  # two cache lines to itself
+        self._location = self._counter.ctypes.data
+        self.arena = Arena()
+
+    def run(self, step: int, job: int, n_spans: int, work: float, alone: bool = False) -> None:
+        """Run step(job, span, worker) for each span; returns when all are done. `work` is in flops.
+
+        `alone`: no other launch follows, so a brief one goes to the pool, as nothing could make up for a stall.
+        """
+        counter, location = self._counter, self._location
+        counter[0] = 0
+        n_workers = min(self.n_threads, n_spans)
+        if n_workers <= 1 or work < SMALL or self.engine == "serial":
+            _work(step, job, location, n_spans, 0)
+        elif self.engine == "parallel" and not (alone and work < BRIEF and self._may_change):
+            before = numba.get_num_threads()
+            try:
+                numba.set_num_threads(min(n_workers, config.NUMBA_NUM_THREADS))
+                if not _process["launched"]:  # loads or compiles the engine and starts its threads: no stall
+                    _work_in_parallel(step, job, location, 0, n_workers)
+                    _process["launched"], counter[0] = True, 0
+                begun = time.perf_counter()
+                _work_in_parallel(step, job, location, n_spans, n_workers)
+            finally:
+                numba.set_num_threads(before)
+            self._judge(job, work, time.perf_counter() - begun)
+        else:
+            self._run_in_pool(step, job, n_spans, n_workers)
+
+    def _judge(self, job: int, work: float, seconds: float) -> None:
+        """Leave the parallel engine after a launch that took much longer than its work, or than others of its job."""
+        pace = self._pace.get(job, 1.0 / SLOWEST)
+        if self._may_change and seconds > STALL + 3.0 * pace * work:
+            self.engine = "pool"
+        self._pace[job] = min(pace, seconds / work)
+
+    def _run_in_pool(self, step: int, job: int, n_spans: int, n_workers: int) -> None:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="fastem")
+        counter, location = self._counter, self._location
+        futures = []
+        try:
+            # No thread can be started while the interpreter ends: the caller's own then does all spans.
+            with contextlib.suppress(RuntimeError):
+                for worker in range(1, n_workers):
+                    futures.append(self._pool.submit(_work, step, job, location, n_spans, worker))  # noqa: PERF401
+            _work(step, job, location, n_spans, 0)
+        finally:
+            counter[0] = n_spans  # after an interrupt, workers stop at the end of their span
+            begun = [future for future in futures if not future.cancel()]
+            wait(begun)
+        for future in begun:
+            future.result()
+
+    def close(self) -> None:
+        """End the pool's threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+@contextmanager
+def team(n_threads: int | None = None, engine: str | None = None) -> Iterator[Team]:
+    """Threads for the length of one call: numba's where they are safe, else a pool that ends with the call."""
+    n, may_change = resolve(n_threads), engine is None
+    if n == 1:
+        engine = "serial"
+    elif engine is None:
+        engine = "parallel" if n <= config.NUMBA_NUM_THREADS and _numba_is_safe() else "pool"
+    threads = Team(n, engine, may_change)
+    try:
+        yield threads
+    finally:
+        threads.close()

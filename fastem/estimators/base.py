@@ -1,0 +1,290 @@
+"""What the estimators share: scikit-learn's names and habits over `em.fit` and the functional core."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from fastem import validation
+from fastem.em.accelerate import NAMES as ACCELERATORS
+from fastem.estimators import files
+from fastem.estimators.predicting import Predicting
+from fastem.estimators.verbose import Progress
+from fastem.families.base import Array, Family
+from fastem.fitting import fit as em
+from fastem.model.result import Result, Status
+from fastem.model.starving import DROP, POLICIES
+from fastem.starts.auto import NAMES, n_starts
+from fastem.validation import estimators as checks
+
+NOT_CONVERGED = (
+    "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
+    "check for degenerate data."
+)
+
+
+class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """A mixture as a scikit-learn estimator. A subclass names its family, its parameters and its attributes.
+
+    Prediction reads the fitted attributes, as in scikit-learn: a user may set them.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(NAMES))],
+        "weights_init": ["array-like", None],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "accelerate": [StrOptions(set(ACCELERATORS)), None],
+        "progressive": ["boolean", None],
+        "min_samples": [Interval(Real, 0.0, None, closed="left")],
+        "starving": [StrOptions(set(POLICIES))],
+    }
+
+    @abstractmethod
+    def _family(self, **hyperparameters: Any) -> Family:
+        """The family."""
+
+    def _hyperparameters(self) -> dict[str, Any]:
+        """The family's hyper-parameters, for a fit."""
+        return {}
+
+    @abstractmethod
+    def _given(self, n_features: int) -> dict[str, Array]:
+        """The initial parameters that the constructor was given, checked, under the family's names."""
+
+    @abstractmethod
+    def _parameters(self) -> dict[str, Array]:
+        """The family's named parameters, float64, from the fitted attributes, which are checked."""
+
+    def _density(self) -> dict[str, Array]:
+        """The same in the form from which densities come cheapest."""
+        return self._parameters()
+
+    @abstractmethod
+    def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
+        """Set weights_ and the attributes of the parameters."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        resp_init: Any = None,
+        callback: Any = None,
+        checkpoint: Any = None,
+    ) -> Self:
+        """Estimate the parameters with the EM algorithm.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers; never changed. float32 and float16 are computed in float32, everything else in float64.
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative, not all zero. Weight 2 is the same as the sample twice.
+        resp_init : array-like of shape (n_samples,) or (n_samples, n_components), default=None
+            Integer labels from 0, or responsibilities, from which the first M-step is made instead of `init_params`.
+        callback : callable, default=None
+            Called with a ``fastem.Record`` (start, iteration, log_likelihood, gain) after each iteration of each start;
+            the fit stops when it returns something true. ``fastem.progress_bar()`` is one.
+        checkpoint : path, default=None
+            A file that keeps how far the fit has come, once a minute. After an interrupt, or a kill, the same call goes
+            on from there, to the same bits; the file is removed at the end. `random_state` must be an integer, or None,
+            which then draws entropy of its own rather than from NumPy's global state.
+
+        Returns
+        -------
+        self : the fitted estimator. After an exception, Ctrl-C included, its attributes are as they were before.
+
+        Warns
+        -----
+        ConvergenceWarning : the best start ran out of iterations, or a component collapsed. `fit` is done all the same.
+
+        Raises
+        ------
+        ValueError, TypeError : unusable input; the message names the argument and the place.
+        """
+        return self._fit_and_warn(X, sample_weight, resp_init, callback, checkpoint)
+
+    def _fit_and_warn(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> Self:
+        before = dict(vars(self))
+        try:
+            warning = self._fit(X, sample_weight, resp_init, callback, checkpoint)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        if warning:
+            warnings.warn(warning, ConvergenceWarning, stacklevel=3)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> str | None:
+        """Fit, and return what to warn of."""
+        validation.check_callback(callback)
+        if checkpoint is not None:
+            checks.check_repeatable(self.random_state)
+        X = self._checked(X, reset=True)
+        checks.check_enough_samples(len(X), self.n_components)
+        start = self._start(X, resp_init)
+        # As in scikit-learn, a start that leaves nothing to chance takes nothing from a shared RandomState.
+        random = isinstance(start, dict) and "method" in start
+        # A checkpoint keeps the entropy of a fit that was given none.
+        seed = (None if checkpoint is not None and self.random_state is None else self._seed()) if random else 0
+        continued = isinstance(start, dict) and not random and self.warm_start
+        n_init = self.n_init if random else 1
+        progress = None
+        if self.verbose:
+            shown = n_starts(self.init_params, n_init) if random else 1
+            progress = Progress(int(self.verbose), self.verbose_interval, shown, len(X), callback)
+        result = em.fit(
+            X,
+            self._family(**self._hyperparameters()),
+            len(start["weights"]) if continued else self.n_components,
+            sample_weight=sample_weight,
+            start=start,
+            n_init=n_init,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            seed=seed,
+            accelerate=self.accelerate,
+            progressive=self.progressive,
+            min_samples=self.min_samples,
+            starving=self.starving,
+            n_threads=self.n_threads,
+            callback=progress or callback,
+            checkpoint=checkpoint,
+        )
+        if progress is not None and self.max_iter > 0:
+            progress.end(result)
+        self._adopt(result, validation.working_dtype(X))
+        if self.max_iter == 0 or result.status in (Status.CONVERGED, Status.STOPPED):
+            return None
+        return NOT_CONVERGED if result.status is Status.MAX_ITER else f"{NOT_CONVERGED} {result.status.value}"
+
+    def _seed(self) -> Any:
+        """A seed for `em.fit`. An integer is one itself: a RandomState made of it would take 0.1 ms."""
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return check_random_state(self.random_state).randint(2**31, size=4, dtype=np.int64).tolist()
+
+    def _start(self, X: Array, resp_init: Any) -> Any:
+        """The start of `em.fit`: responsibilities, the last solution, or what was given and how to find the rest."""
+        if resp_init is not None:
+            return validation.check_assignment("resp_init", resp_init, len(X), self.n_components)
+        if self.warm_start and hasattr(self, "converged_"):
+            found = len(self.weights_)
+            # An earlier fit may have dropped some of its components; then there are as many as it said.
+            fewer = self.starving == DROP and found == getattr(self, "n_components_", None)
+            checks.check_warm_start(found, self.n_components, fewer)
+            weights = checks.check_weights_attribute(self.weights_)
+            return {"weights": weights / weights.sum(), **self._parameters()}
+        given = self._given(X.shape[1])
+        if self.weights_init is not None:
+            given["weights"] = checks.check_initial_weights(self.weights_init, self.n_components)
+        complete = len(given) == 1 + len(self._family().specification(X.shape[1], self.n_components))
+        return given if complete else {"method": self.init_params, **given}
+
+    def _adopt(self, result: Result, dtype: Any) -> None:
+        """Set the fitted attributes from a result."""
+        checks.check_representable(result.parameters)
+        self._set_parameters(result.weights, dict(result.parameters), dtype)
+        total = result.total_weight or 1.0  # given parameters have seen no data; their likelihood is NaN
+        self.n_components_ = result.n_components
+        self.converged_ = result.status is Status.CONVERGED
+        self.n_iter_ = result.n_iter
+        self.n_passes_ = result.n_passes
+        self.lower_bound_ = result.log_likelihood / total
+        self.lower_bounds_ = (result.history[1:] / total).tolist()
+        self.fit_report_ = result.starts
+
+    def _given_parameters(self, mixture: Result) -> Self:
+        """The estimator fitted, so to speak, by the parameters of a mixture."""
+        self._validate_params()
+        self.n_features_in_ = mixture.n_features
+        self._adopt(mixture, np.dtype(np.float64))
+        return self
+
+    def _checked(self, X: Any, reset: bool) -> Array:
+        """X as an array of numbers, by scikit-learn's rules; what is not finite is found (and named) by the core."""
+        checks.check_unmasked(X)
+        checked: Array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        # As in scikit-learn, float32 data are not rounded further by a model of float64.
+        widen = not reset and validation.working_dtype(checked) != np.float64 and self.weights_.dtype == np.float64
+        return checked.astype(np.float64) if widen else checked
+
+    def _mixture(self) -> Result:
+        """The fitted attributes as the functional core takes them."""
+        weights = checks.check_weights_attribute(self.weights_)
+        return Result(family=self._family(), weights=weights, parameters=self._density())
+
+    def fit_predict(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        resp_init: Any = None,
+        callback: Any = None,
+        checkpoint: Any = None,
+    ) -> Array:
+        """Fit, and return the likeliest component of each sample: ``fit(X, ...).predict(X)``.
+
+        Parameters are those of `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self._fit_and_warn(X, sample_weight, resp_init, callback, checkpoint).predict(X)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the estimator to `path` as an uncompressed .npz archive, readable by numpy without pickle.
+
+        It holds the constructor's arguments (arrays and lists come back as arrays) and the attributes that end in an
+        underscore. Metadata requests (`set_fit_request`) are not in it; a pickle keeps them.
+
+        Raises
+        ------
+        TypeError : something that is neither a number, text nor an array, such as a RandomState as `random_state`; the
+            message names it. OSError : the file cannot be written.
+        """
+        files.write(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what `save` of this class wrote.
+
+        Raises
+        ------
+        ValueError : the file holds something else (also an estimator of a class of another name), is damaged, or was
+            written by a newer version with another format.
+        FileNotFoundError : there is no such file.
+        """
+        return files.read(cls, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_fastem_format": files.FORMAT}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        checks.check_state_format(state.pop("_fastem_format", files.FORMAT), files.FORMAT, "this pickle")
+        super().__setstate__(state)

@@ -1,0 +1,286 @@
+"""`fastem.GaussianMixture`, a drop-in for scikit-learn's."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastem.estimators.base import BaseMixture
+from fastem.estimators.precisions import (
+    covariances_of,
+    covariances_of_precisions,
+    guarded,
+    precisions_of,
+    upper_triangular,
+)
+from fastem.families import SHAPES, Gaussian
+from fastem.families.base import Array, Family
+from fastem.model import evidence as functional
+from fastem.validation import estimators as checks
+
+
+class GaussianMixture(BaseMixture):
+    """Gaussian mixture, with the names, defaults, meanings and attributes of ``sklearn.mixture.GaussianMixture``.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+    covariance_type : {"full", "tied", "diag", "spherical", "tied_diag", "tied_spherical"}, default="full"
+        The last two, which scikit-learn does not have, share one diagonal matrix or one variance.
+    tol : float, default=1e-3
+        A start stops when an iteration changes the mean log-likelihood, nats per sample, by less. 0 runs `max_iter`.
+    reg_covar : float, default=1e-6
+        Added to each variance after each M-step, in squared units of the data.
+    max_iter : int, default=100
+        M-steps at most; 0 keeps the start.
+    n_init : int, default=1
+        Random starts, which share each pass over the data; of those that did not collapse, the likeliest is kept.
+    init_params : str, default="kmeans"
+        How the start is found, or what the three below leave of it: "kmeans", "k-means++", "random",
+        "random_from_data" as in scikit-learn; "splitting", "short-runs", "hierarchical", or "auto", ten starts of
+        several kinds of which losers are dropped early, as in ``fastem.fit``.
+    weights_init : array-like of shape (n_components,), default=None
+        Mixing weights in [0, 1], with sum 1 to 1e-8 (1e-6 in float32).
+    means_init : array-like of shape (n_components, n_features), default=None
+        What is not given beside it is found by `init_params` and matched to the nearest of these means.
+    precisions_init : array-like or float, default=None
+        Inverse covariances, in the shape of `covariances_`: symmetric positive definite, or > 0.
+    random_state : int, RandomState instance or None, default=None
+        An integer gives the same bits on any number of threads.
+    warm_start : bool, default=False
+        Continue from the last solution.
+    verbose : int, default=0
+        1 prints iterations, 2 also times and gains.
+    verbose_interval : int, default=10
+    covariances_init : array-like or float, default=None
+        Instead of `precisions_init`.
+    n_threads : int or None, default=None
+        None is all available cores on the main thread, and 1 on any other.
+    accelerate : {"anderson", "squarem"} or None, default=None
+        Leap ahead of the M-steps: many times fewer passes where EM is slow.
+    progressive : bool or None, default=False
+        Begin on random parts of the data, as ``fastem.fit`` does by default (None) where there are many samples.
+    min_samples : float, default=0.0
+        What a component must hold, its responsibilities summed.
+    starving : {"reseed", "drop", "stop"}, default="reseed"
+        What becomes of a component that holds less: put at the worst-explained samples, left out (`n_components_` is
+        then smaller), or the end of its start.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    means_ : ndarray of shape (n_components, n_features)
+    covariances_ : ndarray
+        (n_components, n_features, n_features) for "full", (n_features, n_features) for "tied", (n_components,
+        n_features) for "diag", (n_components,) for "spherical", (n_features,) for "tied_diag", () for "tied_spherical".
+    precisions_ : ndarray, the inverse of each covariance, in the same shape.
+    precisions_cholesky_ : ndarray, upper triangular P with P P' = precision, in the same shape.
+        As in scikit-learn, `predict` and its kin read this, and `sample` reads `covariances_`.
+    n_components_ : int, the components of the fit: fewer than `n_components` where some were dropped.
+    converged_ : bool
+        Whether the best start met `tol` with no component held at its floor; False too after a callback's stop.
+    n_iter_ : int, steps of the best start: M-steps, or leaps where it was accelerated.
+    n_passes_ : int, passes over the data that the loop made for the best start.
+    lower_bound_ : float
+        Mean log-likelihood per sample, nats, of exactly these parameters (scikit-learn's is one M-step older).
+    lower_bounds_ : list of n_iter_ floats, the value after each M-step of the best start.
+    fit_report_ : tuple of ``fastem.StartReport``
+        For each start its status, log-likelihood, iterations, and what the guards did.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, where X had names that are all strings.
+
+    The parameters are float32 for float32 and float16 data, unless rounding to float32 would leave some covariance no
+    longer positive definite.
+
+    Notes
+    -----
+    A component that loses its samples is seeded anew, one that collapses is held at a floor of 1e-12 of the data's
+    variance (1e-8 in float32) and reported with a ConvergenceWarning: an ill-conditioned covariance is no error.
+    The README lists every difference from scikit-learn.
+
+    References
+    ----------
+    Dempster, Laird and Rubin (1977), J. R. Statist. Soc. B 39, 1-38, section 4.3. Pedregosa et al. (2011),
+    scikit-learn, JMLR 12, 2825-2830, whose interface this is.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> mixture = fastem.GaussianMixture(n_components=2, n_init=5, random_state=0).fit(X)
+    >>> sorted(mixture.means_.round(6).tolist())
+    [[1.0, 2.0], [10.0, 2.0]]
+    >>> one, other = mixture.predict([[0, 0], [12, 3]])
+    >>> bool(one != other)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMixture._parameter_constraints,
+        "covariance_type": [StrOptions(set(SHAPES))],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", Real, None],
+        "covariances_init": ["array-like", Real, None],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        covariances_init: Any = None,
+        n_threads: int | None = None,
+        accelerate: str | None = None,
+        progressive: bool | None = False,
+        min_samples: float = 0.0,
+        starving: str = "reseed",
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.covariances_init = covariances_init
+        self.n_threads = n_threads
+        self.accelerate = accelerate
+        self.progressive = progressive
+        self.min_samples = min_samples
+        self.starving = starving
+
+    @classmethod
+    def from_parameters(
+        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", **settings: Any
+    ) -> Self:
+        """A fitted estimator from given parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,), >= 0, sum 1
+        means : array-like of shape (n_components, n_features)
+        covariances : array-like, in the shape of `covariances_`
+        covariance_type : str, default="full"
+        **settings : further arguments of the constructor.
+
+        Returns
+        -------
+        A GaussianMixture that predicts and samples; `lower_bound_` is NaN, `converged_` False, `n_iter_` 0. A
+        covariance that is singular up to rounding is guarded.
+
+        Raises
+        ------
+        ValueError : a wrong shape or setting, a covariance with a negative eigenvalue, weights that do not sum to 1.
+        """
+        family = Gaussian(covariance_type)
+        mixture = functional.from_parameters(family, weights, means=means, covariances=covariances)
+        return cls(mixture.n_components, covariance_type=covariance_type, **settings)._given_parameters(mixture)
+
+    @property
+    def _matrices(self) -> bool:
+        return self.covariance_type in ("full", "tied")
+
+    def _family(self, **hyperparameters: Any) -> Family:
+        return Gaussian(self.covariance_type, **hyperparameters)
+
+    def _hyperparameters(self) -> dict[str, Any]:
+        return {"reg_covar": float(self.reg_covar)}
+
+    def _given(self, n_features: int) -> dict[str, Array]:
+        checks.check_one_of_two(self.precisions_init, self.covariances_init)
+        expected = self._family().specification(n_features, self.n_components)
+        given = {}
+        if self.means_init is not None:
+            given["means"] = checks.check_initial("means", "means_init", self.means_init, expected["means"])
+        for kind, value in (("precision", self.precisions_init), ("covariance", self.covariances_init)):
+            if value is not None:
+                name = f"{self.covariance_type} {kind}"
+                matrices = checks.check_initial(name, f"{kind}s_init", value, expected["covariances"])
+                inverse = kind == "precision"
+                given["covariances"] = covariances_of_precisions(matrices, self._matrices) if inverse else matrices
+        return given
+
+    def _parameters(self) -> dict[str, Array]:
+        named = self._density()
+        if "precisions_cholesky" in named:
+            named["covariances"] = covariances_of(named.pop("precisions_cholesky"), True)
+        return named
+
+    def _density(self) -> dict[str, Array]:
+        # precisions_cholesky_ rules, as in scikit-learn: it loses fewer digits in float32 than covariances do. One who
+        # has set covariances_ alone is understood too.
+        expected = self._family().specification(np.shape(self.means_)[-1], len(self.weights_))
+        named = {"means": checks.check_attribute("means_", self.means_, expected["means"].shape)}
+        if not hasattr(self, "precisions_cholesky_"):
+            named["covariances"] = checks.check_attribute(
+                "covariances_", self.covariances_, expected["covariances"].shape
+            )
+            return named
+        factors = checks.check_attribute(
+            "precisions_cholesky_", self.precisions_cholesky_, expected["covariances"].shape
+        )
+        if self._matrices:
+            factors = upper_triangular(factors)
+        checks.check_factors(np.diagonal(factors, axis1=-2, axis2=-1) if self._matrices else factors)
+        if self._matrices:
+            return {**named, "precisions_cholesky": factors}
+        return {**named, "covariances": covariances_of(factors, False)}
+
+    def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
+        with np.errstate(all="ignore"):
+            covariances, cholesky = guarded(parameters["covariances"], self._matrices)
+            precisions = precisions_of(cholesky, self._matrices)
+        checks.check_representable({"precisions": precisions})
+        if not _survives(covariances, cholesky, dtype, self._matrices):
+            dtype = np.dtype(np.float64)
+        self.weights_ = weights.astype(dtype)
+        self.means_ = parameters["means"].astype(dtype)
+        self.covariances_ = covariances.astype(dtype)
+        self.precisions_cholesky_ = cholesky.astype(dtype)
+        self.precisions_ = precisions.astype(dtype)
+
+    def _draw(self, rng: np.random.RandomState, component: int, n_samples: int) -> Array:
+        mean = np.asarray(self.means_[component], dtype=np.float64)
+        covariances = np.asarray(self.covariances_, dtype=np.float64)
+        covariance = covariances if self.covariance_type.startswith("tied") else covariances[component]
+        if self._matrices:
+            return rng.multivariate_normal(mean, covariance, n_samples, check_valid="ignore")
+        draws: Array = mean + rng.standard_normal((n_samples, len(mean))) * np.sqrt(covariance)
+        return draws
+
+
+def _survives(covariances: Array, cholesky: Array, dtype: Any, matrices: bool) -> bool:
+    """Whether covariances and factors of precisions can be stored in `dtype`."""
+    if dtype == np.float64:
+        return True
+    with np.errstate(over="ignore", under="ignore"):
+        stored, factors = covariances.astype(dtype), cholesky.astype(dtype)
+        squares = factors * factors
+    if not matrices:
+        return bool((stored > 0).all() and np.isfinite(stored).all() and np.isfinite(squares).all())
+    if not (np.isfinite(stored).all() and np.isfinite(squares).all() and (np.diagonal(factors, 0, -2, -1) > 0).all()):
+        return False
+    return bool((np.linalg.eigvalsh(stored.astype(np.float64)) > 0).all())

@@ -1,0 +1,259 @@
+"""`fastem.KMeans`: hard assignment on EM's fold, with the names and habits of `sklearn.cluster.KMeans`."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastem import validation
+from fastem.data.threads import Team, team
+from fastem.data.tiles import Data, columns, pack
+from fastem.families import Gaussian
+from fastem.families.base import Array, Frame
+from fastem.model import evidence as functional
+from fastem.model.result import Result
+from fastem.starts import kmeans
+from fastem.validation import estimators as checks
+
+
+class _Fit(NamedTuple):
+    inertia: float
+    centres: Array
+    n_iter: int
+
+
+class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """K-means, with the parameters and attributes of ``sklearn.cluster.KMeans``.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+    init : {"k-means++", "random"}, array-like of shape (n_clusters, n_features) or callable, default="k-means++"
+        Greedy k-means++, samples drawn at random, given centres, or a function of (X, n_clusters, random_state).
+    n_init : int or "auto", default="auto"
+        Starts, of which the one of least inertia is kept; "auto" is 1 for "k-means++" and given centres, else 10.
+    max_iter : int, default=300
+    tol : float, default=1e-4
+        A start stops when its centres move, squared and summed, by no more than this times the mean variance of the
+        features; always when no sample changes its cluster.
+    verbose : int, default=0
+    random_state : int, RandomState instance or None, default=None
+        An integer gives the same bits on any number of threads.
+    copy_x : bool, default=True
+        Of no effect: X is never changed.
+    algorithm : {"lloyd", "elkan"}, default="lloyd"
+        Of no effect: both have the same result.
+    n_threads : int or None, default=None
+        None is all available cores on the main thread, and 1 on any other.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (n_clusters, n_features); float32 for float32 and float16 data, else float64.
+    labels_ : ndarray of shape (n_samples,), int32, the nearest centre of each sample.
+    inertia_ : float, the (weighted) squared distances of the samples to their centres, summed.
+    n_iter_ : int, iterations of the best start.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, where X had names that are all strings.
+
+    Notes
+    -----
+    One iteration costs 2 n K d flops for the distances and 2 n d for the sums. A cluster that loses its samples is put
+    at the sample farthest from its centre, as in scikit-learn. From the same centres labels, centres and inertia are
+    those of scikit-learn up to rounding; from the same `random_state` other centres are drawn.
+
+    References
+    ----------
+    Lloyd (1982), Least squares quantization in PCM, IEEE Trans. Inf. Theory 28, 129-137. Arthur and Vassilvitskii
+    (2007), k-means++, SODA, section 2.2.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> model = fastem.KMeans(n_clusters=2, random_state=0).fit(X)
+    >>> sorted(model.cluster_centers_.tolist())
+    [[1.0, 2.0], [10.0, 2.0]]
+    >>> model.inertia_
+    16.0
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
+        "n_init": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+        "copy_x": ["boolean"],
+        "algorithm": [StrOptions({"lloyd", "elkan"})],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Any = "k-means++",
+        n_init: Any = "auto",
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        verbose: int = 0,
+        random_state: Any = None,
+        copy_x: bool = True,
+        algorithm: str = "lloyd",
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.verbose = verbose
+        self.random_state = random_state
+        self.copy_x = copy_x
+        self.algorithm = algorithm
+        self.n_threads = n_threads
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Find the centres.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), finite; never changed.
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative, not all zero.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError : unusable input; the message names the argument and the place.
+        """
+        X = self._checked(X, reset=True)
+        checks.check_enough_for_clusters(len(X), self.n_clusters)
+        given = None
+        if not isinstance(self.init, str) and not callable(self.init):
+            given = checks.check_initial_centres(self.init, self.n_clusters, X.shape[1])
+        with team(self.n_threads) as threads:
+            data = self._packed(X, sample_weight, threads)
+            frame, random_state = data.frame, check_random_state(self.random_state)
+            # The mean variance of the features, in the coordinates of the frame, from the inertia about the mean.
+            variance = kmeans.inertia(data, np.zeros((1, X.shape[1])), threads) / data.total_weight / X.shape[1]
+            fits = []
+            for _ in range(self._n_starts()):
+                centres = given
+                if callable(self.init):
+                    found = self.init(X, self.n_clusters, random_state=random_state)
+                    centres = checks.check_initial_centres(found, self.n_clusters, X.shape[1])
+                if centres is None:
+                    start = self._drawn(data, random_state, threads)
+                else:
+                    start = (centres - frame.shift) / frame.scale
+                fits.append(self._run(data, start, self.tol * variance, threads))
+            best = min(fits, key=lambda fit: fit.inertia)
+        unit = float(frame.scale[0])
+        self.cluster_centers_ = (best.centres * frame.scale + frame.shift).astype(validation.working_dtype(X))
+        self.inertia_ = best.inertia * unit * unit
+        self.n_iter_ = best.n_iter
+        self._n_features_out = self.n_clusters
+        self.labels_ = self._labels(X)
+        return self
+
+    def _n_starts(self) -> int:
+        if self.n_init != "auto":
+            return 1 if not isinstance(self.init, str) and not callable(self.init) else int(self.n_init)
+        return 10 if callable(self.init) or (isinstance(self.init, str) and self.init == "random") else 1
+
+    def _run(self, data: Data, start: Array, tol: float, threads: Team) -> _Fit:
+        centres, n_iter, history = kmeans.converge(data, start, tol, self.max_iter, threads)
+        if self.verbose:
+            for iteration, value in enumerate(history):
+                print(f"Iteration {iteration}, inertia {value * float(data.frame.scale[0]) ** 2}.")
+            print(f"Converged at iteration {n_iter - 1}." if n_iter < self.max_iter else "Ran out of iterations.")
+        return _Fit(kmeans.inertia(data, centres, threads), centres, n_iter)
+
+    def _drawn(self, data: Data, random_state: Any, threads: Team) -> Array:
+        rng = np.random.default_rng(random_state.randint(2**31, size=4, dtype=np.int64).tolist())
+        if self.init == "k-means++":
+            return kmeans.seed(data, self.n_clusters, [rng], threads)[0]
+        weights = kmeans.weights_of(data)
+        n_possible = int(np.count_nonzero(weights))
+        chosen = rng.choice(data.n_samples, min(self.n_clusters, n_possible), replace=False, p=weights / weights.sum())
+        return kmeans.samples_at(data, np.resize(chosen, self.n_clusters))
+
+    def _checked(self, X: Any, reset: bool) -> Array:
+        checks.check_unmasked(X)
+        checked: Array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        return checked
+
+    def _packed(self, X: Array, sample_weight: Any, threads: Team) -> Data:
+        """X in tiles, centred, all features divided by one scale, which keeps distances in proportion."""
+        family, dtype = Gaussian("spherical"), validation.working_dtype(X)
+        weights = validation.check_sample_weight(sample_weight, len(X))
+        facts = validation.check_columns(X, columns(X, weights, dtype, threads), family, dtype)
+        # A power of two rounds nothing, so that equal distances stay equal.
+        scale = 2.0 ** np.clip(np.round(np.log2(family.frame(facts.location, facts.spread).scale)), -1000, 1000)
+        return pack(X, weights, family, Frame(facts.location, scale), dtype, threads)
+
+    def _labels(self, X: Array) -> Array:
+        """The nearest centre of each sample: the likeliest of equal spheres."""
+        centres = np.asarray(self.cluster_centers_, dtype=np.float64)
+        spread = float(np.abs(centres - centres.mean(axis=0)).max()) or 1.0
+        n = len(centres)
+        spheres = Result(
+            Gaussian("tied_spherical"), np.full(n, 1.0 / n), {"means": centres, "covariances": np.array(spread**2)}
+        )
+        return functional.predict(X, spheres, n_threads=self.n_threads).astype(np.int32)
+
+    def predict(self, X: Any) -> Array:
+        """The nearest centre of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int32
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
+        """
+        check_is_fitted(self)
+        return self._labels(self._checked(X, reset=False))
+
+    def transform(self, X: Any) -> Array:
+        """The distance of each sample to each centre, (n_samples, n_clusters). Errors as in `predict`."""
+        from sklearn.metrics.pairwise import euclidean_distances
+
+        check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        validation.check_finite(X, validation.working_dtype(X))
+        return euclidean_distances(X, self.cluster_centers_)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Minus the (weighted) inertia of X about the centres. Errors as in `predict`."""
+        check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        with team(self.n_threads) as threads:
+            data = self._packed(X, sample_weight, threads)
+            centres = (self.cluster_centers_ - data.frame.shift) / data.frame.scale
+            return -kmeans.inertia(data, centres, threads) * float(data.frame.scale[0]) ** 2

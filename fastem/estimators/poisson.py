@@ -1,0 +1,150 @@
+"""`fastem.PoissonMixture`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from fastem.estimators.base import BaseMixture
+from fastem.families import Poisson
+from fastem.families.base import Array, Family
+from fastem.model import evidence as functional
+from fastem.validation import estimators as checks
+
+
+class PoissonMixture(BaseMixture):
+    """Mixture of independent Poisson counts, p(x | k) = prod_j rates_kj^x_j exp(-rates_kj) / x_j!.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+    tol : float, default=1e-3
+        A start stops when an iteration gains less in mean log-likelihood, nats per sample. 0 runs `max_iter`.
+    max_iter : int, default=100
+        M-steps at most; 0 keeps the start.
+    n_init : int, default=1
+        Random starts, which share each pass over the data; the likeliest is kept.
+    init_params : str, default="kmeans"
+        How the start is found, or what the two below leave of it, as in ``fastem.GaussianMixture``.
+    rates_init : array-like of shape (n_components, n_features), default=None
+        Expected counts, >= 0.
+    weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples,
+    starving
+        As those of ``fastem.GaussianMixture``.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,), float64
+    rates_ : ndarray of shape (n_components, n_features), float64
+        Expected counts.
+    n_components_, converged_, n_iter_, n_passes_, lower_bound_, lower_bounds_, fit_report_, n_features_in_,
+    feature_names_in_
+        As those of ``fastem.GaussianMixture``.
+
+    Notes
+    -----
+    X must hold non-negative integers, in any numeric dtype. Counts above 1e4 lose digits in float32: give them as
+    float64 or integers.
+
+    References
+    ----------
+    Hasselblad (1969), Estimation of finite mixtures of distributions from the exponential family, J. Amer. Statist.
+    Assoc. 64, 1459-1471.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> X = np.random.default_rng(0).poisson([[1.0]] * 500 + [[20.0]] * 500)
+    >>> mixture = fastem.PoissonMixture(n_components=2, random_state=0).fit(X)
+    >>> np.sort(mixture.rates_.ravel()).round().tolist()
+    [1.0, 20.0]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMixture._parameter_constraints,
+        "rates_init": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        tol: float = 1e-3,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        rates_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        accelerate: str | None = None,
+        progressive: bool | None = False,
+        min_samples: float = 0.0,
+        starving: str = "reseed",
+    ) -> None:
+        self.n_components = n_components
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.rates_init = rates_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.accelerate = accelerate
+        self.progressive = progressive
+        self.min_samples = min_samples
+        self.starving = starving
+
+    @classmethod
+    def from_parameters(cls, weights: Any, rates: Any, **settings: Any) -> Self:
+        """A fitted estimator from given parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,), >= 0, sum 1
+        rates : array-like of shape (n_components, n_features), >= 0
+        **settings : further arguments of the constructor.
+
+        Returns
+        -------
+        A PoissonMixture that predicts and samples; `lower_bound_` is NaN, `converged_` False, `n_iter_` 0.
+
+        Raises
+        ------
+        ValueError : a wrong shape, a negative rate, weights that do not sum to 1.
+        """
+        mixture = functional.from_parameters(Poisson(), weights, rates=rates)
+        return cls(mixture.n_components, **settings)._given_parameters(mixture)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _family(self, **hyperparameters: Any) -> Family:
+        return Poisson(**hyperparameters)
+
+    def _given(self, n_features: int) -> dict[str, Array]:
+        if self.rates_init is None:
+            return {}
+        expected = self._family().specification(n_features, self.n_components)["rates"]
+        return {"rates": checks.check_initial("rates", "rates_init", self.rates_init, expected)}
+
+    def _parameters(self) -> dict[str, Array]:
+        expected = self._family().specification(np.shape(self.rates_)[-1], len(self.weights_))
+        return {"rates": checks.check_attribute("rates_", self.rates_, expected["rates"].shape)}
+
+    def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
+        self.weights_ = weights
+        self.rates_ = parameters["rates"]
+
+    def _draw(self, rng: np.random.RandomState, component: int, n_samples: int) -> Array:
+        return rng.poisson(self.rates_[component], (n_samples, self.rates_.shape[1])).astype(np.float64)

@@ -1,0 +1,195 @@
+"""What a fitted estimator answers: labels, probabilities, scores, criteria, draws."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fastem import validation
+from fastem.families.base import Array
+from fastem.model import evidence as functional
+from fastem.model.result import Result
+from fastem.validation import estimators as checks
+
+
+class Predicting:
+    """The methods that read the fitted attributes and change nothing."""
+
+    n_threads: int | None
+    random_state: Any
+    weights_: Array
+
+    @abstractmethod
+    def _checked(self, X: Any, reset: bool) -> Array:
+        """X as an array of numbers, by scikit-learn's rules."""
+
+    @abstractmethod
+    def _mixture(self) -> Result:
+        """The fitted attributes as the functional core takes them."""
+
+    @abstractmethod
+    def _draw(self, rng: np.random.RandomState, component: int, n_samples: int) -> Array:
+        """Samples of one component, (n_samples, n_features)."""
+
+    def predict(self, X: Any) -> Array:
+        """The likeliest component of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
+        """
+        check_is_fitted(self)
+        return functional.predict(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
+
+    def predict_proba(self, X: Any) -> Array:
+        """The posterior probability of each component given each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components), rows sum to 1
+            float32 for float32 and float16 X and a model fitted to such, else float64.
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
+        """
+        check_is_fitted(self)
+        return functional.responsibilities(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
+
+    def score_samples(self, X: Any) -> Array:
+        """The log-likelihood of each sample, nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,), float32 and float64 likewise.
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
+        """
+        check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        log_prob = functional.log_density(X, self._mixture(), n_threads=self.n_threads)
+        return log_prob.astype(validation.working_dtype(X), copy=False)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The mean log-likelihood per sample, nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            The mean is weighted by it.
+
+        Returns
+        -------
+        log_likelihood : float
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError, TypeError : unusable input; the message names the place.
+        """
+        total, weight = self._log_likelihood(X, sample_weight)
+        return total / weight
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """Bayesian information criterion, the lower the better: -2 log-likelihood + n_parameters log n.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the log-likelihood; n is their sum.
+
+        Returns
+        -------
+        bic : float
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError, TypeError : unusable input; the message names the place.
+        """
+        total, weight = self._log_likelihood(X, sample_weight)
+        return -2.0 * total + self._n_parameters() * math.log(weight)
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """Akaike information criterion, the lower the better: -2 log-likelihood + 2 n_parameters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the log-likelihood.
+
+        Returns
+        -------
+        aic : float
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError, TypeError : unusable input; the message names the place.
+        """
+        return -2.0 * self._log_likelihood(X, sample_weight)[0] + 2.0 * self._n_parameters()
+
+    def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
+        """The total log-likelihood of X and the total weight."""
+        check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        weights = validation.check_sample_weight(sample_weight, len(X))
+        log_prob = functional.log_density(X, self._mixture(), n_threads=self.n_threads)
+        if weights is None:
+            return float(log_prob.sum()), float(len(X))
+        counted = weights > 0
+        return float(weights[counted] @ log_prob[counted]), float(weights.sum())
+
+    def _n_parameters(self) -> int:
+        """Free parameters, the mixing weights' included."""
+        return self._mixture().n_parameters
+
+    def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
+        """Draw from the fitted mixture: the draws of scikit-learn from equal parameters and `random_state`.
+
+        With an integer as `random_state`, every call draws the same samples.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64, grouped by component
+        y : ndarray of shape (n_samples,), int64, the component of each
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : n_samples below 1, attributes that do not fit each other.
+        """
+        check_is_fitted(self)
+        checks.check_sample_size(n_samples)
+        weights = self._mixture().weights  # with it, all attributes are checked
+        rng = check_random_state(self.random_state)
+        counts = rng.multinomial(n_samples, weights / weights.sum())
+        X = np.vstack([self._draw(rng, component, int(count)) for component, count in enumerate(counts)])
+        return X, np.repeat(np.arange(len(counts)), counts)

@@ -1,0 +1,99 @@
+"""From starts that have ended to a result."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastem.em.loop import Run
+from fastem.families.base import Array, Parameters, Specification
+from fastem.model.model import Problem, Step
+from fastem.model.result import Result, StartReport, Status
+from fastem.model.starving import DROP
+
+# Starts have reached the best likelihood if they are this close to it, in nats per sample.
+REACHED = 1e-5
+
+
+def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
+    """The result of the best start: lowest rank of status, then highest likelihood, then first."""
+    found = []
+    for run in runs:
+        params, n_components = run.solution.params, problem.n_components
+        if problem.policy.starving == DROP:
+            kept = _kept(run.solution)
+            params = np.concatenate([params[:n_components][kept], params[n_components:]])
+            n_components = int(kept.sum())
+        with np.errstate(over="ignore", under="ignore"):
+            found.append(problem.family.unpack(params, problem.data.frame, n_components))
+        if not representable(found[-1], problem.family.specification(problem.data.n_features, n_components)):
+            run.status = Status.NOT_FINITE
+
+    def order(run: Run) -> tuple[int, float]:
+        rank = (run.status or Status.NOT_FINITE).rank if run.history else Status.NOT_FINITE.rank
+        return rank, -run.log_likelihood if np.isfinite(run.log_likelihood) else np.inf
+
+    winner = min(runs, key=order)
+    log_weights = winner.solution.log_weights
+    weights = np.exp(log_weights[_kept(winner.solution)] if problem.policy.starving == DROP else log_weights)
+    reports = tuple(
+        StartReport(
+            run.status or Status.NOT_FINITE,
+            run.log_likelihood if run.history else np.nan,
+            run.n_iter,
+            run.n_passes,
+            run.reseeded,
+            int(run.solution.floored.sum()),
+            run.n_refused,
+            _distance(problem, winner, run),
+            int(np.isneginf(run.solution.log_weights).sum()),
+            run.passes_on_parts,
+        )
+        for run in runs
+    )
+    return Result(
+        family=problem.family,
+        weights=weights / weights.sum(),
+        parameters=found[winner.index],
+        log_likelihood=winner.log_likelihood,
+        history=np.array(winner.history),
+        n_iter=winner.n_iter,
+        n_passes=winner.n_passes,
+        status=reports[winner.index].status,
+        starts=reports,
+        best_start=winner.index,
+        n_samples=problem.data.n_samples,
+        total_weight=problem.data.total_weight,
+        criterion=criterion,
+        criterion_value=winner.value,
+    )
+
+
+def _distance(problem: Problem, winner: Run, run: Run) -> float | None:
+    """How far a start that reached the best likelihood is from the best one; None for others."""
+    while run.merged is not None:
+        run = run.merged
+    if run is winner:
+        return 0.0
+    if not abs(run.log_likelihood - winner.log_likelihood) <= REACHED * problem.data.total_weight:
+        return None
+    return problem.matched_change(winner.solution, run.solution)[0]
+
+
+def _kept(step: Step) -> Array:
+    """Which components have samples, (n_components,) bool; all, should none have any."""
+    alive = ~np.isneginf(step.log_weights)
+    return alive if alive.any() else ~alive
+
+
+def representable(parameters: Parameters, specification: dict[str, Specification]) -> bool:
+    """Whether named parameters are finite, and positive where they must be, in the user's units.
+
+    Variances of data of magnitude 1e200 overflow there, though the fit itself, in scaled coordinates, went well.
+    """
+    for name, expected in specification.items():
+        value = np.asarray(parameters[name])
+        if expected.kind == "covariance":
+            value = np.diagonal(value, axis1=-2, axis2=-1)
+        if not np.isfinite(value).all() or (expected.kind in ("positive", "covariance") and not (value > 0).all()):
+            return False
+    return True

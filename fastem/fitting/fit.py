@@ -1,0 +1,303 @@
+"""Fitting: from checked arguments to a problem, starts, the loop and a result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem import validation
+from fastem.compiled.factors import RELATIVE_FLOOR
+from fastem.compiled.jit import SOURCES
+from fastem.data.threads import Team, team
+from fastem.data.tiles import Columns, Data, columns, pack, unpacked
+from fastem.em.accelerate import NAMES as ACCELERATORS
+from fastem.em.accelerate import accelerator
+from fastem.em.loop import Callback, Run
+from fastem.em.stopping import CRITERIA, Stopping, deadline
+from fastem.families.base import Array, Family, Frame
+from fastem.fitting import best as finishing
+from fastem.fitting.checkpoint import Checkpoint, words
+from fastem.fitting.parts import Parts, move, random_parts, wanted
+from fastem.model.model import Problem, Step
+from fastem.model.result import Result
+from fastem.model.starving import POLICIES, RESEED, Policy
+from fastem.starts import auto as starts
+from fastem.starts import given as initialise
+
+
+def fit(
+    X: Any,
+    family: Family,
+    n_components: int,
+    *,
+    sample_weight: Any = None,
+    start: Any = "auto",
+    n_init: int = 1,
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    accelerate: str | None = None,
+    criterion: str = "gain",
+    max_passes: int | None = None,
+    time_limit: float | None = None,
+    drop_losers: bool | None = None,
+    min_samples: float = 0.0,
+    starving: str = "reseed",
+    progressive: bool | None = None,
+    seed: Any = None,
+    n_threads: int | None = None,
+    callback: Callback | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_interval: float = 60.0,
+) -> Result:
+    """Fit a mixture by Expectation-Maximization.
+
+    Parameters
+    ----------
+    X : array-like, (n_samples, n_features)
+        Finite numbers. float32 is computed in float32 (sums over tiles in float64), float16 as float32, everything
+        else in float64. Never changed; copied once, into tiles.
+    family : a Family, such as ``fastem.Gaussian("full")`` or ``fastem.Poisson()``.
+    n_components : int, 1 <= n_components <= n_samples
+    sample_weight : array-like, (n_samples,), or None
+        Non-negative, not all zero. Weight 2 is the same as the sample twice.
+    start : str, mapping, Result or array
+        "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; one where
+        n_components is 1); "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random responsibilities),
+        "random_from_data" (samples as centres); "splitting" (one component, the widest split in two until there are
+        enough), "short-runs" (the best of ten short runs of EM), "hierarchical" (model-based agglomeration of at most
+        2,000 points); a mapping with "weights" and the family's parameters, or a Result; a mapping with some of them,
+        and with the "method" (default "auto") that finds the others; integer labels (n_samples,) from 0, or
+        responsibilities (n_samples, n_components), from which the first M-step is made; a component that no sample is
+        given to is seeded at the worst-explained ones.
+    n_init : int >= 1
+        Number of random starts; they share each pass over the data, and the best is returned. "auto" repeats its random
+        ones so often. Ignored where the whole start is given.
+    tol : float >= 0
+        A start has converged when `criterion` falls below this (with reg_covar or ridge, a fall of the likelihood by
+        more is no end); the best start of "auto" by "gain", when "aitken" does too. 0 runs exactly max_iter iterations.
+    max_iter : int >= 0
+        Steps at most, M-steps or leaps. 0 returns the start, evaluated.
+    accelerate : "anderson", "squarem" or None
+        Leap ahead of the M-steps: many times fewer passes where EM is slow. A leap that lowers the likelihood is
+        refused, which costs its pass. Another optimum may be reached than without.
+    criterion : "gain", "relative", "parameters" or "aitken"
+        The last increase of the mean log-likelihood, nats per sample; that increase relative to the log-likelihood;
+        the largest change of a parameter (means in standard deviations of the data, logarithms of standard deviations
+        and rates, mixing weights as they are) by an M-step; Aitken's estimate of what is left to gain, nats per sample.
+        An accelerated start has converged when two steps in a row, with "squarem" three, are below tol.
+    max_passes : int >= 1 or None
+        Passes over the data at most, those on refused leaps included.
+    time_limit : float > 0 or None
+        Seconds, from the call, after which no further pass of the loop begins. Finding the starts is not cut short.
+    drop_losers : bool or None
+        End starts that are clearly behind the best one after a few steps, with the status DROPPED. None does with
+        start="auto" alone.
+    min_samples : float >= 0
+        What a component must hold, its responsibilities summed; a sample counts by its weight over the mean weight.
+    starving : "reseed", "drop" or "stop"
+        A component that holds less is put at the samples that the mixture explains worst (n_components times at most),
+        is left without weight, so that the result has fewer components, or ends its start with the status STARVED. Of
+        several the smallest one first, as others may grow by what it held.
+    progressive : bool or None
+        Begin on a random part of the data, go on to one twice as large when a step gains little beside what the part
+        can tell (parameters over twice its samples, in nats per sample), and end on all of it. Starts are then looked
+        for on the first part, and losers dropped there. `max_iter` limits the steps on each part too; `max_passes` and
+        `n_passes` count passes over all of the data. Another optimum may be reached than without. None does from
+        32,768 samples on, unless all parameters of the start are given, or tol or max_iter is 0.
+    seed : int >= 0, a sequence of them, or None
+        Two fits from one seed give the same bits, whatever n_threads. None draws fresh entropy.
+    n_threads : int >= 1 or None
+        None is all available cores on the main thread and 1 elsewhere.
+    callback : callable or None
+        Called with a `Record` after each iteration of each start; the fit stops when it returns something true.
+    checkpoint : path or None
+        A file in which the fit keeps how far it has come, a `.npz` archive without pickle. Where it exists, the fit
+        goes on from it, to the same bits as one that was never interrupted; a fit of other data or other arguments
+        refuses it, but for n_threads, time_limit, callback and checkpoint_interval. It is written every so often, and
+        where an exception (Ctrl-C), the time limit or the callback ends the fit; any other end removes it. The search
+        for starts is not kept: it is made again.
+    checkpoint_interval : float >= 0
+        Seconds between two writings, which a killed process may lose; 0 writes after every pass.
+
+    Returns
+    -------
+    Result : the best start, compared by status, then by log-likelihood.
+
+    Raises
+    ------
+    ValueError, TypeError : unusable input; the message names the argument and the place.
+
+    Notes
+    -----
+    Each iteration is one pass over the data, at O(n K d) for diagonal shapes and O(n K d^2) for full ones; the
+    responsibilities are never stored. The likelihood never falls (with reg_covar = ridge = 0) except where a starving
+    component was seeded anew or dropped. It does not search for the number of components.
+
+    References
+    ----------
+    Varadhan and Roland (2008), Scand. J. Statist. 35, 335-353 (SQUAREM). Walker and Ni (2011), SIAM J. Numer. Anal. 49,
+    1715-1735 (Anderson).
+    Dempster, Laird and Rubin (1977), J. R. Statist. Soc. B 39, 1-38, section 4.3. Arthur and Vassilvitskii (2007),
+    k-means++, SODA, section 2.2. Schwarz (1978), Ann. Statist. 6, 461-464 (BIC).
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (500, 1)), rng.normal(4, 1, (500, 1))])
+    >>> result = fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0)
+    >>> np.sort(result.parameters["means"].round(), axis=0).ravel().tolist()
+    [-4.0, 4.0]
+    >>> result.status.name
+    'CONVERGED'
+    """
+    validation.check_family(family)
+    validation.check_fit_arguments(n_init, tol, max_iter, n_threads)
+    validation.check_choice("accelerate", accelerate, (None, *ACCELERATORS))
+    validation.check_choice("criterion", criterion, CRITERIA)
+    validation.check_limits(max_passes, time_limit)
+    validation.check_choice("drop_losers", drop_losers, (None, True, False))
+    validation.check_choice("progressive", progressive, (None, True, False))
+    validation.check_choice("starving", starving, POLICIES)
+    validation.check_min_samples(min_samples)
+    validation.check_interval(checkpoint_interval)
+    seeds = validation.check_seed(seed)
+    checked = validation.check_data(X)
+    sample_weight = validation.check_sample_weight(sample_weight, len(checked))
+    validation.check_n_components(n_components, len(checked), sample_weight)
+    n_components, n_init = int(n_components), int(n_init)
+    given = validation.check_start(start, starts.NAMES, family, n_components, checked.shape)
+    method = given.method if isinstance(given, validation.Given) else None
+    sought, auto = method is not None, method == "auto"
+    stopping = Stopping(
+        criterion,
+        float(tol),
+        int(max_iter),
+        max_passes,
+        deadline(time_limit),
+        drop_losers=auto if drop_losers is None else bool(drop_losers),
+        thorough=auto,
+    )
+    validation.check_callback(callback)
+    in_parts = wanted(progressive, stopping, len(checked), sought)
+    kept = Checkpoint()
+    if checkpoint is not None:
+        validation.check_writable("checkpoint", checkpoint)
+        arguments = {
+            "X": checked,
+            "sample_weight": sample_weight,
+            "family": family,
+            "n_components": n_components,
+            "start": given,
+            "n_init": n_init,
+            "accelerate": accelerate,
+            "min_samples": float(min_samples),
+            "starving": starving,
+            "progressive": in_parts,
+            "seed": None if seed is None else words(seeds),
+            **stopping._replace(deadline=0.0)._asdict(),
+            "the version of fastem": SOURCES,
+        }
+        kept = Checkpoint(checkpoint, float(checkpoint_interval), arguments, seeds)
+        seeds = kept.seed or seeds
+    with team(n_threads) as threads:
+        surveyed = survey(checked, sample_weight, [family], threads)
+        problem = surveyed.problem(surveyed.unpacked(family), family, n_components, threads, {})
+        if min_samples > 0 or starving != RESEED:
+            problem = replace(problem, policy=Policy(float(min_samples), starving))
+        pack = partial(surveyed.pack, family, threads)
+        parts = random_parts(problem, seeds, pack) if in_parts else None
+        if parts is None or not isinstance(given, validation.Given):
+            problem = replace(problem, data=pack())
+            parts = parts and parts._replace(problem=problem, pack=None)
+        if kept.runs is None:
+            steps = _steps_from(parts.part(0) if parts and sought else problem, given, n_init, seeds)
+            kept.runs = begin(steps, accelerate)
+        try:
+            result = run(problem, kept.runs, stopping, callback, parts, kept)
+        except BaseException:
+            kept.write()
+            raise
+    if kept.cut_short:
+        kept.write()
+    else:
+        kept.done()
+    return result
+
+
+def begin(steps: list[Step], accelerate: str | None) -> list[Run]:
+    """Starts before their first pass."""
+    return [Run(index, step, accelerator(accelerate)) for index, step in enumerate(steps)]
+
+
+def run(
+    problem: Problem,
+    runs: list[Run],
+    stopping: Stopping,
+    callback: Callback | None = None,
+    parts: Parts | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Result:
+    """Move starts until each has ended; the best one is the result."""
+    move(problem, parts, runs, stopping, callback, checkpoint or Checkpoint())
+    return finishing.best(problem, runs, stopping.criterion)
+
+
+def _steps_from(
+    problem: Problem, given: validation.Given | Array, n_init: int, seed: np.random.SeedSequence
+) -> list[Step]:
+    if not isinstance(given, validation.Given):
+        from_assignment = initialise.from_labels if given.ndim == 1 else initialise.from_responsibilities
+        return [from_assignment(problem, given)]
+    if given.method is None:
+        parameters = dict(given.parameters)
+        return [initialise.from_parameters(problem, parameters.pop("weights"), parameters)]
+    steps = starts.from_method(problem, given.method, n_init, seed)
+    return [initialise.with_given(problem, step, given.parameters) for step in steps] if given.parameters else steps
+
+
+def prepare(X: Array, sample_weight: Array | None, family: Family, n_components: int, threads: Team) -> Problem:
+    """Checked data to a problem: its frame, its tiles, its limits."""
+    surveyed = survey(X, sample_weight, [family], threads)
+    return surveyed.problem(surveyed.pack(family, threads), family, n_components, threads, {})
+
+
+class Survey(NamedTuple):
+    """Checked data and the facts about its columns, from which any family's problem is made."""
+
+    X: Array
+    sample_weight: Array | None
+    dtype: Any
+    facts: Columns
+
+    def frame(self, family: Family) -> Frame:
+        """The coordinates of a family's tiles."""
+        return family.frame(self.facts.location, self.facts.spread)
+
+    def unpacked(self, family: Family) -> Data:
+        """What `pack` will return, without the tiles."""
+        return unpacked(self.X, self.sample_weight, family, self.frame(family), self.dtype)
+
+    def pack(self, family: Family, threads: Team) -> Data:
+        """The data in a family's tiles, which serve all families of the same frame and derived rows."""
+        return pack(self.X, self.sample_weight, family, self.frame(family), self.dtype, threads)
+
+    def problem(self, data: Data, family: Family, n_components: int, threads: Team, memo: dict[Any, Any]) -> Problem:
+        """A fitting problem on packed data; what is found about the data alone is remembered in `memo`."""
+        floor = RELATIVE_FLOOR[self.dtype.str[1:]]
+        limits = family.limits(data.frame, self.facts.location, self.facts.spread, floor)
+        return Problem(self.X, self.sample_weight, data, family, n_components, limits, threads, memo)
+
+
+def survey(X: Array, sample_weight: Array | None, families: Sequence[Family], threads: Team) -> Survey:
+    """Checked data, found to suit every one of the families."""
+    dtype = validation.working_dtype(X)
+    found = columns(X, sample_weight, dtype, threads)
+    for family in families:
+        facts = validation.check_columns(X, found, family, dtype)
+    return Survey(X, sample_weight, dtype, facts)

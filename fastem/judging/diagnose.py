@@ -1,0 +1,295 @@
+"""Is a solution really a maximum? The observed score and information there, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from fastem import validation
+from fastem.data.threads import Team, team
+from fastem.families.base import Array, Tangent
+from fastem.model.evidence import evaluated, mixture_frame, mixture_rows
+from fastem.model.result import Result
+
+# Up to so many parameters the information is a matrix; beyond, only its smallest eigenvalue is found.
+DENSE = 5000
+# Second derivatives of a component of so many parameters take 200 MB.
+LARGEST = 5000
+# Bytes of scores that exist at a time.
+CHUNK_BYTES = 64 * 2**20
+# Eigenvalues are fractions of the complete-data information, at most 1. Closer to 0 than this they count as 0: rounding
+# reaches 1e-12, and a solution that EM has left at tol = 1e-6 is some 1e-4 away from its limit.
+ZERO = 1e-5
+# A solution from which Newton's step would gain this much, nats per sample, has not converged.
+CONVERGED = 1e-5
+
+
+class Verdict(Enum):
+    """What a solution is. The values are sentences for the user."""
+
+    MAXIMUM = "A maximum: the likelihood falls in every direction."
+    SADDLE = (
+        "A saddle point: the likelihood rises in some direction, so EM only seems to have converged; start elsewhere, "
+        "or perturb the parameters."
+    )
+    FLAT = (
+        "Flat: in some direction the likelihood does not change, so the parameters are not identifiable from these "
+        "data; lower n_components."
+    )
+    BOUNDARY = (
+        "At a boundary: a floor or a ridge acts, or a component has no samples, so that the likelihood's derivatives "
+        "say nothing of a maximum."
+    )
+    NOT_CONVERGED = (
+        "Not converged: the likelihood still rises along its gradient; go on with a smaller tol, or accelerate."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What `diagnose` returns.
+
+    Attributes
+    ----------
+    verdict : a Verdict.
+    gain : what a Newton-like step along the gradient would gain, nats per sample; next to 0 at a stationary point.
+    score : (n_parameters,) the gradient of the log-likelihood in the coordinates of `information`: log weights over the
+        last one, then, of Gaussians, entries of the precisions' factors and factor times mean, in a frame of unit
+        spread; of Poisson components, logarithms of rates.
+    information : (n_parameters, n_parameters) minus the second derivatives; None with more than 5,000 parameters.
+    smallest : the smallest eigenvalue of the information relative to the complete-data information, at most 1: the
+        fraction of information that is not missing, in the direction where it is least. With more than 5,000
+        parameters, relative to its diagonal.
+    standard_errors : of "weights" and of the family's named parameters, in their shapes and units; None unless the
+        solution is a maximum with at most 5,000 parameters.
+    """
+
+    verdict: Verdict
+    gain: float
+    score: Array
+    information: Array | None
+    smallest: float
+    standard_errors: dict[str, Array] | None
+
+
+def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Diagnosis:
+    """Whether a fit ended at a maximum of the likelihood, and how certain its parameters are.
+
+    Parameters
+    ----------
+    result : Result of a fit to X.
+    X, sample_weight : the data of that fit.
+    n_threads : as in `fit`, for the densities; the sums of products are NumPy's.
+
+    Returns
+    -------
+    Diagnosis
+
+    Raises
+    ------
+    ValueError, TypeError : unusable input; a component of more than 5,000 parameters.
+
+    Notes
+    -----
+    The observed information is E[B | X] - cov[s | X], summed over samples, with s and B the score and the information
+    of a sample of known component (Louis 1982). It takes O(n K m^2) operations for m parameters of a component.
+    Standard errors are those of a model that is true, by the inverse of the information and the delta method; with
+    sample weights they take a weight for a number of samples.
+
+    References
+    ----------
+    Louis (1982), J. R. Statist. Soc. B 44, 226-233, section 3. McLachlan and Peel (2000), Finite Mixture Models,
+    section 2.15.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> X = np.random.default_rng(0).poisson([[2.0]] * 300 + [[12.0]] * 300)
+    >>> result = fastem.fit(X, fastem.Poisson(), 2, seed=0, tol=1e-9)
+    >>> found = fastem.diagnose(result, X)
+    >>> found.verdict.name, sorted(found.standard_errors["rates"].round(1).ravel().tolist())
+    ('MAXIMUM', [0.1, 0.2])
+    """
+    validation.check_mixture(result)
+    checked = validation.check_data(X, result.n_features)
+    weights = validation.check_sample_weight(sample_weight, len(checked))
+    validation.check_n_threads(n_threads)
+    validation.check_support(checked, result.family)
+    validation.check_same_data(float(len(checked) if weights is None else weights.sum()), result)
+    frame = mixture_frame(result)
+    params, log_weights = mixture_rows(result, frame)
+    alive = np.isfinite(log_weights).all()
+    tangent = result.family.tangent(params, result.n_features, result.n_components)
+    _check_size(len(tangent.columns(0)))
+    with team(n_threads) as threads:
+        sums = _Sums(checked, weights, result, tangent, threads)
+        dense = sums.n <= DENSE
+        score, complete = sums.score_and_complete(dense)
+        information = sums.information(complete) if dense else None
+        inverse_root = _inverse_root(complete) if alive else None
+        if inverse_root is None:
+            return Diagnosis(Verdict.BOUNDARY, np.nan, score, information, np.nan, None)
+        if information is not None:
+            smallest = float(np.linalg.eigvalsh(inverse_root @ information @ inverse_root.T)[0])
+        else:
+            smallest = sums.smallest(inverse_root)
+    stride = inverse_root @ score if dense else inverse_root * score
+    gain = 0.5 * float((stride**2).sum()) / sums.total_weight
+    constant = result.family.support == "real" and bool((checked.max(axis=0) == checked.min(axis=0)).any())
+    verdict = Verdict.BOUNDARY if constant else _verdict(result, gain, smallest)
+    errors = None
+    if verdict is Verdict.MAXIMUM and information is not None:
+        covariance = inverse_root.T @ np.linalg.inv(inverse_root @ information @ inverse_root.T) @ inverse_root
+        errors = _standard_errors(result, tangent, covariance, frame.scale)
+    return Diagnosis(verdict, gain, score, information, smallest, errors)
+
+
+def _check_size(n_parameters: int) -> None:
+    """Refuse components whose second derivatives would not fit into memory."""
+    if n_parameters > LARGEST:
+        raise ValueError(
+            f"a component has {n_parameters} parameters; diagnose takes {LARGEST} at most. Diagnose a fit of fewer "
+            "features, or of diagonal covariances."
+        )
+
+
+def _verdict(result: Result, gain: float, smallest: float) -> Verdict:
+    family = result.family
+    report = result.starts[result.best_start] if result.starts else None
+    regularised = bool(getattr(family, "ridge", 0.0) or getattr(family, "reg_covar", 0.0))
+    if regularised or (report is not None and report.floored) or not np.isfinite(gain):
+        return Verdict.BOUNDARY
+    if smallest < -ZERO:
+        return Verdict.SADDLE
+    if gain > CONVERGED:
+        return Verdict.NOT_CONVERGED
+    return Verdict.MAXIMUM if smallest >= ZERO else Verdict.FLAT
+
+
+def _inverse_root(complete: Array) -> Array | None:
+    """W with W' W the inverse of a positive definite matrix, or of the diagonal one that a vector stands for.
+
+    None where it is not positive definite.
+    """
+    scale = np.sqrt(complete if complete.ndim == 1 else np.diagonal(complete))
+    if not (np.isfinite(complete).all() and (scale > 0).all()):
+        return None
+    if complete.ndim == 1:
+        return np.asarray(1.0 / scale)
+    values, vectors = np.linalg.eigh(complete / scale / scale[:, None])
+    if not values[0] > 1e-14:
+        return None
+    inverse_root: Array = (vectors / np.sqrt(values)).T / scale
+    return inverse_root
+
+
+def _standard_errors(result: Result, tangent: Tangent, covariance: Array, scale: Array) -> dict[str, Array]:
+    weights = np.asarray(result.weights)
+    n_logits = len(weights) - 1
+    # d weight_k / d logit_j = weight_k (1[k = j] - weight_j)
+    jacobian = (np.diag(weights) - np.outer(weights, weights))[:, :n_logits]
+    logits = covariance[:n_logits, :n_logits]
+    errors = {"weights": np.sqrt(np.maximum(np.einsum("ai,ij,aj->a", jacobian, logits, jacobian), 0.0))}
+    return {**errors, **tangent.standard_errors(covariance[n_logits:, n_logits:], scale)}
+
+
+class _Sums:
+    """Sums over the samples, a bounded piece at a time: log weights first, then the family's parameters."""
+
+    def __init__(self, X: Array, sample_weight: Array | None, result: Result, tangent: Tangent, threads: Team) -> None:
+        self._X, self._sample_weight, self._result, self._tangent = X, sample_weight, result, tangent
+        self._threads, self._frame = threads, mixture_frame(result)
+        self._n_logits = result.n_components - 1
+        self.n = self._n_logits + tangent.n_free
+        self._columns = [self._n_logits + tangent.columns(k) for k in range(result.n_components)]
+        self.total_weight = float(len(X) if sample_weight is None else sample_weight.sum())
+
+    def _pieces(self) -> Iterator[tuple[Array, Array, Array]]:
+        """Samples in the frame, their weights, and their responsibilities."""
+        size = max(256, CHUNK_BYTES // (8 * self.n))
+        for first in range(0, len(self._X), size):
+            piece = np.ascontiguousarray(self._X[first : first + size], dtype=np.float64)
+            resp = evaluated(piece, self._result, self._threads, "resp", alone=False).values
+            weights = np.ones(len(piece))
+            if self._sample_weight is not None:
+                weights = self._sample_weight[first : first + size]
+            yield (piece - self._frame.shift) / self._frame.scale, weights, resp
+
+    def _scores(self, k: int, x: Array) -> Array:
+        """Of samples of known component k: (n, n_logits + m)."""
+        logits = np.broadcast_to(-self._result.weights[: self._n_logits], (len(x), self._n_logits)).copy()
+        if k < self._n_logits:
+            logits[:, k] += 1.0
+        return np.concatenate([logits, self._tangent.scores(k, x)], axis=1)
+
+    def _places(self, k: int) -> Array:
+        return np.concatenate([np.arange(self._n_logits), self._columns[k]])
+
+    def _mean_scores(self, x: Array, resp: Array) -> Array:
+        """The scores of the observed samples, (n, self.n)."""
+        mean = np.zeros((len(x), self.n))
+        for k in range(resp.shape[1]):
+            mean[:, self._places(k)] += resp[:, k, None] * self._scores(k, x)
+        return mean
+
+    def score_and_complete(self, dense: bool) -> tuple[Array, Array]:
+        """The gradient of the log-likelihood, and the expected complete-data information, or its diagonal."""
+        weights, m = self._result.weights[: self._n_logits], self._n_logits
+        logits = self.total_weight * (np.diag(weights) - np.outer(weights, weights))
+        score = np.zeros(self.n)
+        complete = np.zeros((self.n, self.n) if dense else self.n)
+        if dense:
+            complete[:m, :m] = logits
+        else:
+            complete[:m] = np.diagonal(logits)
+        for x, w, resp in self._pieces():
+            score += w @ self._mean_scores(x, resp)
+            for k in range(resp.shape[1]):
+                own, block = self._columns[k], self._tangent.information(k, x, w * resp[:, k])
+                if dense:
+                    complete[np.ix_(own, own)] += block
+                else:
+                    complete[own] += np.diagonal(block)
+        return score, complete
+
+    def information(self, complete: Array) -> Array:
+        """The observed information: the complete one less what is missing."""
+        observed = complete.copy()
+        for x, w, resp in self._pieces():
+            for k in range(resp.shape[1]):
+                scores, places = self._scores(k, x), self._places(k)
+                observed[np.ix_(places, places)] -= scores.T @ ((w * resp[:, k])[:, None] * scores)
+            mean = self._mean_scores(x, resp)
+            observed += mean.T @ (w[:, None] * mean)
+        return 0.5 * (observed + observed.T)
+
+    def smallest(self, inverse_root: Array) -> float:
+        """The smallest eigenvalue of the information relative to the complete one's diagonal, by Lanczos' method."""
+        from scipy.sparse.linalg import LinearOperator, eigsh
+
+        weights, m = self._result.weights[: self._n_logits], self._n_logits
+
+        def product(vector: Array) -> Array:
+            direction = inverse_root * vector.reshape(-1)
+            result = np.zeros(self.n)
+            result[:m] = self.total_weight * (weights * direction[:m] - weights * (weights @ direction[:m]))
+            for x, w, resp in self._pieces():
+                for k in range(resp.shape[1]):
+                    own, scores, places = self._columns[k], self._scores(k, x), self._places(k)
+                    result[own] += self._tangent.information(k, x, w * resp[:, k]) @ direction[own]
+                    result[places] -= scores.T @ (w * resp[:, k] * (scores @ direction[places]))
+                mean = self._mean_scores(x, resp)
+                result += mean.T @ (w * (mean @ direction))
+            return np.asarray(inverse_root * result)
+
+        operator = LinearOperator((self.n, self.n), matvec=product, dtype=np.float64)
+        start = np.random.default_rng(0).standard_normal(self.n)
+        # Of 1 - x the wanted eigenvalue is the largest, far from 0, which Lanczos' method finds best.
+        flipped = LinearOperator(
+            (self.n, self.n), matvec=lambda v: v.reshape(-1) - operator.matvec(v), dtype=np.float64
+        )
+        return 1.0 - float(eigsh(flipped, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)[0])

@@ -1,0 +1,295 @@
+"""Choosing a model: a grid over families and numbers of components, judged by one criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem import validation
+from fastem.data.threads import Team, team
+from fastem.em.accelerate import NAMES as ACCELERATORS
+from fastem.em.stopping import Stopping
+from fastem.families.base import Array, Family
+from fastem.fitting import fit as em
+from fastem.fitting.parts import random_parts, wanted
+from fastem.model.evidence import evaluated
+from fastem.model.result import Result, Status
+from fastem.starts import auto as starts
+
+CRITERIA = ("bic", "aic", "icl", "cv")
+# Samples whose responsibilities exist at a time.
+CHUNK = 65536
+
+
+class Row(NamedTuple):
+    """One model of a grid.
+
+    family: its name. n_components, n_parameters. log_likelihood: total, nats. bic, aic, icl: smaller is better; icl is
+    bic plus twice the entropy of the responsibilities. cv: held-out log-likelihood per sample, nats, the mean over
+    folds, larger is better, and cv_error its standard error; NaN unless asked for. n_iter, n_passes: of the best start.
+    n_reached: starts that reached the best likelihood. status: a Status.
+    """
+
+    family: str
+    n_components: int
+    n_parameters: int
+    log_likelihood: float
+    bic: float
+    aic: float
+    icl: float
+    cv: float
+    cv_error: float
+    n_iter: int
+    n_passes: int
+    n_reached: int
+    status: Status
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What `select` returns.
+
+    Attributes
+    ----------
+    criterion : what chose the best model.
+    table : a Row for each model, in the order of the grid: families, and within each numbers of components.
+    models : the Result of each row.
+    best_index : the row of the chosen model.
+    """
+
+    criterion: str
+    table: tuple[Row, ...]
+    models: tuple[Result, ...]
+    best_index: int
+
+    @property
+    def best(self) -> Result:
+        """The chosen model."""
+        return self.models[self.best_index]
+
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame; `status` by name.
+
+        Raises
+        ------
+        ImportError : pandas is not installed.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([{**row._asdict(), "status": row.status.name} for row in self.table])
+
+
+def select(
+    X: Any,
+    families: Family | Iterable[Family],
+    n_components: int | Iterable[int] = range(1, 10),
+    *,
+    criterion: str = "bic",
+    sample_weight: Any = None,
+    start: str = "auto",
+    n_init: int = 1,
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    accelerate: str | None = None,
+    progressive: bool | None = None,
+    n_folds: int = 5,
+    seed: Any = None,
+    n_threads: int | None = None,
+    callback: Callable[[Row], Any] | None = None,
+) -> Selection:
+    """Fit a grid of models and choose one.
+
+    Parameters
+    ----------
+    X : array-like, (n_samples, n_features), as in `fit`.
+    families : a Family, or several.
+    n_components : int, or several, each from 1 to n_samples.
+    criterion : "bic", "aic", "icl" or "cv"
+        The first three are smallest for the best model. "cv" divides the samples at random into `n_folds` parts, fits
+        the rest for each of them, and asks for the log-likelihood per sample of the part; it chooses the model of
+        fewest parameters within one standard error of the best (Breiman et al. 1984, section 3.4.3).
+    sample_weight : as in `fit`; in BIC n is their sum, and held-out samples count by their weights.
+    start, n_init, tol, max_iter, accelerate, progressive, n_threads : as in `fit`; the start is the name of a method.
+    n_folds : int from 2 to n_samples.
+    seed : as in `fit`. Every model begins from the same seed, so that it is the same alone and in any grid.
+    callback : callable(Row) or None
+        Called when a model is ready; the grid ends there when it returns something true.
+
+    Returns
+    -------
+    Selection : models that collapsed, or are not finite, are chosen only where there are no others.
+
+    Raises
+    ------
+    ValueError, TypeError : unusable input; the message names the argument and the place.
+
+    Notes
+    -----
+    mclust's BIC is the negative of this one: 2 log-likelihood - n_parameters log n, larger is better. X is packed once
+    for all families that share coordinates: full, tied, diag and tied_diag do, and so do spherical and tied_spherical.
+
+    References
+    ----------
+    Schwarz (1978), Ann. Statist. 6, 461-464 (BIC). Biernacki, Celeux and Govaert (2000), IEEE Trans. Pattern Anal.
+    Mach. Intell. 22, 719-725 (ICL).
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (500, 1)), rng.normal(4, 1, (500, 1))])
+    >>> chosen = fastem.select(X, [fastem.Gaussian("diag"), fastem.Gaussian("tied_diag")], range(1, 4), seed=0)
+    >>> chosen.best.n_components, chosen.best.family.name
+    (2, 'gaussian_tied_diag')
+    """
+    families = validation.check_families(families)
+    counts = validation.check_counts(n_components)
+    validation.check_choice("criterion", criterion, CRITERIA)
+    validation.check_choice("start", start, starts.NAMES)
+    validation.check_choice("accelerate", accelerate, (None, *ACCELERATORS))
+    validation.check_choice("progressive", progressive, (None, True, False))
+    validation.check_fit_arguments(n_init, tol, max_iter, n_threads)
+    validation.check_callback(callback)
+    checked = validation.check_data(X)
+    sample_weight = validation.check_sample_weight(sample_weight, len(checked))
+    validation.check_n_components(max(counts), len(checked), sample_weight)
+    seeds = validation.check_seed(seed)
+    auto = start == "auto"
+    stopping = Stopping("gain", float(tol), int(max_iter), None, drop_losers=auto, thorough=auto)
+    in_parts = wanted(progressive, stopping, len(checked))
+    settings = _Settings(start, int(n_init), stopping, accelerate, seeds, in_parts)
+    if criterion == "cv":
+        positive = len(checked) if sample_weight is None else int(np.count_nonzero(sample_weight))
+        validation.check_n_folds(n_folds, positive, max(counts))
+    rows: dict[_Cell, Row] = {}
+    models: dict[_Cell, Result] = {}
+    with team(n_threads) as threads:
+        held_out: dict[_Cell, tuple[float, float]] = {}
+        if criterion == "cv":
+            held_out = _cross_validated(checked, sample_weight, families, counts, settings, int(n_folds), threads)
+        for cell, result in _grid(checked, sample_weight, families, counts, settings, threads):
+            models[cell] = result
+            rows[cell] = _row(checked, sample_weight, result, held_out.get(cell, (np.nan, np.nan)), threads)
+            if callback is not None and callback(rows[cell]):
+                break
+    order = sorted(rows)
+    table = tuple(rows[cell] for cell in order)
+    return Selection(criterion, table, tuple(models[cell] for cell in order), _chosen(table, criterion))
+
+
+_Cell = tuple[int, int]  # the indices of a family and of a number of components
+
+
+class _Settings(NamedTuple):
+    start: str
+    n_init: int
+    stopping: Stopping
+    accelerate: str | None
+    seed: np.random.SeedSequence
+    in_parts: bool
+
+
+def _grid(
+    X: Array,
+    sample_weight: Array | None,
+    families: Sequence[Family],
+    counts: Sequence[int],
+    settings: _Settings,
+    threads: Team,
+) -> Iterator[tuple[_Cell, Result]]:
+    """Fit every model; families that share coordinates follow each other, so that one packed copy exists at a time."""
+    surveyed = em.survey(X, sample_weight, families, threads)
+    frames = [surveyed.frame(family) for family in families]
+    keys = [
+        (frame.shift.tobytes(), frame.scale.tobytes(), family.n_derived)
+        for frame, family in zip(frames, families, strict=True)
+    ]
+    data, packed = None, None
+    memo: dict[Any, Any] = {}
+    for i in sorted(range(len(families)), key=lambda i: (keys.index(keys[i]), i)):
+        if data is None or packed != keys[i]:
+            data = None  # freed before the next is made
+            data, packed, memo = surveyed.pack(families[i], threads), keys[i], {}
+        for j, k in enumerate(counts):
+            problem = surveyed.problem(data, families[i], k, threads, memo)
+            # A fresh sequence each time: spawning from one counts up.
+            seed = np.random.SeedSequence(settings.seed.entropy, spawn_key=settings.seed.spawn_key)
+            parts = random_parts(problem, seed) if settings.in_parts else None
+            steps = starts.from_method(parts.part(0) if parts else problem, settings.start, settings.n_init, seed)
+            yield (i, j), em.run(problem, em.begin(steps, settings.accelerate), settings.stopping, None, parts)
+
+
+def _row(X: Array, sample_weight: Array | None, result: Result, held_out: tuple[float, float], threads: Team) -> Row:
+    entropy = _entropy(X, sample_weight, result, threads)
+    return Row(
+        result.family.name,
+        result.n_components,
+        result.n_parameters,
+        result.log_likelihood,
+        result.bic,
+        result.aic,
+        result.bic + 2.0 * entropy,
+        *held_out,
+        result.n_iter,
+        result.n_passes,
+        result.n_reached,
+        result.status,
+    )
+
+
+def _entropy(X: Array, sample_weight: Array | None, result: Result, threads: Team) -> float:
+    """The weighted entropies of the samples' responsibilities, summed, nats."""
+    if result.n_components == 1:
+        return 0.0
+    total = 0.0
+    for first in range(0, len(X), CHUNK):
+        resp = evaluated(X[first : first + CHUNK], result, threads, "resp", alone=False).values
+        terms = np.where(resp > 0, -resp * np.log(np.where(resp > 0, resp, 1.0)), 0.0).sum(axis=1, dtype=np.float64)
+        weights = 1.0 if sample_weight is None else sample_weight[first : first + CHUNK]
+        total += float((weights * terms).sum())
+    return total
+
+
+def _cross_validated(
+    X: Array,
+    sample_weight: Array | None,
+    families: Sequence[Family],
+    counts: Sequence[int],
+    settings: _Settings,
+    n_folds: int,
+    threads: Team,
+) -> dict[_Cell, tuple[float, float]]:
+    """For each model the mean over folds of the held-out log-likelihood per sample, and its standard error."""
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    rng = np.random.default_rng(settings.seed.spawn(1)[0])
+    positive = rng.permutation(np.flatnonzero(weights > 0))
+    scores: dict[_Cell, list[float]] = {}
+    for part in np.array_split(positive, n_folds):
+        kept = np.ones(len(X), dtype=np.bool_)
+        kept[part] = False
+        inside = None if sample_weight is None else sample_weight[kept]
+        held = np.sort(part)
+        for cell, result in _grid(X[kept], inside, families, counts, settings, threads):
+            density = evaluated(X[held], result, threads, "log_density", alone=False).values
+            scores.setdefault(cell, []).append(float(np.average(density, weights=weights[held])))
+    return {
+        cell: (float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n_folds)))
+        for cell, values in scores.items()
+    }
+
+
+def _chosen(table: Sequence[Row], criterion: str) -> int:
+    """The row of the best model among those that ended best."""
+    rank = min(row.status.rank for row in table)
+    eligible = [i for i, row in enumerate(table) if row.status.rank == rank]
+    if criterion != "cv":
+        return min(eligible, key=lambda i: (np.isnan(getattr(table[i], criterion)), getattr(table[i], criterion)))
+    eligible = [i for i in eligible if np.isfinite(table[i].cv)] or eligible
+    best = max(eligible, key=lambda i: table[i].cv)
+    enough = table[best].cv - table[best].cv_error
+    if not np.isfinite(enough):
+        return best
+    return min((i for i in eligible if table[i].cv >= enough), key=lambda i: (table[i].n_parameters, -table[i].cv))

@@ -1,0 +1,308 @@
+"""The functional core beside `fit`: one E-step, one M-step, densities, draws. Plain arrays in, frozen records out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem import validation
+from fastem.compiled.factors import RELATIVE_FLOOR
+from fastem.data import evaluate as evaluating
+from fastem.data import fold as folding
+from fastem.data.threads import Team, team
+from fastem.data.tiles import columns, pack
+from fastem.families.base import Array, Family, Frame
+from fastem.model.model import log_weights_of
+from fastem.model.result import Result
+from fastem.model.starving import starving as who_starves
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What one E-step gathers from data: a monoid under ``+``.
+
+    Evidence of parts of the data, gathered at the same mixture, adds up to the evidence of all of it, up to rounding.
+
+    Attributes
+    ----------
+    mixture : the Result at which it was gathered.
+    log_likelihood : total over the (weighted) samples, nats.
+    total_weight : the sum of the sample weights.
+    n_samples : rows of data.
+    statistics : (rows, width) float64, the family's sums in the coordinates of `frame`; statistics[k, 0] is the sum of
+        component k's responsibilities.
+    frame : the coordinates; they depend on the mixture alone.
+    dtype : the width in which it was computed, float32 or float64.
+    """
+
+    mixture: Result
+    log_likelihood: float
+    total_weight: float
+    n_samples: int
+    statistics: Array
+    frame: Frame
+    dtype: Any
+
+    def __add__(self, other: Evidence) -> Evidence:
+        if not isinstance(other, Evidence):
+            return NotImplemented
+        validation.check_same_mixture(self.mixture, other.mixture)
+        return replace(
+            self,
+            log_likelihood=self.log_likelihood + other.log_likelihood,
+            total_weight=self.total_weight + other.total_weight,
+            n_samples=self.n_samples + other.n_samples,
+            statistics=self.statistics + other.statistics,
+            dtype=np.promote_types(self.dtype, other.dtype),
+        )
+
+    def __radd__(self, other: object) -> Evidence:
+        """So that sum() works, which begins with 0."""
+        return self if other == 0 else NotImplemented
+
+
+def from_parameters(family: Family, weights: Any, **parameters: Any) -> Result:
+    """A mixture from given parameters.
+
+    Parameters
+    ----------
+    family : a Family.
+    weights : (n_components,) mixing proportions, >= 0, sum 1.
+    **parameters : the family's named parameters, such as ``means=`` and ``covariances=``, or ``rates=``.
+
+    Returns
+    -------
+    Result : with status GIVEN and log_likelihood NaN.
+
+    Raises
+    ------
+    ValueError : a wrong name or shape, a covariance that is not positive definite, weights that do not sum to 1.
+
+    Examples
+    --------
+    >>> import fastem
+    >>> mixture = fastem.from_parameters(fastem.Poisson(), [0.5, 0.5], rates=[[1.0], [5.0]])
+    >>> mixture.n_parameters
+    3
+    """
+    validation.check_family(family)
+    checked_weights, checked = validation.check_parameters(weights, parameters, family)
+    return Result(family=family, weights=checked_weights, parameters=checked)
+
+
+def mixture_frame(mixture: Result) -> Frame:
+    """Coordinates that depend on a mixture alone, centred and scaled by its own moments."""
+    location, spread = mixture.family.moments(mixture.weights, mixture.parameters)
+    return mixture.family.frame(location, spread)
+
+
+def density_frame(mixture: Result) -> Frame:
+    """The same with scales of powers of two, which round nothing: an ill-conditioned covariance magnifies rounding."""
+    frame = mixture_frame(mixture)
+    return Frame(frame.shift, np.exp2(np.clip(np.round(np.log2(frame.scale)), -1022, 1023)))
+
+
+def mixture_rows(mixture: Result, frame: Frame) -> tuple[Array, Array]:
+    """The parameter matrix in the coordinates of `frame`, and the log weights."""
+    with np.errstate(divide="ignore"):
+        return mixture.family.pack(mixture.parameters, frame), np.log(mixture.weights)
+
+
+def fold(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: int | None = None) -> Evidence:
+    """One E-step: the evidence of X at a mixture.
+
+    Parameters
+    ----------
+    X : array-like, (n_samples, n_features)
+    mixture : a Result.
+    sample_weight : (n_samples,) or None
+    n_threads : as in `fit`.
+
+    Returns
+    -------
+    Evidence : add those of parts of the data with ``+``; ``maximise`` turns it into the next mixture.
+
+    Raises
+    ------
+    ValueError, TypeError : unusable input; the message names the place.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> X = np.array([[0.2], [-0.9], [-1.0], [1.2], [1.8]])
+    >>> mixture = fastem.from_parameters(
+    ...     fastem.Gaussian("diag"), [0.5, 0.5], means=[[-3.0], [2.0]], covariances=[[4.0], [4.0]])
+    >>> evidence = fastem.fold(X[:2], mixture) + fastem.fold(X[2:], mixture)
+    >>> fastem.maximise(evidence).weights.round(5).tolist()
+    [0.34562, 0.65438]
+    """
+    validation.check_mixture(mixture)
+    checked = validation.check_data(X, mixture.n_features)
+    weights = validation.check_sample_weight(sample_weight, len(checked))
+    validation.check_n_threads(n_threads)
+    family, dtype = mixture.family, validation.working_dtype(checked)
+    frame = mixture_frame(mixture)
+    with team(n_threads) as threads:
+        validation.check_columns(checked, columns(checked, weights, dtype, threads), family, dtype)
+        data = pack(checked, weights, family, frame, dtype, threads)
+        shape = family.kernels(), folding.shape_of(family, data.n_features, mixture.n_components)
+        layout = family.layout(data.n_features, mixture.n_components)
+        plan = folding.Plan(data, mixture.n_components, layout, shape, shape)
+        params, log_weights = mixture_rows(mixture, frame)
+        mixtures = folding.Mixtures(params[None], log_weights[None])
+        totals, statistics = folding.run(plan, mixtures, params[None], np.zeros(1, np.int64), threads)
+    return Evidence(mixture, float(totals[0]), data.total_weight, len(checked), statistics[0], frame, dtype)
+
+
+def maximise(evidence: Evidence) -> Result:
+    """One M-step: the mixture that maximises the expected complete-data log-likelihood under `evidence`.
+
+    Parameters
+    ----------
+    evidence : Evidence, of all of the data: add up that of its parts first.
+
+    Returns
+    -------
+    Result : with status GIVEN; its own log_likelihood, bic and aic are unknown (NaN) until the next fold. A component
+        without samples keeps its parameters; floors are relative to the spread of `evidence.mixture`.
+
+    Raises
+    ------
+    TypeError : `evidence` is no Evidence. ValueError : every sample in it is impossible under its mixture.
+    """
+    validation.check_evidence(evidence)
+    mixture, frame = evidence.mixture, evidence.frame
+    family = mixture.family
+    location, spread = family.moments(mixture.weights, mixture.parameters)
+    floor = RELATIVE_FLOOR[np.dtype(evidence.dtype).str[1:]]
+    counts = evidence.statistics[: mixture.n_components, 0]
+    starving = who_starves(counts, evidence.total_weight, evidence.n_samples)
+    params = family.pack(mixture.parameters, frame)
+    limits = family.limits(frame, location, spread, floor)
+    maximised = family.maximise(evidence.statistics, params, frame, limits, starving)
+    return Result(
+        family=family,
+        weights=np.exp(log_weights_of(counts)),
+        parameters=family.unpack(maximised.params, frame, mixture.n_components),
+        n_samples=evidence.n_samples,
+        total_weight=evidence.total_weight,
+    )
+
+
+def evaluated(X: Array, mixture: Result, threads: Team, want: str, alone: bool = True) -> evaluating.Evaluation:
+    """`evaluating.evaluate` of a mixture at checked data, in coordinates of the mixture's own."""
+    frame = density_frame(mixture)
+    params, log_weights = mixture_rows(mixture, frame)
+    dtype = validation.working_dtype(X)
+    return evaluating.evaluate(X, mixture.family, frame, params, log_weights, dtype, threads, want, alone)
+
+
+def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Array:
+    validation.check_mixture(mixture)
+    checked = validation.check_data(X, mixture.n_features)
+    validation.check_n_threads(n_threads)
+    validation.check_support(checked, mixture.family)
+    with team(n_threads) as threads:
+        evaluation = evaluated(checked, mixture, threads, want)
+    if not evaluation.finite:
+        validation.check_finite(checked, validation.working_dtype(checked))
+    return evaluation.values
+
+
+def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
+    """The log density of a mixture at each sample.
+
+    Parameters
+    ----------
+    X : array-like, (n_samples, n_features)
+    mixture : a Result.
+    n_threads : as in `fit`.
+
+    Returns
+    -------
+    (n_samples,) float64, nats; -inf where no component can have produced the sample. Computed tile by tile: beyond the
+    result it takes memory for one converted piece of X, and none for C-contiguous float32 or float64.
+
+    Raises
+    ------
+    ValueError, TypeError : unusable input, such as NaN, or no count for Poisson; the message names the place.
+    """
+    return _evaluate(X, mixture, n_threads, "log_density")
+
+
+def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
+    """Posterior probabilities of the components given each sample.
+
+    Parameters
+    ----------
+    X : array-like, (n_samples, n_features)
+    mixture : a Result.
+    n_threads : as in `fit`.
+
+    Returns
+    -------
+    (n_samples, n_components), rows sum to 1; float32 for float32 data, else float64. A sample that is impossible (or
+    beyond the range of floating point) under every component gets the mixing weights: it says nothing about them.
+
+    Raises
+    ------
+    ValueError, TypeError : as for `log_density`.
+    """
+    resp = _evaluate(X, mixture, n_threads, "resp")
+    impossible = ~(resp.sum(axis=1) > 0)
+    resp[impossible] = mixture.weights
+    return resp
+
+
+def predict(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
+    """The likeliest component of each sample.
+
+    Parameters
+    ----------
+    X : array-like, (n_samples, n_features)
+    mixture : a Result.
+    n_threads : as in `fit`.
+
+    Returns
+    -------
+    (n_samples,) int64, the first of equals. A sample that is impossible under every component gets 0; `log_density`
+    tells them, it is -inf.
+
+    Raises
+    ------
+    ValueError, TypeError : as for `log_density`.
+    """
+    return _evaluate(X, mixture, n_threads, "labels")
+
+
+class Draws(NamedTuple):
+    """X: (n_samples, n_features) float64. labels: (n_samples,) int64, the component of each draw."""
+
+    X: Array
+    labels: Array
+
+
+def sample(mixture: Result, n_samples: int, *, seed: Any = None) -> Draws:
+    """Independent draws from a mixture.
+
+    Parameters
+    ----------
+    mixture : a Result.
+    n_samples : int >= 1
+    seed : int >= 0, a sequence of them, or None.
+
+    Returns
+    -------
+    Draws : X (n_samples, n_features) float64 and labels (n_samples,) int64.
+
+    Raises
+    ------
+    ValueError, TypeError : unusable arguments.
+    """
+    validation.check_mixture(mixture)
+    validation.check_n_draws(n_samples)
+    rng = np.random.default_rng(validation.check_seed(seed))
+    labels = rng.choice(mixture.n_components, size=n_samples, p=mixture.weights)
+    return Draws(mixture.family.sample(rng, mixture.parameters, labels), labels)

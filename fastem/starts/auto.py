@@ -1,0 +1,226 @@
+"""Starts that look for a good optimum themselves: splitting, short runs, agglomeration, and a combination of all.
+
+They work on a sample of the data, in its frame, so that what they find fits the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from fastem.data import evaluate as evaluating
+from fastem.data import fold as folding
+from fastem.data.tiles import Data
+from fastem.em.loop import Run, loop
+from fastem.em.stopping import Stopping
+from fastem.families.base import Array
+from fastem.model.model import Problem, Step
+from fastem.model.starving import Policy
+from fastem.starts import given as initialise
+from fastem.starts.agglomerate import Tree
+from fastem.starts.kmeans import weights_of
+
+NAMES = ("auto", *initialise.NAMES, "splitting", "short-runs", "hierarchical")
+
+# What "auto" begins with: a method and the number of its starts, ten in all.
+AUTO = (("hierarchical", 1), ("splitting", 1), ("kmeans", 4), ("short-runs", 4))
+# Samples (or so many per component) that splitting and short runs look at, and the points of an agglomeration.
+SAMPLE, PER_COMPONENT = 8192, 128
+POINTS = 2000
+# Components up to which "auto" splits: it takes time that grows with the third power of them.
+SPLITS = 32
+# Bytes of the parameters and statistics of short runs that exist at a time.
+RUN_BYTES = 256 * 2**20
+# EM iterations after each split.
+SPLIT_ITERATIONS = 5
+# Short runs per start, and iterations of each (Biernacki, Celeux and Govaert 2003, Comput. Statist. Data Anal. 41).
+RUNS, ITERATIONS = 10, 8
+# Power iterations that look for a direction of large variance.
+POWER = 10
+
+
+def from_method(problem: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
+    """The starts of one of NAMES; `n_init` of them, but of "auto" all, its random ones `n_init` times."""
+    if method == "auto":
+        if problem.n_components == 1:
+            return [initialise.from_labels(problem, np.zeros(problem.data.n_samples, dtype=np.int64))]
+        steps: list[Step] = []
+        for (name, n), child in zip(AUTO, seed.spawn(len(AUTO)), strict=True):
+            if name == "splitting" and problem.n_components > SPLITS:
+                continue
+            make = _pooled if name == "short-runs" else from_method
+            steps.extend(make(problem, name, _repeats(name, n, n_init), child))
+        return steps
+    if method in initialise.NAMES:
+        return initialise.from_method(problem, method, n_init, seed)
+    children = seed.spawn(n_init + 1)
+    if method == "hierarchical":
+        return [_hierarchical(problem, child) for child in children[1 : 1 + (n_init if _large(problem) else 1)]]
+    sample = _part(problem, _sample_size(problem), children[0])
+    generators = [np.random.default_rng(child) for child in children[1:]]
+    if method == "splitting":
+        return [_splitting(sample, rng if g else None) for g, rng in enumerate(generators)]
+    return [_short_runs(sample, rng, RUNS, 1)[0] for rng in generators]
+
+
+def _pooled(problem: Problem, _method: str, n: int, seed: np.random.SeedSequence) -> list[Step]:
+    """The best `n` of four times as many short runs, where "short-runs" would make RUNS for each of them."""
+    first, second = seed.spawn(2)
+    sample = _part(problem, _sample_size(problem), first)
+    return _short_runs(sample, np.random.default_rng(second), 4 * n, n)
+
+
+def _sample_size(problem: Problem) -> int:
+    return max(SAMPLE, PER_COMPONENT * problem.n_components)
+
+
+def _repeats(name: str, n: int, n_init: int) -> int:
+    return n if name == "hierarchical" else n * n_init
+
+
+def n_starts(method: str, n_init: int) -> int:
+    """How many starts `from_method` makes at most."""
+    if method != "auto":
+        return n_init
+    return sum(_repeats(name, n, n_init) for name, n in AUTO)
+
+
+def _large(problem: Problem) -> bool:
+    return problem.data.n_samples > POINTS
+
+
+def _hierarchical(problem: Problem, child: np.random.SeedSequence) -> Step:
+    """The M-step from the clusters of an agglomeration, of a sample where there are many points."""
+    key = ("tree", str(child.entropy), child.spawn_key)
+    if key not in problem.memo:
+        sample = _part(problem, POINTS, child)
+        problem.memo[key] = replace(sample, memo={}), _tree(sample)
+    sample, tree = problem.memo[key]
+    sample = replace(sample, family=problem.family, n_components=problem.n_components, limits=problem.limits)
+    return initialise.from_labels(sample, tree.labels(problem.n_components))
+
+
+def _tree(sample: Problem) -> Tree:
+    points = _points(sample.data)
+    # The square roots of counts vary alike, whatever their rates.
+    return Tree(np.sqrt(points) if sample.family.support == "count" else points, weights_of(sample.data))
+
+
+def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
+    """One component, the widest split in two, a few iterations, and again, until there are enough.
+
+    Linde, Buzo and Gray (1980), IEEE Trans. Commun. 28, as in speech recognition. With `rng` the component to split is
+    drawn, in proportion to its share of the variance along its longest axis; without, the steps on the way are
+    remembered: those of a grid over K on small data are the same.
+    """
+    points, weights = _points(sample.data), weights_of(sample.data)
+    chain: list[Step] = [] if rng is not None else sample.memo.setdefault(("splitting", sample.family), [])
+    if not chain:
+        one = replace(sample, n_components=1)
+        chain.append(initialise.from_labels(one, np.zeros(len(points), dtype=np.int64)))
+    while len(chain) < sample.n_components:
+        k = len(chain)
+        resp = _split(points, weights, _responsibilities(replace(sample, n_components=k), chain[-1]), rng)
+        more = replace(sample, n_components=k + 1)
+        chain.append(_moved(more, [initialise.from_responsibilities(more, resp)], SPLIT_ITERATIONS)[0].solution)
+    return chain[sample.n_components - 1]
+
+
+def _split(points: Array, weights: Array, resp: Array, rng: np.random.Generator | None) -> Array:
+    """Responsibilities (n, K + 1): those of the widest component, or one drawn by its width, divided in two."""
+    shares = resp * weights[:, None]
+    axes = [_longest_axis(points, share) for share in shares.T]
+    spread = np.array([variance for _, variance in axes])
+    widest = int(spread.argmax())
+    if rng is not None and spread.sum() > 0:
+        widest = int(rng.choice(len(spread), p=spread / spread.sum()))
+    return _divided(points, shares, resp, widest, axes[widest][0])
+
+
+def _divided(points: Array, shares: Array, resp: Array, k: int, axis: Array) -> Array:
+    """Responsibilities (n, K + 1): those of component k divided by the plane through its mean, across an axis."""
+    centre = shares[:, k] @ points / max(shares[:, k].sum(), np.finfo(float).tiny)
+    beyond = (points - centre) @ axis > 0
+    resp = np.column_stack([resp, resp[:, k] * beyond])
+    resp[:, k] *= ~beyond
+    return resp
+
+
+def divided(problem: Problem, step: Step) -> list[Step]:
+    """Starts with one component more: each component of a solution in turn, across its longest axis."""
+    points, weights = _points(problem.data), weights_of(problem.data)
+    resp = _responsibilities(problem, step)
+    shares = resp * weights[:, None]
+    more = replace(problem, n_components=problem.n_components + 1)
+    return [
+        initialise.from_responsibilities(
+            more, _divided(points, shares, resp, k, _longest_axis(points, shares[:, k])[0])
+        )
+        for k in range(problem.n_components)
+    ]
+
+
+def _longest_axis(points: Array, shares: Array) -> tuple[Array, float]:
+    """The direction of largest variance of points with these weights, and that variance times their total weight."""
+    total = shares.sum()
+    centred = points - shares @ points / max(total, np.finfo(float).tiny)
+    axis = np.sqrt(shares @ centred**2)
+    for _ in range(POWER):
+        length = np.linalg.norm(axis)
+        if not length > 0:
+            return axis, 0.0
+        axis = (shares * (centred @ (axis / length))) @ centred
+    variance = float(np.linalg.norm(axis))
+    return axis / variance if variance > 0 else axis, variance
+
+
+def _short_runs(sample: Problem, rng: np.random.Generator, n_runs: int, n_best: int) -> list[Step]:
+    """The best of several short runs of EM from random samples as centres."""
+    shape = folding.shape_of(sample.family, sample.data.n_features, sample.n_components)
+    each = 8 * (2 * math.prod(shape.params) + math.prod(shape.statistics))
+    together = max(1, RUN_BYTES // each)
+    runs: list[Run] = []
+    for first in range(0, n_runs, together):
+        n = min(together, n_runs - first)
+        centres = np.stack([initialise.distinct(sample.data, sample.n_components, rng) for _ in range(n)])
+        runs.extend(_moved(sample, initialise.from_centres(sample, centres), ITERATIONS))
+        runs.sort(key=lambda run: (run.status.rank if run.status else 0, -run.log_likelihood))
+        runs = runs[:n_best]
+    return [run.solution for run in runs]
+
+
+def _moved(sample: Problem, steps: list[Step], n_iter: int) -> list[Run]:
+    """Starts after a few iterations of EM."""
+    runs = [Run(index, step) for index, step in enumerate(steps)]
+    loop(sample, runs, Stopping("gain", 1e-4, n_iter, None), None)
+    return runs
+
+
+def _responsibilities(problem: Problem, step: Step) -> Array:
+    resp: Array = evaluating.evaluate(
+        problem.X,
+        problem.family,
+        problem.data.frame,
+        step.params,
+        step.log_weights,
+        problem.data.tiles.dtype,
+        problem.team,
+        "resp",
+        alone=False,
+    ).values.astype(np.float64)
+    return resp
+
+
+def _points(data: Data) -> Array:
+    """The samples in the coordinates of the tiles, (n_samples, n_features) float64."""
+    points: Array = data.tiles[:, : data.n_features].swapaxes(1, 2).reshape(-1, data.n_features)[: data.n_samples]
+    return points.astype(np.float64)
+
+
+def _part(problem: Problem, n: int, child: np.random.SeedSequence) -> Problem:
+    """The problem, or where it is large that of a random sample; nothing is dropped for having few samples."""
+    if problem.data.n_samples <= n:
+        return replace(problem, policy=Policy())
+    return initialise.part(problem, n, np.random.default_rng(child))

@@ -1,0 +1,171 @@
+"""k-means as hard assignment on EM's fold, seeded by k-means++. It works in the coordinates of the tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastem.data import fold as folding
+from fastem.data.potentials import CENTROIDS, Potentials
+from fastem.data.threads import Team
+from fastem.data.tiles import Data
+from fastem.families import centroids
+from fastem.families.base import Array, Kernels
+
+NEAREST = Kernels(centroids.log_prob, centroids.gather, None)
+MAX_ITER = 100
+# Stop when the inertia falls by less than this fraction: a start for EM needs no more.
+TOLERANCE = 1e-4
+# Bytes of distances that the runs of a seeding hold together.
+SEED_BYTES = 64 * 2**20
+
+
+def samples_at(data: Data, indices: Array) -> Array:
+    """Samples in the coordinates of the tiles: (*indices.shape, n_features) float64."""
+    size = data.tiles.shape[2]
+    return np.array(data.tiles[indices // size, : data.n_features, indices % size], dtype=np.float64)
+
+
+def weights_of(data: Data) -> Array:
+    """The sample weights of a packed data set up to a factor, (n_samples,), float64."""
+    if data.weighted:
+        return data.sample_weight.reshape(-1)[: data.n_samples].astype(np.float64)
+    return np.ones(data.n_samples)
+
+
+def seed(data: Data, n_clusters: int, generators: Sequence[np.random.Generator], team: Team) -> Array:
+    """Greedy k-means++ (Arthur and Vassilvitskii 2007, section 2.2): centres (n_runs, n_clusters, n_features).
+
+    Each next centre is the best of 2 + log K samples drawn with probability proportional to weight times squared
+    distance to the nearest centre so far; a sample of weight 0 is never drawn. One run for each generator; they share
+    their passes over the data.
+    """
+    together = 12 * max(1, SEED_BYTES // (12 * 24 * data.n_samples))  # 12: the runs of one start stay together
+    if len(generators) > together:
+        batches = range(0, len(generators), together)
+        return np.concatenate([seed(data, n_clusters, generators[b : b + together], team) for b in batches])
+    weights, n_runs, n_trials = weights_of(data), len(generators), 2 + int(np.log(n_clusters))
+    potentials = Potentials(data, n_runs, n_trials, team)
+    closest = potentials.closest.reshape(n_runs, -1)[:, : data.n_samples]
+    shares = np.cumsum(weights)
+    centres = np.empty((n_runs, n_clusters, data.n_features))
+    first = np.array([_draw(shares, rng.random(1)) for rng in generators])
+    centres[:, :1] = samples_at(data, first)
+    potentials.of(centres[:, :1], update=True)
+    for k in range(1, n_clusters):
+        cumulative = (weights * closest).cumsum(axis=1)
+        drawn = [
+            # Fewer distinct points than clusters: any sample repeats one.
+            _draw(row if row[-1] > 0 else shares, rng.random(n_trials))
+            for row, rng in zip(cumulative, generators, strict=True)
+        ]
+        candidates = samples_at(data, np.array(drawn))
+        best = potentials.of(candidates, update=False).argmin(axis=1)
+        centres[:, k] = candidates[np.arange(n_runs), best]
+        if k + 1 < n_clusters:
+            potentials.of(centres[:, k : k + 1], update=True)
+    return centres
+
+
+def _draw(cumulative: Array, uniform: Array) -> Array:
+    """Indices drawn in proportion to the increments of `cumulative`; an increment of 0 is never drawn."""
+    last = cumulative.searchsorted(cumulative[-1], side="left")  # the last index with an increment
+    return np.minimum(cumulative.searchsorted(uniform * cumulative[-1], side="right"), last)
+
+
+def centroid_shape(n_features: int, n_clusters: int) -> folding.Shape:
+    """The sizes of the rows of the centroids' kernels."""
+    return folding.Shape((n_clusters, n_features), (n_clusters, n_features + 1), 2, 5.0 * n_clusters * n_features)
+
+
+class _Lloyd:
+    """One of Lloyd's steps after another on the same data, for several starts at once."""
+
+    def __init__(self, data: Data, n_starts: int, n_clusters: int, team: Team) -> None:
+        d = data.n_features
+        kernels = NEAREST, centroid_shape(d, n_clusters)
+        self._plan = folding.Plan(data, n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest")
+        self._nothing, self._team = np.zeros((n_starts, n_clusters)), team
+
+    def step(self, centres: Array, active: Array) -> tuple[Array, Array, Array]:
+        """The inertia of the active starts among `centres`; the sums and the weights of their clusters."""
+        mixtures = folding.Mixtures(centres, self._nothing)
+        totals, statistics = folding.run(self._plan, mixtures, centres, active, self._team)
+        return -2.0 * totals, statistics[:, :, 1:], statistics[:, :, :1]
+
+
+def inertia(data: Data, centres: Array, team: Team) -> float:
+    """The weighted squared distances of the samples to the nearest of `centres` (K, d), summed."""
+    kernels = CENTROIDS, centroid_shape(data.n_features, len(centres))
+    plan = folding.Plan(data, len(centres), np.array([data.n_features, len(centres)]), kernels, kernels, "hard")
+    mixtures = folding.Mixtures(centres[None], np.zeros((1, len(centres))))
+    totals, _ = folding.run(plan, mixtures, centres[None], np.zeros(1, np.int64), team)
+    return -2.0 * float(totals[0])
+
+
+def lloyd(data: Data, centres: Array, team: Team) -> tuple[Array, Array]:
+    """Lloyd's iterations for several starts at once: centres (n_starts, n_clusters, n_features) in, and out.
+
+    With them comes the inertia of each start, (n_starts,). A cluster that loses all its samples keeps its centre.
+    """
+    steps, centres = _Lloyd(data, centres.shape[0], centres.shape[1], team), centres.copy()
+    before, active = np.full(len(centres), np.inf), np.arange(len(centres))
+    for _ in range(MAX_ITER):
+        now, sums, counts = steps.step(centres, active)
+        centres[active] = _moved(centres[active], sums, counts)
+        improving = before[active] - now > TOLERANCE * now
+        before[active] = now
+        active = active[improving]
+        if len(active) == 0:
+            break
+    return centres, before
+
+
+def _moved(centres: Array, sums: Array, counts: Array) -> Array:
+    """The means of the clusters; one without samples keeps its centre."""
+    if np.count_nonzero(counts) == counts.size:
+        moved: Array = sums / counts
+        return moved
+    return np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), centres)
+
+
+def converge(data: Data, centres: Array, tol: float, max_iter: int, team: Team) -> tuple[Array, int, list[float]]:
+    """Lloyd's iterations from one start until the centres, (n_clusters, n_features), move by no more than `tol`.
+
+    Returns the centres, the number of iterations, and the inertia before each. Squared movements are summed over all
+    centres. A cluster that loses all its samples is put at the sample farthest from its centre, as in scikit-learn.
+    """
+    steps, history = _Lloyd(data, 1, len(centres), team), []
+    for iteration in range(1, max_iter + 1):
+        now, sums, counts = (part[0] for part in steps.step(centres[None], np.zeros(1, np.int64)))
+        history.append(float(now))
+        if not counts.all():
+            sums, counts = _relocate(data, centres, sums, counts, team)
+        moved = _moved(centres, sums, counts)
+        shift = float(((moved - centres) ** 2).sum())
+        centres = moved
+        if shift <= tol:  # 0 where no sample has changed its cluster
+            return centres, iteration, history
+    return centres, max_iter, history
+
+
+def _relocate(data: Data, centres: Array, sums: Array, counts: Array, team: Team) -> tuple[Array, Array]:
+    """Move the samples farthest from their centres, one each, to the clusters that are empty."""
+    potentials = Potentials(data, 1, 1, team)
+    for centre in centres:
+        potentials.of(centre[None, None], update=True)
+    weights = weights_of(data) * data.unit
+    distances = np.where(weights > 0, potentials.closest.reshape(-1)[: data.n_samples], -1.0)
+    empty = np.flatnonzero(counts[:, 0] == 0)
+    farthest = np.argpartition(distances, -len(empty))[-len(empty) :]
+    sums, counts = sums.copy(), counts.copy()
+    for cluster, i in zip(empty, farthest[np.argsort(-distances[farthest], kind="stable")], strict=True):
+        if distances[i] <= 0:
+            break  # fewer distinct points than clusters
+        x = samples_at(data, i)
+        old = int(np.argmin(((x - centres) ** 2).sum(axis=1)))
+        sums[cluster], counts[cluster] = weights[i] * x, weights[i]
+        sums[old] -= weights[i] * x
+        counts[old] -= weights[i]
+    return sums, counts
