@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fastem.estimators import PoissonMixture as PoissonMixture
     from fastem.families import Gaussian as Gaussian
     from fastem.families import Poisson as Poisson
+    from fastem.families import register as register
     from fastem.families.base import Family as Family
     from fastem.fitting.fit import fit as fit
     from fastem.judging.bootstrap import Bootstrap as Bootstrap
@@ -68,6 +69,7 @@ _HOME = {
     "fit": "fitting.fit",
     "Gaussian": "families",
     "Poisson": "families",
+    "register": "families",
     "Family": "families.base",
     **dict.fromkeys(
         (

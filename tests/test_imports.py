@@ -65,7 +65,7 @@ def test_no_two_rooms_import_each_other():
 def test_every_folder_says_what_lives_there():
     for folder in RANKS:
         text = ast.get_docstring(ast.parse((PACKAGE / folder / "__init__.py").read_text()))
-        rooms = [module.split(".")[1] for module in MODULES if module.startswith(f"{folder}.")]
+        rooms = {module.split(".")[1] for module in MODULES if module.startswith(f"{folder}.")}
         assert len(text.splitlines()) >= 3, folder
         assert len(rooms) <= 12, folder
 

@@ -307,8 +307,7 @@ def drop_losers(problem: Problem, runs: list[Run], judged: list[Run], margin: fl
             continue
         if np.abs(_shares(best) - _shares(run)).max() >= SAME:
             continue  # so their parameters, which take longer to match, differ by as much
-        change, apart = problem.matched_change(best.solution, run.solution)
-        if change < min(SAME, SAME_APART * apart):
+        if problem.is_same(best.solution, run.solution, SAME, SAME_APART):
             run.status, run.merged = Status.MERGED, best
 
 

@@ -200,7 +200,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         given = self._given(X.shape[1])
         if self.weights_init is not None:
             given["weights"] = checks.check_initial_weights(self.weights_init, self.n_components)
-        complete = len(given) == 1 + len(self._family().specification(X.shape[1], self.n_components))
+        complete = len(given) == 1 + len(self._family().parameters)
         return given if complete else {"method": self.init_params, **given}
 
     def _adopt(self, result: Result, dtype: Any) -> None:

@@ -211,14 +211,17 @@ class GaussianMixture(BaseMixture):
 
     def _given(self, n_features: int) -> dict[str, Array]:
         checks.check_one_of_two(self.precisions_init, self.covariances_init)
-        expected = self._family().specification(n_features, self.n_components)
+        means, covariances = self._family().parameters
+        shape = covariances.shape(n_features, self.n_components)
         given = {}
         if self.means_init is not None:
-            given["means"] = checks.check_initial("means", "means_init", self.means_init, expected["means"])
+            given["means"] = checks.check_initial(
+                "means", "means_init", self.means_init, means.shape(n_features, self.n_components), means.kind
+            )
         for kind, value in (("precision", self.precisions_init), ("covariance", self.covariances_init)):
             if value is not None:
                 name = f"{self.covariance_type} {kind}"
-                matrices = checks.check_initial(name, f"{kind}s_init", value, expected["covariances"])
+                matrices = checks.check_initial(name, f"{kind}s_init", value, shape, covariances.kind)
                 inverse = kind == "precision"
                 given["covariances"] = covariances_of_precisions(matrices, self._matrices) if inverse else matrices
         return given
@@ -232,16 +235,12 @@ class GaussianMixture(BaseMixture):
     def _density(self) -> dict[str, Array]:
         # precisions_cholesky_ rules, as in scikit-learn: it loses fewer digits in float32 than covariances do. One who
         # has set covariances_ alone is understood too.
-        expected = self._family().specification(np.shape(self.means_)[-1], len(self.weights_))
-        named = {"means": checks.check_attribute("means_", self.means_, expected["means"].shape)}
+        shapes = [p.shape(np.shape(self.means_)[-1], len(self.weights_)) for p in self._family().parameters]
+        named = {"means": checks.check_attribute("means_", self.means_, shapes[0])}
         if not hasattr(self, "precisions_cholesky_"):
-            named["covariances"] = checks.check_attribute(
-                "covariances_", self.covariances_, expected["covariances"].shape
-            )
+            named["covariances"] = checks.check_attribute("covariances_", self.covariances_, shapes[1])
             return named
-        factors = checks.check_attribute(
-            "precisions_cholesky_", self.precisions_cholesky_, expected["covariances"].shape
-        )
+        factors = checks.check_attribute("precisions_cholesky_", self.precisions_cholesky_, shapes[1])
         if self._matrices:
             factors = upper_triangular(factors)
         checks.check_factors(np.diagonal(factors, axis1=-2, axis2=-1) if self._matrices else factors)

@@ -135,12 +135,13 @@ class PoissonMixture(BaseMixture):
     def _given(self, n_features: int) -> dict[str, Array]:
         if self.rates_init is None:
             return {}
-        expected = self._family().specification(n_features, self.n_components)["rates"]
-        return {"rates": checks.check_initial("rates", "rates_init", self.rates_init, expected)}
+        rates = self._family().parameters[0]
+        shape = rates.shape(n_features, self.n_components)
+        return {"rates": checks.check_initial("rates", "rates_init", self.rates_init, shape, rates.kind)}
 
     def _parameters(self) -> dict[str, Array]:
-        expected = self._family().specification(np.shape(self.rates_)[-1], len(self.weights_))
-        return {"rates": checks.check_attribute("rates_", self.rates_, expected["rates"].shape)}
+        shape = self._family().parameters[0].shape(np.shape(self.rates_)[-1], len(self.weights_))
+        return {"rates": checks.check_attribute("rates_", self.rates_, shape)}
 
     def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
         self.weights_ = weights

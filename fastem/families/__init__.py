@@ -1,90 +1,20 @@
-"""The kinds of components, a file each, and their registry: a new family is one file and one line here.
+"""The kinds of components, and their registry: a new family is one file and one line here.
 
-`base` is what a family answers; `gaussian` is what six of them share. Nothing here knows a loop, a start or a thread.
+`base` is what a family answers, `parameters` what its parameters are. Nothing here knows a loop, a start or a thread.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastem.families.base import Family
-from fastem.families.gaussian_diag import GaussianDiag
-from fastem.families.gaussian_full import GaussianFull
-from fastem.families.gaussian_spherical import GaussianSpherical
-from fastem.families.gaussian_tied import GaussianTied
-from fastem.families.gaussian_tied_diag import GaussianTiedDiag
-from fastem.families.gaussian_tied_spherical import GaussianTiedSpherical
+from fastem.families.gaussian import SHAPES, Gaussian
 from fastem.families.poisson import Poisson
+from fastem.families.registry import FAMILIES, register
 
-FAMILIES: dict[str, type[Any]] = {
-    family.name: family
-    for family in (
-        GaussianFull,
-        GaussianTied,
-        GaussianDiag,
-        GaussianSpherical,
-        GaussianTiedDiag,
-        GaussianTiedSpherical,
-        Poisson,
-    )
-}
+__all__ = ["FAMILIES", "SHAPES", "Family", "Gaussian", "Poisson", "register"]
 
-SHAPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
-
-__all__ = ["FAMILIES", "SHAPES", "Family", "Gaussian", "Poisson"]
-
-
-def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
-    covariance: str = "full",
-    *,
-    reg_covar: float = 0.0,
-    ridge: float = 0.0,
-    floor: float | None = None,
-    min_variance: float = 0.0,
-) -> Family:
-    """The Gaussian family whose covariance matrices have this shape.
-
-    Parameters
-    ----------
-    covariance : "full", "tied", "diag", "spherical", "tied_diag" or "tied_spherical". The named parameters are then
-        `means` (n_components, n_features) and `covariances`, of shape (n_components, n_features, n_features),
-        (n_features, n_features), (n_components, n_features), (n_components,), (n_features,) or ().
-    reg_covar : float, squared units of the data
-        Added to every variance after each M-step, as in scikit-learn. With it the likelihood may fall from one
-        iteration to the next by a little.
-    ridge : float, dimensionless
-        The same, relative to each feature's variance in the data.
-    floor : float or None, dimensionless
-        Smallest variance of a component in any direction, relative to the data's own per feature. None is 1e-12 for
-        float64 data and 1e-8 for float32. A constant feature, which has no variance, counts as one of standard
-        deviation |value| (1 where the value is 0), and its variance is reported as twice the floor of that: it adds the
-        same amount to the likelihood of every model, and is best left out.
-    min_variance : float, squared units of the data
-        The same as an absolute number; the larger of both holds.
-
-    Returns
-    -------
-    A frozen family object.
-
-    Raises
-    ------
-    ValueError : an unknown shape, or a negative or non-finite number.
-
-    References
-    ----------
-    The shapes are EEE, VVV, ... of Celeux and Govaert (1995), Pattern Recognition 28, 781-793: full = VVV, tied = EEE,
-    diag = VVI, spherical = VII, tied_diag = EEI, tied_spherical = EII. Clipping eigenvalues as the exact constrained
-    maximum: Won et al. (2013), J. R. Statist. Soc. B 75, 427-450, section 2.
-
-    Examples
-    --------
-    >>> import fastem
-    >>> fastem.Gaussian("tied_diag").n_parameters(n_features=4, n_components=3)
-    16
-    """
-    from fastem.validation import check_covariance_shape, check_regularisation
-
-    check_covariance_shape(covariance, SHAPES)
-    check_regularisation(reg_covar, ridge, floor, min_variance)
-    family: Family = FAMILIES[f"gaussian_{covariance}"](float(reg_covar), float(ridge), floor, float(min_variance))
-    return family
+FAMILIES.update(
+    {
+        **{shape.name: shape for shape in SHAPES.values()},
+        Poisson.name: Poisson,
+    }
+)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Parameters = Mapping[str, Array]
+from fastem.families.parameters import Array, Parameter, Parameters
+
+__all__ = [
+    "Array", "Family", "Frame", "Kernels", "Limits", "Maximised", "Parameter", "Parameters", "Tangent", "first_where",
+    "identity_frame",
+]  # fmt: skip
+
+_PIECE = 2**16  # rows
 
 
 class Frame(NamedTuple):
@@ -23,6 +27,22 @@ class Frame(NamedTuple):
 
     shift: Array
     scale: Array
+
+
+def identity_frame(n_features: int) -> Frame:
+    """The coordinates of the data themselves."""
+    return Frame(np.zeros(n_features), np.ones(n_features))
+
+
+def first_where(X: Array, is_bad: Callable[[Array], Array]) -> tuple[int, int, Any] | None:
+    """The row, the column and the value of the first entry of X (n, d) that is bad, looked for piece by piece."""
+    for first in range(0, len(X), _PIECE):
+        piece = X[first : first + _PIECE]
+        bad = is_bad(piece)
+        if bad.any():
+            i, j = (int(index[0]) for index in np.nonzero(bad))
+            return first + i, j, piece[i, j]
+    return None
 
 
 class Limits(NamedTuple):
@@ -47,16 +67,6 @@ class Maximised(NamedTuple):
     params: Array
     starving: Array
     floored: Array
-
-
-class Specification(NamedTuple):
-    """What one named parameter must look like: its shape, and what its values must be.
-
-    kind: "real", "positive" (> 0), "nonnegative" (>= 0) or "covariance" (symmetric positive definite matrices).
-    """
-
-    shape: tuple[int, ...]
-    kind: str
 
 
 class Kernels(NamedTuple):
@@ -102,65 +112,21 @@ class Tangent(Protocol):
         """
 
 
-def _from_covariances(covariances: Array) -> Array:
-    """The lower triangles of Cholesky factors, (..., d (d + 1) / 2), their diagonals as logarithms."""
-    d = covariances.shape[-1]
-    try:
-        factors = np.linalg.cholesky(covariances)
-    except np.linalg.LinAlgError:
-        factors = np.full(covariances.shape, np.nan)
-    diagonal = np.arange(d)
-    factors[..., diagonal, diagonal] = np.log(factors[..., diagonal, diagonal])
-    rows, columns = np.tril_indices(d)
-    return np.asarray(factors[..., rows, columns])
-
-
-def _to_covariances(vector: Array, shape: tuple[int, ...]) -> Array:
-    d = shape[-1]
-    rows, columns = np.tril_indices(d)
-    factors = np.zeros(shape)
-    factors[..., rows, columns] = vector.reshape(*shape[:-2], -1)
-    diagonal = np.arange(d)
-    factors[..., diagonal, diagonal] = np.exp(factors[..., diagonal, diagonal])
-    return factors @ np.swapaxes(factors, -1, -2)
-
-
-def _length(expected: Specification) -> int:
-    """Entries of the vector that stand for one named parameter."""
-    if expected.kind != "covariance":
-        return math.prod(expected.shape)
-    d = expected.shape[-1]
-    return math.prod(expected.shape[:-2]) * d * (d + 1) // 2
-
-
-# Half a logarithm of a variance is the logarithm of a standard deviation, which moves as means do.
-_TO_VECTOR: dict[str, Callable[[Array], Array]] = {
-    "real": lambda value: value,
-    "positive": lambda value: np.asarray(0.5 * np.log(value)),
-    "nonnegative": lambda value: np.asarray(np.log(value)),
-    "covariance": _from_covariances,
-}
-_FROM_VECTOR: dict[str, Callable[[Array, tuple[int, ...]], Array]] = {
-    "real": lambda vector, shape: vector.reshape(shape),
-    "positive": lambda vector, shape: np.exp(2.0 * vector).reshape(shape),
-    "nonnegative": lambda vector, shape: np.exp(vector).reshape(shape),
-    "covariance": _to_covariances,
-}
-
-
 @dataclass(frozen=True)
 class Family(ABC):
     """A family of component densities. Instances are frozen and hold hyper-parameters only.
 
     Row shapes: a mixture's parameters are a float64 matrix of `params_shape` whose first n_components rows belong to
     one component each; rows below them are shared (tied covariances). Statistics likewise.
+
+    name: what files and tables call it. parameters: the named parameters, in order. n_derived: rows of a tile that
+    `derive` makes. pooled: whether components share rows. Without, a row's M-step depends on that row alone, and
+    several starts are one longer matrix; with, `maximise` takes a leading axis of starts.
     """
 
     name: ClassVar[str]
-    support: ClassVar[str] = "real"  # or "count": non-negative integers
+    parameters: ClassVar[tuple[Parameter, ...]]
     n_derived: ClassVar[int] = 0
-    # Whether components share rows. Without, a row's M-step depends on that row alone, and several starts are one
-    # longer matrix; with, `maximise` takes a leading axis of starts.
     pooled: ClassVar[bool] = False
 
     def layout(self, n_features: int, n_components: int) -> Array:
@@ -179,36 +145,42 @@ class Family(ABC):
     def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
         """Rows and columns of a mixture's statistics matrix."""
 
-    @abstractmethod
     def scratch_rows(self, n_features: int, n_components: int) -> int:
         """Rows of scratch, each one tile wide, that the kernels need."""
+        return 0
 
-    @abstractmethod
+    # What a family says of data.
+
+    def why_impossible(self, X: Array) -> str | None:
+        """A sentence that names the first value of X (n, d) that no component can produce; None where all can be."""
+        return None
+
+    def settled(self, facts: Any) -> Family:
+        """The family with what the data have decided, from the facts about their columns; it ends in the Result."""
+        return self
+
+    def points(self, X: Array) -> Array:
+        """Samples (n, d) as points that starts may compare by their distances."""
+        return X
+
+    def is_unbounded(self, low: Array, high: Array) -> bool:
+        """Whether the likelihood has no maximum for data with these smallest and largest values of each feature."""
+        return False
+
+    @property
+    def is_regularised(self) -> bool:
+        """Whether its M-steps maximise something other than the likelihood."""
+        return False
+
     def frame(self, location: Array, spread: Array) -> Frame:
         """The coordinates for data of this location and spread (standard deviation) per feature."""
+        return identity_frame(len(location))
 
-    @abstractmethod
     def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
         """The floors and ridges of the M-step; `floor` is relative to each feature's own scale."""
+        return Limits(np.zeros(len(location)), np.zeros(len(location)))
 
-    @abstractmethod
-    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
-        """The named parameters, in order."""
-
-    def reference(self, centres: Array) -> Array:
-        """A proper mixture, in the frame's own coordinates, about which the first statistics can be gathered.
-
-        Components sit at `centres` (n_components, n_features) with unit variance. One that then starves keeps its row.
-        """
-        n_components, n_features = centres.shape
-        parameters = {}
-        for name, expected in self.specification(n_features, n_components).items():
-            filled = np.eye(n_features) if expected.kind == "covariance" else 1.0
-            parameters[name] = np.broadcast_to(filled, expected.shape)
-        location = next(iter(parameters))
-        positive = self.support == "count"
-        parameters[location] = np.where(centres > 0, centres, 1.0) if positive else centres
-        return self.pack(parameters, Frame(np.zeros(n_features), np.ones(n_features)))
+    # Named parameters and rows.
 
     @abstractmethod
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
@@ -218,51 +190,62 @@ class Family(ABC):
     def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
         """The inverse of `pack`."""
 
+    @abstractmethod
+    def located(self, centres: Array) -> Parameters:
+        """Proper parameters of components at `centres` (n_components, n_features), with unit spread."""
+
+    def reference(self, centres: Array) -> Array:
+        """The rows of components at `centres`, in the frame's own coordinates.
+
+        The first statistics are gathered about them. A component that then starves keeps its row.
+        """
+        return self.pack(self.located(centres), identity_frame(centres.shape[1]))
+
+    @abstractmethod
+    def moments(self, parameters: Parameters) -> tuple[Array, Array]:
+        """The mean and the variance of each feature in each component, both (n_components, n_features)."""
+
+    def comparable(self, parameters: Parameters) -> Array:
+        """Coordinates (n_components, m) by whose differences components of two solutions are matched."""
+        return self.moments(parameters)[0]
+
+    def take(self, parameters: Parameters, order: Array) -> dict[str, Array]:
+        """The named parameters of some of the components, in this order."""
+        return {p.name: p.take(np.asarray(parameters[p.name]), order) for p in self.parameters}
+
+    def n_parameters(self, n_features: int, n_components: int) -> int:
+        """Free parameters of the components, the mixing weights apart."""
+        return sum(p.kind.n_free(p.shape(n_features, n_components)) for p in self.parameters)
+
     def to_vector(self, params: Array, n_features: int, n_components: int) -> Array:
         """A parameter matrix as an unconstrained vector (n,), in which steps between fits can be extrapolated.
 
-        Named parameters in the frame's own coordinates: real ones as they are, positive ones as logarithms, covariance
-        matrices as Cholesky factors whose diagonal is a logarithm. What no finite vector stands for, such as a rate of
-        zero, comes out as infinite or NaN.
+        The named parameters in the frame's own coordinates, each as its kind says. What no finite vector stands for,
+        such as a rate of zero, comes out as infinite or NaN.
         """
-        own = Frame(np.zeros(n_features), np.ones(n_features))
-        named = self.unpack(params, own, n_components)
+        named = self.unpack(params, identity_frame(n_features), n_components)
         with np.errstate(divide="ignore"):
-            parts = [
-                _TO_VECTOR[expected.kind](np.asarray(named[name]))
-                for name, expected in self.specification(n_features, n_components).items()
-            ]
-        return np.concatenate([part.reshape(-1) for part in parts])
+            return np.concatenate([p.kind.to_vector(np.asarray(named[p.name])) for p in self.parameters])
 
     def from_vector(self, vector: Array, frame: Frame, n_components: int) -> Array:
         """The inverse of `to_vector`: a parameter matrix in the coordinates of `frame`."""
         n_features, named, first = len(frame.scale), {}, 0
-        for name, expected in self.specification(n_features, n_components).items():
-            last = first + _length(expected)
-            named[name] = _FROM_VECTOR[expected.kind](vector[first:last], expected.shape)
+        for p in self.parameters:
+            shape = p.shape(n_features, n_components)
+            last = first + p.kind.n_entries(shape)
+            named[p.name] = p.in_units(p.kind.from_vector(vector[first:last], shape), frame.scale)
             first = last
-        scaled = self.in_units(named, frame.scale)
-        return self.pack(scaled, Frame(np.zeros(n_features), frame.scale))
+        return self.pack(named, Frame(np.zeros(n_features), frame.scale))
 
-    def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
-        """The derivatives of the log densities at a parameter matrix, in the coordinates of its frame."""
-        raise TypeError(f"{self.name} has no derivatives to diagnose a solution by.")
-
-    def in_units(self, parameters: Parameters, scale: Array) -> Parameters:
-        """Named parameters of data divided by `scale` (n_features,) as those of the data."""
-        return parameters
-
-    @abstractmethod
-    def moments(self, weights: Array, parameters: Parameters) -> tuple[Array, Array]:
-        """Mean and standard deviation of each feature under the mixture."""
+    # Estimation.
 
     @abstractmethod
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         """The M-step from statistics gathered at `params`; components marked starving are left alone."""
 
-    @abstractmethod
-    def n_parameters(self, n_features: int, n_components: int) -> int:
-        """Free parameters of the components, the mixing weights apart."""
+    def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
+        """The derivatives of the log densities at a parameter matrix, in the coordinates of its frame."""
+        raise TypeError(f"{self.name} has no derivatives to diagnose a solution by.")
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
@@ -270,4 +253,4 @@ class Family(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """The hyper-parameters, for `save`."""
-        return {}
+        return asdict(self)

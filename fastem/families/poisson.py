@@ -15,7 +15,8 @@ from fastem.compiled.factors import raise_to_floor
 from fastem.compiled.jit import kernel, wide
 from fastem.compiled.squares import weighted_sums
 from fastem.compiled.vectorised import log_factorial64
-from fastem.families.base import Array, Family, Frame, Kernels, Limits, Maximised, Parameters, Specification, Tangent
+from fastem.families.base import Family, Frame, Kernels, Limits, Maximised, Tangent, first_where
+from fastem.families.parameters import NON_NEGATIVE, Array, Parameter, Parameters
 
 
 @kernel
@@ -69,8 +70,22 @@ class Poisson(Family):
     """
 
     name: ClassVar[str] = "poisson"
-    support: ClassVar[str] = "count"
+    parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("rates", ("K", "d"), NON_NEGATIVE, has_units=False),)
     n_derived: ClassVar[int] = 1
+
+    def why_impossible(self, X: Array) -> str | None:
+        if X.dtype.kind in "bu":
+            return None
+        found = first_where(X, lambda x: (x < 0) | ((x != np.floor(x)) & ~np.isnan(x)))  # NaN is refused elsewhere
+        if found is None:
+            return None
+        i, j, value = found
+        negative = "Negative values in data: " if value < 0 else ""  # scikit-learn's phrase
+        return f"{negative}Poisson needs non-negative integers; X[{i}, {j}] is {value}."
+
+    def points(self, X: Array) -> Array:
+        # The square roots of counts vary alike, whatever their rates.
+        return np.sqrt(X)
 
     def kernels(self) -> Kernels:
         return Kernels(log_prob, accumulate, derive)
@@ -81,17 +96,8 @@ class Poisson(Family):
     def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
         return n_components, 1 + n_features
 
-    def scratch_rows(self, n_features: int, n_components: int) -> int:
-        return 0
-
-    def frame(self, location: Array, spread: Array) -> Frame:
-        return Frame(np.zeros_like(location), np.ones_like(location))
-
     def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
         return Limits(floor * location, np.zeros_like(location))
-
-    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
-        return {"rates": Specification((n_components, n_features), "nonnegative")}
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         return self._rows(np.asarray(parameters["rates"], dtype=np.float64))
@@ -102,9 +108,12 @@ class Poisson(Family):
     def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
         return PoissonTangent(params[:, n_features + 1 :])
 
-    def moments(self, weights: Array, parameters: Parameters) -> tuple[Array, Array]:
-        location = weights @ np.asarray(parameters["rates"], dtype=np.float64)
-        return location, np.sqrt(location)
+    def located(self, centres: Array) -> Parameters:
+        return {"rates": np.where(centres > 0, centres, 1.0)}
+
+    def moments(self, parameters: Parameters) -> tuple[Array, Array]:
+        rates = np.asarray(parameters["rates"], dtype=np.float64)
+        return rates, rates
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         counts = np.where(starving, 1.0, statistics[:, 0])[:, None]
@@ -117,9 +126,6 @@ class Poisson(Family):
         with np.errstate(divide="ignore"):
             log_rates = np.log(rates)
         return np.concatenate([log_rates, -rates.sum(axis=1)[:, None], rates], axis=1)
-
-    def n_parameters(self, n_features: int, n_components: int) -> int:
-        return n_components * n_features
 
     def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
         return rng.poisson(np.asarray(parameters["rates"])[labels]).astype(np.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastem.em.loop import Run
-from fastem.families.base import Array, Parameters, Specification
+from fastem.families.base import Array, Parameters
 from fastem.model.model import Problem, Step
 from fastem.model.result import Result, StartReport, Status
 from fastem.model.starving import DROP
@@ -18,14 +18,12 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
     """The result of the best start: lowest rank of status, then highest likelihood, then first."""
     found = []
     for run in runs:
-        params, n_components = run.solution.params, problem.n_components
-        if problem.policy.starving == DROP:
-            kept = _kept(run.solution)
-            params = np.concatenate([params[:n_components][kept], params[n_components:]])
-            n_components = int(kept.sum())
         with np.errstate(over="ignore", under="ignore"):
-            found.append(problem.family.unpack(params, problem.data.frame, n_components))
-        if not representable(found[-1], problem.family.specification(problem.data.n_features, n_components)):
+            named = problem.family.unpack(run.solution.params, problem.data.frame, problem.n_components)
+        if problem.policy.starving == DROP:
+            named = problem.family.take(named, np.flatnonzero(_kept(run.solution)))
+        found.append(named)
+        if not _is_representable(problem, named):
             run.status = Status.NOT_FINITE
 
     def order(run: Run) -> tuple[int, float]:
@@ -76,7 +74,7 @@ def _distance(problem: Problem, winner: Run, run: Run) -> float | None:
         return 0.0
     if not abs(run.log_likelihood - winner.log_likelihood) <= REACHED * problem.data.total_weight:
         return None
-    return problem.matched_change(winner.solution, run.solution)[0]
+    return problem.matched_change(winner.solution, run.solution)
 
 
 def _kept(step: Step) -> Array:
@@ -85,15 +83,9 @@ def _kept(step: Step) -> Array:
     return alive if alive.any() else ~alive
 
 
-def representable(parameters: Parameters, specification: dict[str, Specification]) -> bool:
-    """Whether named parameters are finite, and positive where they must be, in the user's units.
+def _is_representable(problem: Problem, parameters: Parameters) -> bool:
+    """Whether named parameters are still what they must be in the user's units.
 
     Variances of data of magnitude 1e200 overflow there, though the fit itself, in scaled coordinates, went well.
     """
-    for name, expected in specification.items():
-        value = np.asarray(parameters[name])
-        if expected.kind == "covariance":
-            value = np.diagonal(value, axis1=-2, axis2=-1)
-        if not np.isfinite(value).all() or (expected.kind in ("positive", "covariance") and not (value > 0).all()):
-            return False
-    return True
+    return all(p.kind.is_representable(np.asarray(parameters[p.name])) for p in problem.family.parameters)

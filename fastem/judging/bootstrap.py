@@ -14,7 +14,8 @@ from fastem.data.threads import Team, resolve, team
 from fastem.em.stopping import Stopping
 from fastem.families.base import Array, Family
 from fastem.fitting import fit as em
-from fastem.model.evidence import evaluated, mixture_frame, sample
+from fastem.model.evidence import evaluated, sample
+from fastem.model.matching import matched
 from fastem.model.result import Result, Status
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
@@ -304,16 +305,10 @@ def _fitted(X: Array, weights: Array | None, result: Result, stopping: Stopping,
 
 def _matched(fitted: Result, resp: Array, others: Array) -> Result:
     """A fit, its components in the order in which they share most samples with those of another."""
-    from scipy.optimize import linear_sum_assignment
-
     if fitted.status is Status.NOT_FINITE:
         return fitted
-    order = linear_sum_assignment(-(resp.T @ others))[1]
-    frame = mixture_frame(fitted)
-    params = fitted.family.pack(fitted.parameters, frame)
-    params[: len(order)] = params[order]
-    parameters = fitted.family.unpack(params, frame, len(order))
-    return replace(fitted, weights=fitted.weights[order], parameters=parameters)
+    order = matched(-(resp.T @ others))
+    return replace(fitted, weights=fitted.weights[order], parameters=fitted.family.take(fitted.parameters, order))
 
 
 def _each(task: Callable[[Any], Any], children: Sequence[np.random.SeedSequence], n_threads: int | None) -> list[Any]:

@@ -139,8 +139,8 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
             smallest = sums.smallest(inverse_root)
     stride = inverse_root @ score if dense else inverse_root * score
     gain = 0.5 * float((stride**2).sum()) / sums.total_weight
-    constant = result.family.support == "real" and bool((checked.max(axis=0) == checked.min(axis=0)).any())
-    verdict = Verdict.BOUNDARY if constant else _verdict(result, gain, smallest)
+    unbounded = result.family.is_unbounded(checked.min(axis=0), checked.max(axis=0))
+    verdict = Verdict.BOUNDARY if unbounded else _verdict(result, gain, smallest)
     errors = None
     if verdict is Verdict.MAXIMUM and information is not None:
         covariance = inverse_root.T @ np.linalg.inv(inverse_root @ information @ inverse_root.T) @ inverse_root
@@ -158,10 +158,8 @@ def _check_size(n_parameters: int) -> None:
 
 
 def _verdict(result: Result, gain: float, smallest: float) -> Verdict:
-    family = result.family
     report = result.starts[result.best_start] if result.starts else None
-    regularised = bool(getattr(family, "ridge", 0.0) or getattr(family, "reg_covar", 0.0))
-    if regularised or (report is not None and report.floored) or not np.isfinite(gain):
+    if result.family.is_regularised or (report is not None and report.floored) or not np.isfinite(gain):
         return Verdict.BOUNDARY
     if smallest < -ZERO:
         return Verdict.SADDLE

@@ -204,7 +204,7 @@ def _grid(
     surveyed = em.survey(X, sample_weight, families, threads)
     frames = [surveyed.frame(family) for family in families]
     keys = [
-        (frame.shift.tobytes(), frame.scale.tobytes(), family.n_derived)
+        (frame.shift.tobytes(), frame.scale.tobytes(), family.n_derived, family.kernels().derive)
         for frame, family in zip(frames, families, strict=True)
     ]
     data, packed = None, None

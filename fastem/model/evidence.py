@@ -94,8 +94,18 @@ def from_parameters(family: Family, weights: Any, **parameters: Any) -> Result:
 
 def mixture_frame(mixture: Result) -> Frame:
     """Coordinates that depend on a mixture alone, centred and scaled by its own moments."""
-    location, spread = mixture.family.moments(mixture.weights, mixture.parameters)
-    return mixture.family.frame(location, spread)
+    return mixture.family.frame(*mixture_moments(mixture))
+
+
+def mixture_moments(mixture: Result) -> tuple[Array, Array]:
+    """The mean and the standard deviation of each feature under a mixture, (n_features,)."""
+    means, variances = mixture.family.moments(mixture.parameters)
+    location = mixture.weights @ means
+    # Scaled by the largest, so that squares neither overflow nor vanish.
+    size = np.maximum(np.abs(means - location).max(axis=0), np.sqrt(variances.max(axis=0)))
+    size = np.where(size > 0, size, 1.0)
+    relative = variances / size / size + ((means - location) / size) ** 2
+    return location, size * np.sqrt(mixture.weights @ relative)
 
 
 def density_frame(mixture: Result) -> Frame:
@@ -175,7 +185,7 @@ def maximise(evidence: Evidence) -> Result:
     validation.check_evidence(evidence)
     mixture, frame = evidence.mixture, evidence.frame
     family = mixture.family
-    location, spread = family.moments(mixture.weights, mixture.parameters)
+    location, spread = mixture_moments(mixture)
     floor = RELATIVE_FLOOR[np.dtype(evidence.dtype).str[1:]]
     counts = evidence.statistics[: mixture.n_components, 0]
     starving = who_starves(counts, evidence.total_weight, evidence.n_samples)

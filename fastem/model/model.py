@@ -12,7 +12,8 @@ from fastem.compiled.arrays import some
 from fastem.data import fold as folding
 from fastem.data.threads import Team
 from fastem.data.tiles import Data
-from fastem.families.base import Array, Family, Frame, Kernels, Limits
+from fastem.families.base import Array, Family, Kernels, Limits, identity_frame
+from fastem.model.matching import distances, matched, nearest, smallest_gap
 from fastem.model.starving import Policy
 from fastem.model.starving import starving as who_starves
 
@@ -113,28 +114,34 @@ class Problem:
         shares = np.exp(after.log_weights) - np.exp(before.log_weights)
         return float(max(np.abs(shares).max(), np.abs(np.where(np.isnan(moved), 0.0, moved)).max()))
 
-    def matched_change(self, best: Step, other: Step) -> tuple[float, float]:
-        """The `change` from one solution to another, whose components are put in the same order first.
+    def matched_change(self, best: Step, other: Step) -> float:
+        """The `change` from one solution to another, whose components are matched first."""
+        order = matched(distances(self.places(best), self.places(other)))
+        return self.change(best, self._taken(other, order))
 
-        Each component in turn takes the nearest that is left, which finds the order wherever the solutions are the
-        same. Also the smallest distance between two components of the first: of their means, or rates, in the frame.
+    def is_same(self, best: Step, other: Step, change: float, share: float) -> bool:
+        """Whether two solutions are one, up to the order of components.
+
+        No parameter may differ by more than `change`, nor by more than this share of the distance between two
+        components.
         """
-        d, n_components = self.data.n_features, self.n_components
-        own = Frame(np.zeros(d), np.ones(d))
-        places, others = (
-            next(iter(self.family.unpack(step.params, own, n_components).values())) for step in (best, other)
-        )
-        apart, order, left = np.inf, np.zeros(n_components, dtype=np.int64), np.ones(n_components, dtype=np.bool_)
-        for k in range(n_components):  # one row of K x d at a time
-            between = np.abs(places - places[k]).max(axis=1)
-            between[k] = np.inf
-            apart = min(apart, float(between.min()))
-            order[k] = np.where(left, ((others - places[k]) ** 2).sum(axis=1), np.inf).argmin()
-            left[order[k]] = False
-        params = other.params.copy()
-        params[:n_components] = params[order]
-        matched = other._replace(params=params, log_weights=other.log_weights[order])
-        return self.change(best, matched), apart
+        places = self.places(best)
+        order = nearest(distances(places, self.places(other)))
+        if order is None:
+            return False
+        return self.change(best, self._taken(other, order)) < min(change, share * smallest_gap(places))
+
+    def places(self, step: Step) -> Array:
+        """Where components are, in the coordinates of the frame, (n_components, m)."""
+        own = identity_frame(self.data.n_features)
+        return self.family.comparable(self.family.unpack(step.params, own, self.n_components))
+
+    def _taken(self, step: Step, order: Array) -> Step:
+        """A step with its components in another order."""
+        own, n = identity_frame(self.data.n_features), self.n_components
+        # In coordinates that change no digit of the named parameters.
+        named = self.family.take(self.family.unpack(step.params, own, n), order)
+        return step._replace(params=self.family.pack(named, own), log_weights=step.log_weights[order])
 
     def step_at(self, vector: Array, alive: Array) -> Step:
         """The inverse of `vector`; only the components that are `alive`, (n_components,) bool, have samples."""

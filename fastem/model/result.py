@@ -14,6 +14,7 @@ import numpy as np
 
 from fastem.families import FAMILIES
 from fastem.families.base import Array, Family
+from fastem.families.parameters import n_features_of
 
 FORMAT = 3
 
@@ -160,7 +161,7 @@ class Result:
     @property
     def n_features(self) -> int:
         """The number of features of a sample."""
-        return int(next(iter(self.parameters.values())).shape[1])
+        return n_features_of(self.family.parameters, self.parameters)
 
     @property
     def n_parameters(self) -> int:

@@ -93,7 +93,8 @@ def _large(problem: Problem) -> bool:
 
 def _hierarchical(problem: Problem, child: np.random.SeedSequence) -> Step:
     """The M-step from the clusters of an agglomeration, of a sample where there are many points."""
-    key = ("tree", str(child.entropy), child.spawn_key)
+    # Families that look at the same points of the same tiles share a tree.
+    key = ("tree", type(problem.family).points, str(child.entropy), child.spawn_key)
     if key not in problem.memo:
         sample = _part(problem, POINTS, child)
         problem.memo[key] = replace(sample, memo={}), _tree(sample)
@@ -103,9 +104,7 @@ def _hierarchical(problem: Problem, child: np.random.SeedSequence) -> Step:
 
 
 def _tree(sample: Problem) -> Tree:
-    points = _points(sample.data)
-    # The square roots of counts vary alike, whatever their rates.
-    return Tree(np.sqrt(points) if sample.family.support == "count" else points, weights_of(sample.data))
+    return Tree(sample.family.points(_points(sample.data)), weights_of(sample.data))
 
 
 def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:

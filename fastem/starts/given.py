@@ -13,8 +13,9 @@ import numpy as np
 from fastem.data import fold as folding
 from fastem.data.potentials import CENTROIDS
 from fastem.data.tiles import Data, pack
-from fastem.families.base import Array
+from fastem.families.base import Array, identity_frame
 from fastem.model.gather import Responsibilities, gather
+from fastem.model.matching import matched
 from fastem.model.model import Problem, Step
 from fastem.model.starving import Policy
 from fastem.starts import kmeans
@@ -98,23 +99,26 @@ def from_parameters(problem: Problem, weights: Array, parameters: dict[str, Arra
 def with_given(problem: Problem, step: Step, given: dict[str, Array]) -> Step:
     """A start some of whose parameters are replaced by given ones, by name, "weights" among them.
 
-    Where centres are given, the components found are first matched to them, so that one's covariance does not go with
-    another's mean: the assignment of least total distance.
+    Where the given ones say where components are, those found are first matched to them, so that one's covariance does
+    not go with another's mean.
     """
-    data, n_components = problem.data, problem.n_components
-    params, log_weights = step.params.copy(), step.log_weights
-    parameters = problem.family.unpack(params, data.frame, n_components)
-    location = next(iter(parameters))
-    if location in given:
-        from scipy.optimize import linear_sum_assignment
-
-        distances = np.abs((given[location][:, None] - parameters[location]) / data.frame.scale).sum(axis=2)
-        order = linear_sum_assignment(distances)[1]
-        params[:n_components], log_weights = params[order], log_weights[order]
-        parameters = problem.family.unpack(params, data.frame, n_components)
-    weights = given.get("weights", np.exp(log_weights))
+    family, frame = problem.family, problem.data.frame
+    found = family.unpack(step.params, frame, problem.n_components)
     replaced = {name: value for name, value in given.items() if name != "weights"}
-    return from_parameters(problem, weights, {**parameters, **replaced})
+    log_weights = step.log_weights
+    wanted = _places(problem, {**found, **replaced})
+    if not np.array_equal(wanted, _places(problem, found)):
+        order = matched(np.abs(wanted[:, None] - _places(problem, found)).sum(axis=2))
+        found, log_weights = family.take(found, order), log_weights[order]
+    weights = given.get("weights", np.exp(log_weights))
+    return from_parameters(problem, weights, {**found, **replaced})
+
+
+def _places(problem: Problem, parameters: dict[str, Array]) -> Array:
+    """Where components of these named parameters are, in the coordinates of the frame."""
+    params = problem.family.pack(parameters, problem.data.frame)
+    own = identity_frame(problem.data.n_features)
+    return problem.family.comparable(problem.family.unpack(params, own, problem.n_components))
 
 
 def _from_random(problem: Problem, child: np.random.SeedSequence) -> Step:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,6 +19,22 @@ def check_family(family: Any) -> None:
     if not isinstance(family, Family):
         raise TypeError(
             f"family must be a family object such as fastem.Gaussian('full') or fastem.Poisson(), not {family!r}."
+        )
+
+
+def check_registrable(family: Any, known: Mapping[str, Any]) -> None:
+    """Refuse what is no complete class of families, or one whose name another has."""
+    if not (isinstance(family, type) and issubclass(family, Family) and is_dataclass(family)):
+        raise TypeError(f"register takes a dataclass derived from fastem.Family, not {family!r}.")
+    left = sorted(getattr(family, "__abstractmethods__", ()))
+    left += [name for name in ("name", "parameters") if not hasattr(family, name)]
+    if left:
+        raise TypeError(f"{family.__name__} does not define {', '.join(left)}, which every family must.")
+    other = known.get(family.name)
+    if other is not None and (other.__module__, other.__qualname__) != (family.__module__, family.__qualname__):
+        raise ValueError(
+            f"the name {family.name!r} is taken by {other.__module__}.{other.__qualname__}; give {family.__name__} "
+            "another."
         )
 
 
@@ -152,19 +169,10 @@ def check_finite(X: Array, dtype: Any) -> None:
 
 
 def check_support(X: Array, family: Family) -> None:
-    """Refuse data outside the family's support; names the first such value."""
-    if family.support != "count" or X.dtype.kind in "bu":
-        return
-    for first in range(0, len(X), _PIECE):
-        piece = X[first : first + _PIECE]
-        bad = (piece < 0) | ((piece != np.floor(piece)) & ~np.isnan(piece))  # NaN has a sentence of its own
-        if bad.any():
-            i, j = (int(index[0]) for index in np.nonzero(bad))
-            value = X[first + i, j]
-            negative = "Negative values in data: " if value < 0 else ""  # scikit-learn's phrase
-            raise ValueError(
-                f"{negative}{family.name.capitalize()} needs non-negative integers; X[{first + i}, {j}] is {value}."
-            )
+    """Refuse data that no component of the family can produce; the family names the first such value."""
+    reason = family.why_impossible(X)
+    if reason is not None:
+        raise ValueError(reason)
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:

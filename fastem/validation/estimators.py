@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastem.families.base import Array, Specification
+from fastem.families.parameters import Array, Kind
 from fastem.validation.data import as_array
 
 
@@ -71,19 +71,12 @@ def check_initial_weights(weights: Any, n_components: int) -> Array:
     return array
 
 
-def check_initial(name: str, argument: str, value: Any, expected: Specification) -> Array:
+def check_initial(name: str, argument: str, value: Any, shape: tuple[int, ...], kind: Kind) -> Array:
     """An initial parameter as float64 of the expected shape and kind; `name` is what scikit-learn calls it."""
     array = _finite(argument, value)
-    _check_shape(name, array, expected.shape)
-    if expected.kind == "positive" and not (array > 0).all():
-        raise ValueError(f"'{name}' should be positive")
-    if expected.kind == "nonnegative" and not (array >= 0).all():
-        raise ValueError(f"'{name}' should be >= 0; its smallest entry is {array.min()}")
-    if expected.kind == "covariance":
-        for matrix in array.reshape(-1, *array.shape[-2:]):
-            symmetric = np.allclose(matrix, matrix.T)
-            if not symmetric or not (np.linalg.eigvalsh(matrix) > 0).all():
-                raise ValueError(f"'{name}' should be symmetric, positive-definite")
+    _check_shape(name, array, shape)
+    if not kind.is_inside(array):
+        raise ValueError(f"'{name}' should be {kind.phrase}")
     return array
 
 

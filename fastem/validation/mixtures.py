@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem.families.base import Array, Family, Specification
+from fastem.families.base import Family
+from fastem.families.parameters import Array, Parameter, n_features_of
 from fastem.validation.data import as_array
 
 
@@ -64,11 +65,11 @@ def check_assignment(name: str, value: Any, n_samples: int, n_components: int) -
 
 
 def _check_given(start: Mapping[str, Any], names: Sequence[str], family: Family, n_components: int, d: int) -> Given:
-    specification = family.specification(d, n_components)
-    unknown = set(start) - {"method", "weights", *specification}
+    names_of_parameters = [parameter.name for parameter in family.parameters]
+    unknown = set(start) - {"method", "weights", *names_of_parameters}
     if unknown:
         raise ValueError(
-            f"start has {sorted(unknown)}; expected any of 'weights' and {list(specification)}, and the 'method' that "
+            f"start has {sorted(unknown)}; expected any of 'weights' and {names_of_parameters}, and the 'method' that "
             "finds what is left out."
         )
     method = start.get("method", names[0])
@@ -80,10 +81,10 @@ def _check_given(start: Mapping[str, Any], names: Sequence[str], family: Family,
     given: dict[str, Array] = {}
     if "weights" in start:
         given["weights"] = _check_weights(start["weights"], n_components)
-    for name, expected in specification.items():
-        if name in start:
-            given[name] = _check_parameter(name, start[name], expected)
-    return Given(method if len(given) <= len(specification) else None, given)
+    for parameter in family.parameters:
+        if parameter.name in start:
+            given[parameter.name] = _check_parameter(start[parameter.name], parameter, d, n_components)
+    return Given(method if len(given) <= len(names_of_parameters) else None, given)
 
 
 def _check_labels(name: str, labels: Array, n_components: int) -> Array:
@@ -111,16 +112,14 @@ def _check_responsibilities(name: str, resp: Array) -> Array:
 def check_parameters(weights: Any, parameters: Mapping[str, Any], family: Family) -> tuple[Array, dict[str, Array]]:
     """Mixing weights and named parameters as float64 arrays of the shapes that the family asks for."""
     proportions = _check_weights(weights, None)
-    n_components = len(proportions)
-    names = list(family.specification(1, n_components))
+    names = [parameter.name for parameter in family.parameters]
     if set(parameters) != set(names):
         raise ValueError(f"the parameters of {family.name} are {names}; got {sorted(parameters)}.")
-    first = as_array(names[0], parameters[names[0]])
-    n_features = first.shape[1] if first.ndim == 2 else -1
+    n_features = n_features_of(family.parameters, {name: as_array(name, parameters[name]) for name in names})
     if n_features == 0:
-        raise ValueError(f"{names[0]} has shape {first.shape}; at least one feature is needed.")
-    specification = family.specification(n_features, n_components)
-    return proportions, {name: _check_parameter(name, parameters[name], specification[name]) for name in names}
+        raise ValueError(f"{names[0]} has shape {np.shape(parameters[names[0]])}; at least one feature is needed.")
+    checked = {p.name: _check_parameter(parameters[p.name], p, n_features, len(proportions)) for p in family.parameters}
+    return proportions, checked
 
 
 def _check_weights(weights: Any, n_components: int | None) -> Array:
@@ -137,35 +136,18 @@ def _check_weights(weights: Any, n_components: int | None) -> Array:
     return normalised
 
 
-def _check_parameter(name: str, given: Any, specification: Specification) -> Array:
+def _check_parameter(given: Any, parameter: Parameter, n_features: int, n_components: int) -> Array:
+    name, expected = parameter.name, parameter.shape(n_features, n_components)
     value: Array = np.array(as_array(name, given), dtype=np.float64, order="C")
-    if value.shape != specification.shape:
-        expected = str(specification.shape).replace("-1", "n_features")
-        raise ValueError(f"{name} has shape {value.shape}; expected {expected}.")
+    if value.shape != expected:
+        raise ValueError(f"{name} has shape {value.shape}; expected {str(expected).replace('-1', 'n_features')}.")
     if not np.isfinite(value).all():
         place = ", ".join(map(str, np.argwhere(~np.isfinite(value))[0]))
         raise ValueError(f"{name}[{place}] is not finite.")
-    if specification.kind == "positive" and not (value > 0).all():
-        raise ValueError(f"{name} must be > 0; its smallest entry is {value.min()}.")
-    if specification.kind == "nonnegative" and not (value >= 0).all():
-        raise ValueError(f"{name} must be >= 0; its smallest entry is {value.min()}.")
-    if specification.kind == "covariance":
-        for k, matrix in enumerate(value.reshape(-1, *value.shape[-2:])):
-            _check_covariance(name if value.ndim == 2 else f"{name}[{k}]", matrix)
+    reason = parameter.kind.why_not(name, value)
+    if reason is not None:
+        raise ValueError(reason)
     return value
-
-
-def _check_covariance(name: str, matrix: Array) -> None:
-    diagonal = np.diagonal(matrix)
-    if not (diagonal > 0).all():
-        raise ValueError(f"{name} is not positive definite: its diagonal has {diagonal.min()}.")
-    scale = np.sqrt(diagonal)
-    correlation = matrix / scale / scale[:, None]
-    if not (np.abs(correlation - correlation.T) <= 1e-8).all():
-        raise ValueError(f"{name} is not symmetric.")
-    smallest = np.linalg.eigvalsh(correlation)[0]
-    if not smallest > -1e-10:
-        raise ValueError(f"{name} is not positive definite: its correlation matrix has the eigenvalue {smallest:.3g}.")
 
 
 def check_same_mixture(one: Any, other: Any) -> None:
@@ -192,7 +174,10 @@ def check_model_file(path: Any, archive: Any, newest: int, families: Mapping[str
             f"{path} has model format {int(archive['format'])}, this fastem reads up to {newest}; upgrade fastem."
         )
     if str(archive["family"]) not in families:
-        raise ValueError(f"{path} holds the unknown family {str(archive['family'])!r}; upgrade fastem.")
+        raise ValueError(
+            f"{path} holds the unknown family {str(archive['family'])!r}; import the module that defines it and "
+            "registers it with fastem.register, or, if it is fastem's own, upgrade fastem."
+        )
 
 
 def check_checkpoint(path: Any, archive: Any, newest: int, digests: dict[str, str]) -> None:

@@ -24,8 +24,9 @@ from fastem.compiled.triangular import (
     strip_product,
     weighted_outer,
 )
-from fastem.families import gaussian
-from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
+from fastem.families.base import Frame, Kernels, Limits, Maximised
+from fastem.families.gaussian import shared as gaussian
+from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
 
 @kernel
@@ -162,6 +163,11 @@ class GaussianFull(gaussian.GaussianFamily):
     __doc__ = gaussian.GaussianFamily.__doc__
 
     name: ClassVar[str] = "gaussian_full"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        gaussian.MEANS,
+        Parameter("covariances", ("K", "d", "d"), COVARIANCE),
+    )
+    matrices: ClassVar[bool] = True
 
     def kernels(self) -> Kernels:
         return Kernels(log_prob, accumulate, None)
@@ -174,10 +180,6 @@ class GaussianFull(gaussian.GaussianFamily):
 
     def scratch_rows(self, n_features: int, n_components: int) -> int:
         return 2 * ((n_features + 3) // 4 * 4) + 4
-
-    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
-        covariances = Specification((n_components, n_features, n_features), "covariance")
-        return {**self.mean_specification(n_features, n_components), "covariances": covariances}
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         return self._rows(gaussian.frame_means(parameters, frame), gaussian.factor_of(parameters, frame), frame)
@@ -204,9 +206,6 @@ class GaussianFull(gaussian.GaussianFamily):
         rows = np.zeros(self.params_shape(means.shape[1], len(means)))
         _write_rows(means, factor.covariances, factor.inverse_factors, factor.log_determinants, frame.scale, rows)
         return rows
-
-    def n_parameters(self, n_features: int, n_components: int) -> int:
-        return n_components * (n_features + n_features * (n_features + 1) // 2)
 
     def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
         centres, noise = gaussian.gaussian_draws(rng, np.asarray(parameters["means"]), labels)

@@ -15,8 +15,9 @@ from fastem.compiled.arrays import some
 from fastem.compiled.factors import raise_to_floor
 from fastem.compiled.jit import inline, kernel, part, wide
 from fastem.compiled.squares import from_squares, prefetch_next, sums_of_16
-from fastem.families import gaussian
-from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
+from fastem.families.base import Frame, Kernels, Limits, Maximised
+from fastem.families.gaussian import shared as gaussian
+from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
 # Up to this |mean|^2 / (d variance), the variance being that of the current parameters, |x - mean|^2 comes from |x|^2,
 # which is shared: 2 flops an entry instead of 3, and 2 instead of 5 for the sums, for this many units in the last place
@@ -161,6 +162,7 @@ class GaussianSpherical(gaussian.GaussianFamily):
     __doc__ = gaussian.GaussianFamily.__doc__
 
     name: ClassVar[str] = "gaussian_spherical"
+    parameters: ClassVar[tuple[Parameter, ...]] = (gaussian.MEANS, Parameter("covariances", ("K",), VARIANCE))
     common_scale: ClassVar[bool] = True
 
     def kernels(self) -> Kernels:
@@ -174,10 +176,6 @@ class GaussianSpherical(gaussian.GaussianFamily):
 
     def scratch_rows(self, n_features: int, n_components: int) -> int:
         return 1
-
-    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
-        variances = Specification((n_components,), "positive")
-        return {**self.mean_specification(n_features, n_components), "covariances": variances}
 
     def reference(self, centres: Array) -> Array:
         """Squares are gathered about the centres, whatever RAW_64 says: the unit variances here are nobody's."""
@@ -217,9 +215,6 @@ class GaussianSpherical(gaussian.GaussianFamily):
         rows[:, d + 3] = (means * means).sum(axis=1)
         np.multiply(means, rows[:, d, None], out=rows[:, d + 4 :])
         return rows
-
-    def n_parameters(self, n_features: int, n_components: int) -> int:
-        return n_components * (n_features + 1)
 
     def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
         centres, noise = gaussian.gaussian_draws(rng, np.asarray(parameters["means"]), labels)

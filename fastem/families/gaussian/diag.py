@@ -15,8 +15,9 @@ from fastem.compiled.arrays import some
 from fastem.compiled.factors import raise_to_floor
 from fastem.compiled.jit import kernel, wide
 from fastem.compiled.squares import prefetch_next, weighted_squares
-from fastem.families import gaussian
-from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
+from fastem.families.base import Frame, Kernels, Limits, Maximised
+from fastem.families.gaussian import shared as gaussian
+from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
 
 @kernel
@@ -93,6 +94,7 @@ class GaussianDiag(gaussian.GaussianFamily):
     __doc__ = gaussian.GaussianFamily.__doc__
 
     name: ClassVar[str] = "gaussian_diag"
+    parameters: ClassVar[tuple[Parameter, ...]] = (gaussian.MEANS, Parameter("covariances", ("K", "d"), VARIANCE))
 
     def kernels(self) -> Kernels:
         return Kernels(log_prob, accumulate, None)
@@ -105,10 +107,6 @@ class GaussianDiag(gaussian.GaussianFamily):
 
     def scratch_rows(self, n_features: int, n_components: int) -> int:
         return 0
-
-    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
-        variances = Specification((n_components, n_features), "positive")
-        return {**self.mean_specification(n_features, n_components), "covariances": variances}
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         variances = np.asarray(parameters["covariances"]) / frame.scale / frame.scale
@@ -141,9 +139,6 @@ class GaussianDiag(gaussian.GaussianFamily):
         rows[:, 2 * d] = gaussian.log_constant(np.log(variances).sum(axis=1), frame)
         rows[:, 2 * d + 1 :] = variances
         return rows
-
-    def n_parameters(self, n_features: int, n_components: int) -> int:
-        return 2 * n_components * n_features
 
     def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
         centres, noise = gaussian.gaussian_draws(rng, np.asarray(parameters["means"]), labels)

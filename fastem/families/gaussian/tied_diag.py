@@ -9,8 +9,9 @@ import numpy as np
 
 from fastem.compiled.arrays import for_each
 from fastem.compiled.factors import raise_to_floor
-from fastem.families import gaussian
-from fastem.families.base import Array, Frame, Limits, Maximised, Parameters, Specification
+from fastem.families.base import Frame, Limits, Maximised
+from fastem.families.gaussian import shared as gaussian
+from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,7 @@ class GaussianTiedDiag(gaussian.TiedSquares):
     __doc__ = gaussian.GaussianFamily.__doc__
 
     name: ClassVar[str] = "gaussian_tied_diag"
-
-    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
-        variances = Specification((n_features,), "positive")
-        return {**self.mean_specification(n_features, n_components), "covariances": variances}
+    parameters: ClassVar[tuple[Parameter, ...]] = (gaussian.MEANS, Parameter("covariances", ("d",), VARIANCE))
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         variances = np.asarray(parameters["covariances"]) / frame.scale / frame.scale
@@ -40,6 +38,3 @@ class GaussianTiedDiag(gaussian.TiedSquares):
         variances, floored = raise_to_floor(squares + limits.ridge, limits.floor)
         rows = gaussian.tied_rows(means, variances, frame)
         return Maximised(rows, starving, for_each(floored, starving.shape))
-
-    def n_parameters(self, n_features: int, n_components: int) -> int:
-        return n_components * n_features + n_features

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.squares import scaled_log_prob, tied_squares
-from fastem.families.base import Array, Family, Frame, Kernels, Limits, Parameters, Specification, Tangent
-from fastem.families.gaussian_tangent import GaussianTangent
+from fastem.families.base import Family, Frame, Kernels, Limits, Tangent, identity_frame
+from fastem.families.gaussian.tangent import GaussianTangent
+from fastem.families.parameters import REAL, Array, Parameter, Parameters
+
+MEANS = Parameter("means", ("K", "d"), REAL)
 
 LOG_2_PI = float(np.log(2.0 * np.pi))
 # Instead of a total weight of 0, to divide by.
@@ -39,6 +42,8 @@ class GaussianFamily(Family):
     min_variance: float = 0.0
     # One scale for all features: what spherical covariances need, whose features are comparable.
     common_scale: ClassVar[bool] = False
+    # Whether covariances are matrices rather than variances.
+    matrices: ClassVar[bool] = False
 
     def frame(self, location: Array, spread: Array) -> Frame:
         # A feature without spread keeps its magnitude as its scale, so that a floor relative to it means something.
@@ -56,27 +61,29 @@ class GaussianFamily(Family):
         # A constant feature is held at its floor by a ridge of that size: no component's fault, so not reported.
         return Limits(floors, np.where(spread > 0, ridge, np.maximum(ridge, 2.0 * floors)))
 
-    def moments(self, weights: Array, parameters: Parameters) -> tuple[Array, Array]:
+    def moments(self, parameters: Parameters) -> tuple[Array, Array]:
         means = np.asarray(parameters["means"], dtype=np.float64)
-        location = weights @ means
-        variances = self.variances(parameters, *means.shape)
-        # Scaled by the largest, so that squares neither overflow nor vanish.
-        size = np.maximum(np.abs(means - location).max(axis=0), np.sqrt(variances.max(axis=0)))
-        size = np.where(size > 0, size, 1.0)
-        relative = variances / size / size + ((means - location) / size) ** 2
-        return location, size * np.sqrt(weights @ relative)
+        return means, self.variances(parameters, *means.shape)
+
+    def located(self, centres: Array) -> Parameters:
+        covariances = self.parameters[1]
+        return {"means": centres, "covariances": covariances.kind.unit(covariances.shape(*centres.shape[::-1]))}
+
+    def is_unbounded(self, low: Array, high: Array) -> bool:
+        # A constant feature is held at a floor.
+        return bool((low == high).any())
+
+    @property
+    def is_regularised(self) -> bool:
+        return bool(self.ridge or self.reg_covar)
 
     @abstractmethod
     def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:
         """The variance of each feature in each component, (n_components, n_features)."""
 
-    def mean_specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
-        return {"means": Specification((n_components, n_features), "real")}
-
     def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
-        named = self.unpack(params, Frame(np.zeros(n_features), np.ones(n_features)), n_components)
-        expected = self.specification(n_features, n_components)["covariances"]
-        if expected.kind == "covariance":
+        named = self.unpack(params, identity_frame(n_features), n_components)
+        if self.matrices:
             matrices = named["covariances"].reshape(-1, n_features, n_features)
             factors, spread = np.linalg.inv(np.linalg.cholesky(matrices)), "matrix"
         else:
@@ -85,20 +92,6 @@ class GaussianFamily(Family):
             spread = "number" if self.common_scale else "diagonal"
         factors = np.broadcast_to(factors, (n_components, n_features, n_features))
         return GaussianTangent(named["means"], factors, spread, self.pooled)
-
-    def in_units(self, parameters: Parameters, scale: Array) -> Parameters:
-        means, covariances = np.asarray(parameters["means"]), np.asarray(parameters["covariances"])
-        expected = self.specification(means.shape[1], len(means))["covariances"]
-        if expected.kind == "covariance":
-            covariances = covariances * np.outer(scale, scale)
-        elif expected.shape and expected.shape[-1] == len(scale):
-            covariances = covariances * scale * scale
-        else:
-            covariances = covariances * scale[0] * scale[0]
-        return {"means": means * scale, "covariances": covariances}
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)

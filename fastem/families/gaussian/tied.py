@@ -22,8 +22,9 @@ from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.jit import kernel, wide
 from fastem.compiled.squares import from_squares, weighted_sums
 from fastem.compiled.triangular import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
-from fastem.families import gaussian
-from fastem.families.base import Array, Frame, Kernels, Limits, Maximised, Parameters, Specification
+from fastem.families.base import Frame, Kernels, Limits, Maximised
+from fastem.families.gaussian import shared as gaussian
+from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
 
 @kernel
@@ -131,6 +132,8 @@ class GaussianTied(gaussian.GaussianFamily):
     __doc__ = gaussian.GaussianFamily.__doc__
 
     name: ClassVar[str] = "gaussian_tied"
+    parameters: ClassVar[tuple[Parameter, ...]] = (gaussian.MEANS, Parameter("covariances", ("d", "d"), COVARIANCE))
+    matrices: ClassVar[bool] = True
     pooled: ClassVar[bool] = True
 
     def kernels(self) -> Kernels:
@@ -146,10 +149,6 @@ class GaussianTied(gaussian.GaussianFamily):
 
     def scratch_rows(self, n_features: int, n_components: int) -> int:
         return 2 * ((n_features + 3) // 4 * 4) + (n_components + 3) // 4 * 4 + 1
-
-    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
-        covariances = Specification((n_features, n_features), "covariance")
-        return {**self.mean_specification(n_features, n_components), "covariances": covariances}
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         return self._rows(gaussian.frame_means(parameters, frame), gaussian.factor_of(parameters, frame), frame)
@@ -200,9 +199,6 @@ class GaussianTied(gaussian.GaussianFamily):
         flat[..., first : first + size] = blocks_of(inverse)
         flat[..., first + size : first + 2 * size] = blocks_of(factor.covariances.reshape(*starts, d, d))
         return params
-
-    def n_parameters(self, n_features: int, n_components: int) -> int:
-        return n_components * n_features + n_features * (n_features + 1) // 2
 
     def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
         centres, noise = gaussian.gaussian_draws(rng, np.asarray(parameters["means"]), labels)

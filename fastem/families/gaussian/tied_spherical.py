@@ -9,8 +9,9 @@ import numpy as np
 
 from fastem.compiled.arrays import for_each
 from fastem.compiled.factors import raise_to_floor
-from fastem.families import gaussian
-from fastem.families.base import Array, Frame, Limits, Maximised, Parameters, Specification
+from fastem.families.base import Frame, Limits, Maximised
+from fastem.families.gaussian import shared as gaussian
+from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,8 @@ class GaussianTiedSpherical(gaussian.TiedSquares):
     __doc__ = gaussian.GaussianFamily.__doc__
 
     name: ClassVar[str] = "gaussian_tied_spherical"
+    parameters: ClassVar[tuple[Parameter, ...]] = (gaussian.MEANS, Parameter("covariances", (), VARIANCE))
     common_scale: ClassVar[bool] = True
-
-    def specification(self, n_features: int, n_components: int) -> dict[str, Specification]:
-        return {**self.mean_specification(n_features, n_components), "covariances": Specification((), "positive")}
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         variance = np.asarray(parameters["covariances"]) / frame.scale[0] / frame.scale[0]
@@ -42,6 +41,3 @@ class GaussianTiedSpherical(gaussian.TiedSquares):
         variances, floored = raise_to_floor(np.broadcast_to(mean_square, squares.shape), limits.floor)
         rows = gaussian.tied_rows(means, variances, frame)
         return Maximised(rows, starving, for_each(floored, starving.shape))
-
-    def n_parameters(self, n_features: int, n_components: int) -> int:
-        return n_components * n_features + 1

@@ -1,0 +1,82 @@
+"""Gaussian components: six shapes of covariance matrices, a file each.
+
+`shared` is what they have in common, `tangent` their derivatives; `Gaussian` finds the shape that is asked for.
+A shape uses the blocks of `compiled`, never a sibling's kernel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastem.families.base import Family
+from fastem.families.gaussian.diag import GaussianDiag
+from fastem.families.gaussian.full import GaussianFull
+from fastem.families.gaussian.spherical import GaussianSpherical
+from fastem.families.gaussian.tied import GaussianTied
+from fastem.families.gaussian.tied_diag import GaussianTiedDiag
+from fastem.families.gaussian.tied_spherical import GaussianTiedSpherical
+
+SHAPES: dict[str, type[Any]] = {
+    "full": GaussianFull,
+    "tied": GaussianTied,
+    "diag": GaussianDiag,
+    "spherical": GaussianSpherical,
+    "tied_diag": GaussianTiedDiag,
+    "tied_spherical": GaussianTiedSpherical,
+}
+
+
+def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
+    covariance: str = "full",
+    *,
+    reg_covar: float = 0.0,
+    ridge: float = 0.0,
+    floor: float | None = None,
+    min_variance: float = 0.0,
+) -> Family:
+    """The Gaussian family whose covariance matrices have this shape.
+
+    Parameters
+    ----------
+    covariance : "full", "tied", "diag", "spherical", "tied_diag" or "tied_spherical". The named parameters are then
+        `means` (n_components, n_features) and `covariances`, of shape (n_components, n_features, n_features),
+        (n_features, n_features), (n_components, n_features), (n_components,), (n_features,) or ().
+    reg_covar : float, squared units of the data
+        Added to every variance after each M-step, as in scikit-learn. With it the likelihood may fall from one
+        iteration to the next by a little.
+    ridge : float, dimensionless
+        The same, relative to each feature's variance in the data.
+    floor : float or None, dimensionless
+        Smallest variance of a component in any direction, relative to the data's own per feature. None is 1e-12 for
+        float64 data and 1e-8 for float32. A constant feature, which has no variance, counts as one of standard
+        deviation |value| (1 where the value is 0), and its variance is reported as twice the floor of that: it adds the
+        same amount to the likelihood of every model, and is best left out.
+    min_variance : float, squared units of the data
+        The same as an absolute number; the larger of both holds.
+
+    Returns
+    -------
+    A frozen family object.
+
+    Raises
+    ------
+    ValueError : an unknown shape, or a negative or non-finite number.
+
+    References
+    ----------
+    The shapes are EEE, VVV, ... of Celeux and Govaert (1995), Pattern Recognition 28, 781-793: full = VVV, tied = EEE,
+    diag = VVI, spherical = VII, tied_diag = EEI, tied_spherical = EII. Clipping eigenvalues as the exact constrained
+    maximum: Won et al. (2013), J. R. Statist. Soc. B 75, 427-450, section 2.
+
+    Examples
+    --------
+    >>> import fastem
+    >>> fastem.Gaussian("tied_diag").n_parameters(n_features=4, n_components=3)
+    16
+    """
+    from fastem.validation import check_covariance_shape, check_regularisation
+
+    check_covariance_shape(covariance, list(SHAPES))
+    check_regularisation(reg_covar, ridge, floor, min_variance)
+    made: Family = SHAPES[covariance](float(reg_covar), float(ridge), floor, float(min_variance))
+    return made
