@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from fastem import jit as jit
     from fastem.cli.progress import ProgressBar as ProgressBar
     from fastem.cli.progress import progress_bar as progress_bar
+    from fastem.data.stream import Stream as Stream
+    from fastem.data.stream import stream as stream
     from fastem.em.fixed_points import FixedPoint as FixedPoint
     from fastem.em.fixed_points import fixed_point as fixed_point
     from fastem.estimators import GaussianMixture as GaussianMixture
@@ -71,6 +73,7 @@ _HOME = {
     "Poisson": "families",
     "register": "families",
     "Family": "families.base",
+    **dict.fromkeys(("Stream", "stream"), "data.stream"),
     **dict.fromkeys(
         (
             "Draws",

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 
 import fastem
+from fastem.data.samples import Samples
+from fastem.fitting.survey import prepare
+from fastem.model.model import Model
 
 
 @dataclass(frozen=True)
@@ -59,3 +62,8 @@ def blobs(case, rng, n_samples, n_components, n_features, spread=2.0):
     """A random mixture and data from it."""
     mixture = case.mixture(rng, n_components, n_features, spread)
     return mixture, draw(mixture, n_samples, seed=rng.integers(2**31))
+
+
+def problem_on(X, sample_weight, family, n_components, threads):
+    """The problem of a mixture on data, as `fit` makes it."""
+    return prepare(Model(family, n_components), Samples(X, sample_weight), threads)

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 from conftest import HERE
-from tables import FAMILIES, blobs
+from tables import FAMILIES, blobs, problem_on
 
 import fastem
 from fastem.data.threads import team
 from fastem.em.accelerate import FIRST, NAMES, Anderson, Squarem
-from fastem.fitting.fit import prepare
 from fastem.starts import given
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
@@ -40,7 +39,7 @@ def test_the_times_deaths_take_few_passes(method, most):
 def test_a_vector_and_back_is_the_same_mixture(case, rng):
     mixture, X = blobs(case, rng, 500, 3, 4)
     with team(1) as threads:
-        problem = prepare(X, None, case.family, 3, threads)
+        problem = problem_on(X, None, case.family, 3, threads)
         step = given.from_parameters(problem, mixture.weights, mixture.parameters)
         again = problem.step_at(problem.vector(step), np.ones(3, dtype=bool))
     np.testing.assert_allclose(again.log_weights, step.log_weights, rtol=1e-13)

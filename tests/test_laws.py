@@ -249,6 +249,19 @@ def test_a_component_without_samples_keeps_its_parameters_and_the_fit_goes_on(ca
 
 
 @every_family
+def test_a_component_with_next_to_nothing_has_no_weight_after_an_m_step_by_hand(case, rng):
+    """Its parameters are those of before the M-step: with a weight, they would enter the next likelihood."""
+    mixture, X = blobs(case, rng, 500, 3, 2)
+    weights = np.array([0.6, 0.4 - 1e-14, 1e-14])
+    before = fastem.from_parameters(case.family, weights, **mixture.parameters)
+    after = fastem.maximise(fastem.fold(X, before))
+    assert after.weights[2] == 0
+    np.testing.assert_allclose(after.weights.sum(), 1.0, rtol=1e-15)
+    _, resp = naive.e_step(case.family.name, weights, mixture.parameters, X)
+    np.testing.assert_allclose(after.weights[:2], resp[:, :2].sum(axis=0) / resp[:, :2].sum(), rtol=1e-9)
+
+
+@every_family
 def test_a_sample_of_weight_zero_changes_nothing(case, rng):
     mixture, X = blobs(case, rng, 300, 2, 3)
     outlier = X.max(axis=0, keepdims=True) + 40

@@ -8,7 +8,6 @@ import tables
 
 import fastem
 from fastem.data.threads import team
-from fastem.fitting import fit as em
 from fastem.fitting import parts as progressive
 from fastem.model.result import Status
 
@@ -29,7 +28,7 @@ def blobs(n, rng):
 
 def the_parts(X, family, n_components, seed=0, sample_weight=None):
     with team(1) as threads:
-        problem = em.prepare(X, sample_weight, family, n_components, threads)
+        problem = tables.problem_on(X, sample_weight, family, n_components, threads)
         found = progressive.random_parts(problem, np.random.SeedSequence(seed))
         return found, [found.part(i) for i in range(len(found.fractions))]
 
@@ -38,12 +37,12 @@ def test_parts_are_nested_random_and_doubling(small_parts):
     X = np.arange(6000.0)[:, None] + 0.5
     found, parts = the_parts(X, fastem.Gaussian("diag"), 2)
     assert found.fractions == (1 / 16, 1 / 8, 1 / 4, 1 / 2)
-    sizes = [part.data.n_samples for part in parts]
+    sizes = [part.source.n_samples for part in parts]
     assert np.allclose(np.array(sizes) / 6000, found.fractions, rtol=0.2)
     for smaller, larger in pairwise(parts):
-        assert set(smaller.X[:, 0]) < set(larger.X[:, 0])
+        assert set(smaller.source.samples.X[:, 0]) < set(larger.source.samples.X[:, 0])
     # Sorted data: every part reaches from one end to the other.
-    assert all(part.X.min() < 200 and part.X.max() > 5800 for part in parts)
+    assert all(part.source.samples.X.min() < 200 and part.source.samples.X.max() > 5800 for part in parts)
 
 
 def test_parts_hold_no_samples_of_weight_zero(small_parts):
@@ -51,13 +50,13 @@ def test_parts_hold_no_samples_of_weight_zero(small_parts):
     weights = np.where(np.arange(4000) % 4 == 0, 0.0, 2.0)
     found, parts = the_parts(X, fastem.Gaussian("diag"), 2, sample_weight=weights)
     assert found.fractions[0] == 0.125  # 3,000 samples count
-    assert all((part.sample_weight > 0).all() for part in parts)
+    assert all((part.source.sample_weight > 0).all() for part in parts)
 
 
 def test_no_parts_where_data_are_few_for_their_parameters():
     X = np.random.default_rng(0).normal(size=(40_000, 30))
     with team(1) as threads:
-        problem = em.prepare(X, None, fastem.Gaussian("full"), 16, threads)
+        problem = tables.problem_on(X, None, fastem.Gaussian("full"), 16, threads)
         assert progressive.random_parts(problem, np.random.SeedSequence(0)) is None
     assert the_parts(X, fastem.Gaussian("diag"), 2)[0].fractions == (0.25, 0.5)
 
@@ -129,7 +128,7 @@ def test_a_start_led_astray_by_a_part_goes_on_from_where_it_was(small_parts, mon
 
     def collapse(problem, runs, *rest):
         stopped = moved(problem, runs, *rest)
-        for run in runs if problem.data.n_samples < len(X) else ():
+        for run in runs if problem.source.n_samples < len(X) else ():
             run.status = Status.COLLAPSED
         return stopped
 

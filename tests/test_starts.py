@@ -6,14 +6,12 @@ import naive
 import numpy as np
 import pytest
 from conftest import SHARED
-from tables import FAMILIES, blobs
+from tables import FAMILIES, blobs, problem_on
 from test_references import shared_file
 
 import fastem
 from benchmarks import optima
-from fastem.data import threads, tiles
-from fastem.fitting.fit import prepare
-from fastem.model import gather
+from fastem.data import sources, threads, tiles
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
 from fastem.starts import kmeans
@@ -42,7 +40,7 @@ def test_labels_give_the_first_m_step(case, rng):
 
 @every_family
 def test_responsibilities_give_the_first_m_step(case, rng, monkeypatch):
-    monkeypatch.setattr(gather, "RESP_BYTES", 30_000)  # several pieces
+    monkeypatch.setattr(sources, "RESP_BYTES", 30_000)  # several pieces
     _, X = blobs(case, rng, 3000, 3, 3)
     resp = rng.dirichlet([1.0, 2.0, 0.5], 3000)
     w = rng.uniform(0, 2, 3000)
@@ -81,7 +79,7 @@ def test_named_starts_lead_to_separated_clusters(case, start, rng):
 def packed(X, sample_weight=None, family=None):
     family = family or fastem.Gaussian("spherical")
     with threads.team(1) as team:
-        return prepare(np.asarray(X), sample_weight, family, 1, team).data
+        return problem_on(np.asarray(X), sample_weight, family, 1, team).source.data
 
 
 def test_seeds_are_never_samples_of_weight_zero(rng):
@@ -194,11 +192,11 @@ def test_lloyds_iterations_are_the_textbooks(n, d, k, dtype, weighted, rng):
     X = rng.standard_normal((n, d)).astype(dtype)
     weights = rng.integers(1, 4, n).astype(float) if weighted else None
     with threads.team(1) as team:
-        problem = prepare(X, weights, fastem.Gaussian("spherical"), k, team)
-        frame = problem.data.frame
+        problem = problem_on(X, weights, fastem.Gaussian("spherical"), k, team)
+        frame = problem.source.frame
         Z = ((X - frame.shift) / frame.scale).astype(dtype).astype(np.float64)
         centres = Z[:k].copy()
-        actual, inertia = (found[0] for found in kmeans.lloyd(problem.data, centres[None], team))
+        actual, inertia = (found[0] for found in kmeans.lloyd(problem.source.data, centres[None], team))
     w = np.ones(n) if weights is None else weights
     before = np.inf
     for _ in range(kmeans.MAX_ITER):

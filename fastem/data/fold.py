@@ -169,25 +169,29 @@ class Buffers(NamedTuple):
     job_address: int
 
 
-class Plan:
-    """Everything about a fold that stays the same from pass to pass.
+class Task(NamedTuple):
+    """What a fold computes, whatever the data.
 
     density: the kernels whose log_prob assigns samples, and their shape; None where responsibilities are given.
-    statistics: the kernels whose accumulate gathers statistics, and their shape.
+    statistics: the kernels whose accumulate gathers statistics, and their shape. mode: one of ASSIGN.
     """
 
-    def __init__(
-        self,
-        data: Data,
-        n_components: int,
-        layout: Array,
-        density: tuple[Kernels, Shape] | None,
-        statistics: tuple[Kernels, Shape],
-        mode: str = "soft",
-    ) -> None:
+    n_components: int
+    layout: Array
+    density: tuple[Kernels, Shape] | None
+    statistics: tuple[Kernels, Shape]
+    mode: str = "soft"
+
+
+class Plan:
+    """Everything about a fold of one Task over tiles that stays the same from pass to pass."""
+
+    def __init__(self, data: Data, task: Task, team: Team) -> None:
+        n_components, layout, density, statistics, mode = task
         dtype, shape = data.tiles.dtype, statistics[1]
         density_shape = shape if density is None else density[1]
         self.data, self.n_components, self.layout, self.statistics = data, n_components, layout, statistics
+        self.team = team
         self.density_shape = (0,) if density is None else density_shape.params
         self.scratch_rows = max(shape.scratch_rows, density_shape.scratch_rows)
         self.step = step_address(_FOLD, dtype)
@@ -249,28 +253,27 @@ class Plan:
         job[_PLACE["first_tile"]], job[_PLACE["bounds"]] = bounds[0], bounds.ctypes.data
         return Buffers(arrays, addresses, bounds, job, job.ctypes.data)
 
+    def run(
+        self, density: Mixtures, params: Any, starts: Any, prior: Array | None = None, first: int = 0
+    ) -> tuple[Array, Array]:
+        """One pass over the data for these starts: log-likelihoods (n,) and statistics (n, rows, width), float64.
 
-def run(
-    plan: Plan, density: Mixtures, params: Any, starts: Any, team: Team, prior: Array | None = None, first: int = 0
-) -> tuple[Array, Array]:
-    """One pass over the data for these starts: log-likelihoods (n,) and statistics (n, rows, width), float64.
-
-    `params` are what the statistics are gathered about. `prior`, (tiles, K, T), covers the tiles from `first` on and
-    limits the pass to them.
-    """
-    size = plan.statistics[1].statistics
-    partial_bytes = 8 * size[0] * size[1]
-    last = plan.data.n_tiles if prior is None else first + len(prior)
-    bounds = plan.bounds(first, last, partial_bytes)
-    totals, statistics = np.empty(len(starts)), np.empty((len(starts), *size))
-    batch = max(1, MAX_PARTIALS // (partial_bytes * (len(bounds) - 1)))
-    for b in range(0, len(starts), batch):
-        chosen = slice(b, b + batch)
-        buffers = plan.buffers(len(density.params), min(batch, len(density.params)), bounds, team)
-        _run_batch(plan, density, params, starts[chosen], team, prior, buffers, totals[chosen], statistics[chosen])
-    if plan.data.unit != 1.0:
-        totals, statistics = totals * plan.data.unit, statistics * plan.data.unit
-    return totals, statistics
+        `params` are what the statistics are gathered about. `prior`, (tiles, K, T), covers the tiles from `first` on
+        and limits the pass to them.
+        """
+        size = self.statistics[1].statistics
+        partial_bytes = 8 * size[0] * size[1]
+        last = self.data.n_tiles if prior is None else first + len(prior)
+        bounds = self.bounds(first, last, partial_bytes)
+        totals, statistics = np.empty(len(starts)), np.empty((len(starts), *size))
+        batch = max(1, MAX_PARTIALS // (partial_bytes * (len(bounds) - 1)))
+        for b in range(0, len(starts), batch):
+            chosen = slice(b, b + batch)
+            buffers = self.buffers(len(density.params), min(batch, len(density.params)), bounds, self.team)
+            _run_batch(self, density, params, starts[chosen], prior, buffers, totals[chosen], statistics[chosen])
+        if self.data.unit != 1.0:
+            totals, statistics = totals * self.data.unit, statistics * self.data.unit
+        return totals, statistics
 
 
 def _run_batch(
@@ -278,7 +281,6 @@ def _run_batch(
     density: Mixtures,
     params: Any,
     starts: Any,
-    team: Team,
     prior: Array | None,
     buffers: Buffers,
     totals: Array,
@@ -297,6 +299,6 @@ def _run_batch(
         job[_PLACE["prior"]], job[_PLACE["prior_rows"]] = prior.ctypes.data, prior.shape[1]
     shape, n_tiles, size = plan.statistics[1], bounds[-1] - bounds[0], plan.data.tiles.shape[2]
     work = (shape.work + 20.0 * plan.n_components) * float(n_tiles) * size * n_starts
-    team.run(plan.step, buffers.job_address, n_spans, work)
+    plan.team.run(plan.step, buffers.job_address, n_spans, work)
     _combine(arrays["totals"], n_spans, totals)
     _combine(arrays["statistics"], n_spans, statistics.reshape(-1))

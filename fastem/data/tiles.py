@@ -6,6 +6,7 @@ weight 0 at the origin of the frame.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -232,13 +233,28 @@ def chunks(X: Array, dtype: Any, size: int) -> Any:
         yield first, np.ascontiguousarray(X[first : first + rows], dtype=dtype)
 
 
+Pieces = Callable[[], Iterable[tuple[Array, Array | None, Any]]]
+
+
 def columns(X: Array, sample_weight: Array | None, dtype: Any, team: Team) -> Columns | None:
     """Location and spread of the columns of X, or None where some value is not finite. Reads X once, rarely twice."""
     first = 0 if sample_weight is None else int(np.argmax(sample_weight > 0))
-    shift = np.array(X[first], dtype=np.float64)
+    return columns_of(lambda: [(X, sample_weight, dtype)], X[first], team)
+
+
+def columns_of(pieces: Pieces, first_row: Array, team: Team) -> Columns | None:
+    """The same of data in pieces, each with its weights and the dtype in which it is read.
+
+    pieces is called for each reading, and may refuse what it sees. first_row (n_features,): any sample.
+    """
+    shift = np.array(first_row, dtype=np.float64)
     for _ in range(2):
-        low, high, sums = _column_facts(X, sample_weight, shift, dtype, team)
         d = len(shift)
+        low, high, sums = np.full(d, np.inf), np.full(d, -np.inf), np.zeros(3 * d + 1)
+        for X, sample_weight, dtype in pieces():
+            lows, highs, some = _column_facts(X, sample_weight, shift, dtype, team)
+            low, high = np.minimum(low, lows), np.maximum(high, highs)
+            sums += some
         if np.isnan(sums[2 * d : 3 * d]).any():
             return None
         with np.errstate(all="ignore"):

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from fastem.compiled.arrays import some
-from fastem.data import fold as folding
+from fastem.data.fold import Mixtures
 from fastem.em import reseed as reseeding
 from fastem.em.accelerate import Accelerator
 from fastem.em.stopping import Stopping, distance
 from fastem.families.base import Array
-from fastem.model.model import Problem, Step
+from fastem.model.model import Step
+from fastem.model.problem import Problem
 from fastem.model.result import Record, Status
 from fastem.model.starving import RESEED, STOP
 
@@ -106,13 +107,13 @@ def loop(
 
     `keep` is told how many passes have been made, `n_passes` of them before, between any two.
     """
-    plan = problem.plan()
+    passes = problem.passes()
     active = [run for run in runs if run.status is None]
     for run in runs:
         run.rivals = runs
     while active:
         mixtures = _mixtures([run.step for run in active])
-        totals, statistics = folding.run(plan, mixtures, mixtures.params, range(len(active)), problem.team)
+        totals, statistics = passes.run(mixtures, mixtures.params, range(len(active)))
         before = [] if callback is None else [len(run.history) for run in active]
         moving = [i for i, run in enumerate(active) if _judge(problem, run, float(totals[i]), stopping)]
         # All of the statistics where all starts move: without copying them.
@@ -142,24 +143,24 @@ def _told(problem: Problem, active: list[Run], before: list[int], callback: Call
     stop = False
     for run, n in zip(active, before, strict=True):
         if len(run.history) > max(n, 1):
-            gain = (run.history[-1] - run.history[-2]) / problem.data.total_weight
-            size = problem.data.n_samples, problem.data.total_weight
+            gain = (run.history[-1] - run.history[-2]) / problem.source.total_weight
+            size = problem.source.n_samples, problem.source.total_weight
             stop = bool(callback(Record(run.index, run.n_iter, run.history[-1], gain, *size))) or stop
     return stop
 
 
-def _mixtures(steps: list[Step]) -> folding.Mixtures:
+def _mixtures(steps: list[Step]) -> Mixtures:
     """The mixtures of some starts; of one without copying it, as small fits have little else to do."""
     if len(steps) == 1:
-        return folding.Mixtures(steps[0].params[None], steps[0].log_weights[None])
-    return folding.Mixtures([step.params for step in steps], [step.log_weights for step in steps])
+        return Mixtures(steps[0].params[None], steps[0].log_weights[None])
+    return Mixtures([step.params for step in steps], [step.log_weights for step in steps])
 
 
 def _judge(problem: Problem, run: Run, total: float, stopping: Stopping) -> bool:
     """Whether a start goes on from the step that was evaluated; it may go on from an earlier one, or have ended."""
     run.n_passes += 1
     if run.image is not None:
-        slack = ROUNDING[problem.data.tiles.dtype.itemsize] * abs(run.history[-1])
+        slack = ROUNDING[problem.source.dtype.itemsize] * abs(run.history[-1])
         if total >= run.history[-1] - slack:
             return True
         _go_back(run, stopping)
@@ -206,17 +207,17 @@ def _verdict(problem: Problem, run: Run, stopping: Stopping) -> Status | None:
     Without a ridge a fall is rounding, the end of all gains; with one, it is a step towards another fixed point.
     """
     if stopping.criterion == "gain" and len(run.history) > 1:  # in few operations, as most steps of most fits end here
-        run.value = (run.history[-1] - run.history[-2]) / problem.data.total_weight
+        run.value = (run.history[-1] - run.history[-2]) / problem.source.total_weight
         if run.value >= stopping.tol:
             run.n_small = 0
             return _exhausted(run, stopping)
     if stopping.criterion != "parameters":
-        run.value = distance(stopping.criterion, run.history, problem.data.total_weight)
+        run.value = distance(stopping.criterion, run.history, problem.source.total_weight)
         fell = run.value <= -stopping.tol and bool(problem.limits.ridge.any())
         small = run.value < stopping.tol and not run.jumped and not fell
         if small and stopping.thorough and stopping.criterion == "gain" and stopping.tol > 0 and run.leading:
             # Steps of the best start may be small long before it is there, and it is the one that counts.
-            small = not distance("aitken", run.history, problem.data.total_weight) >= stopping.tol
+            small = not distance("aitken", run.history, problem.source.total_weight) >= stopping.tol
         if _arrived(run, small, stopping):
             return _ended(run, Status.CONVERGED)
     return _exhausted(run, stopping)
@@ -249,10 +250,10 @@ def _advance(problem: Problem, run: Run, gathered: Array, image: Step, stopping:
     """
     run.jumped = False
     if some(image.starving):
-        if problem.policy.starving == STOP:
+        if problem.model.policy.starving == STOP:
             run.status = Status.STARVED
             return
-        if problem.policy.starving == RESEED and run.reseeded < problem.n_components:
+        if problem.model.policy.starving == RESEED and run.reseeded < problem.n_components:
             image = reseeding.reseed(problem, run.step, image, gathered)
             run.reseeded += 1
             run.jumped = True
@@ -302,7 +303,7 @@ def drop_losers(problem: Problem, runs: list[Run], judged: list[Run], margin: fl
         if best is None or run is best or run.status in EARLY or not run.fit or run.n_iter == 0:
             continue
         hope = 2 * run.n_iter * max(run.history[-1] - run.history[-2], 0.0) if run.status is None else 0.0
-        if run.log_likelihood + hope < best.log_likelihood - margin * problem.data.total_weight:
+        if run.log_likelihood + hope < best.log_likelihood - margin * problem.source.total_weight:
             run.status = Status.DROPPED
             continue
         if np.abs(_shares(best) - _shares(run)).max() >= SAME:

@@ -22,8 +22,9 @@ from fastem.estimators.predicting import Predicting
 from fastem.estimators.verbose import Progress
 from fastem.families.base import Array, Family
 from fastem.fitting import fit as em
+from fastem.model.model import Model
 from fastem.model.result import Result, Status
-from fastem.model.starving import DROP, POLICIES
+from fastem.model.starving import DROP, POLICIES, Policy
 from fastem.starts.auto import NAMES, n_starts
 from fastem.validation import estimators as checks
 
@@ -234,7 +235,9 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
     def _mixture(self) -> Result:
         """The fitted attributes as the functional core takes them."""
         weights = checks.check_weights_attribute(self.weights_)
-        return Result(family=self._family(), weights=weights, parameters=self._density())
+        policy = Policy(float(self.min_samples), self.starving)
+        model = Model(self._family(**self._hyperparameters()), len(weights), policy=policy)
+        return Result(model=model, weights=weights, parameters=self._density())
 
     def fit_predict(
         self,

@@ -23,6 +23,7 @@ from fastem.data.tiles import Data, columns, pack
 from fastem.families import Gaussian
 from fastem.families.base import Array, Frame
 from fastem.model import evidence as functional
+from fastem.model.model import Model
 from fastem.model.result import Result
 from fastem.starts import kmeans
 from fastem.validation import estimators as checks
@@ -218,7 +219,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         spread = float(np.abs(centres - centres.mean(axis=0)).max()) or 1.0
         n = len(centres)
         spheres = Result(
-            Gaussian("tied_spherical"), np.full(n, 1.0 / n), {"means": centres, "covariances": np.array(spread**2)}
+            Model(Gaussian("tied_spherical"), n),
+            np.full(n, 1.0 / n),
+            {"means": centres, "covariances": np.array(spread**2)},
         )
         return functional.predict(X, spheres, n_threads=self.n_threads).astype(np.int32)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from fastem.em.loop import Run
 from fastem.families.base import Array, Parameters
-from fastem.model.model import Problem, Step
+from fastem.model.model import Step
+from fastem.model.problem import Problem
 from fastem.model.result import Result, StartReport, Status
 from fastem.model.starving import DROP
 
@@ -19,8 +22,8 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
     found = []
     for run in runs:
         with np.errstate(over="ignore", under="ignore"):
-            named = problem.family.unpack(run.solution.params, problem.data.frame, problem.n_components)
-        if problem.policy.starving == DROP:
+            named = problem.family.unpack(run.solution.params, problem.source.frame, problem.n_components)
+        if problem.model.policy.starving == DROP:
             named = problem.family.take(named, np.flatnonzero(_kept(run.solution)))
         found.append(named)
         if not _is_representable(problem, named):
@@ -32,7 +35,7 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
 
     winner = min(runs, key=order)
     log_weights = winner.solution.log_weights
-    weights = np.exp(log_weights[_kept(winner.solution)] if problem.policy.starving == DROP else log_weights)
+    weights = np.exp(log_weights[_kept(winner.solution)] if problem.model.policy.starving == DROP else log_weights)
     reports = tuple(
         StartReport(
             run.status or Status.NOT_FINITE,
@@ -49,7 +52,7 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
         for run in runs
     )
     return Result(
-        family=problem.family,
+        model=replace(problem.model, n_components=len(weights)),
         weights=weights / weights.sum(),
         parameters=found[winner.index],
         log_likelihood=winner.log_likelihood,
@@ -59,8 +62,8 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
         status=reports[winner.index].status,
         starts=reports,
         best_start=winner.index,
-        n_samples=problem.data.n_samples,
-        total_weight=problem.data.total_weight,
+        n_samples=problem.source.n_samples,
+        total_weight=problem.source.total_weight,
         criterion=criterion,
         criterion_value=winner.value,
     )
@@ -72,7 +75,7 @@ def _distance(problem: Problem, winner: Run, run: Run) -> float | None:
         run = run.merged
     if run is winner:
         return 0.0
-    if not abs(run.log_likelihood - winner.log_likelihood) <= REACHED * problem.data.total_weight:
+    if not abs(run.log_likelihood - winner.log_likelihood) <= REACHED * problem.source.total_weight:
         return None
     return problem.matched_change(winner.solution, run.solution)
 

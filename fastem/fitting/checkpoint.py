@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from fastem import validation
+from fastem.data.stream import Stream
 from fastem.em.accelerate import accelerator
 from fastem.em.loop import Run
 from fastem.families.base import Array
@@ -185,6 +186,9 @@ def digest(values: Sequence[Any]) -> str:
                 found.update(np.ascontiguousarray(value[first : first + rows]).data)
             if not value.ndim:
                 found.update(value.tobytes())
+        elif isinstance(value, Stream):
+            for _, samples in value.pieces():
+                found.update(digest([np.ascontiguousarray(samples.X)]).encode())
         elif isinstance(value, dict):
             found.update(digest([*sorted(value), *(value[name] for name in sorted(value))]).encode())
         elif isinstance(value, tuple | list):

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fastem import validation
-from fastem.compiled.factors import RELATIVE_FLOOR
 from fastem.compiled.jit import SOURCES
-from fastem.data.threads import Team, team
-from fastem.data.tiles import Columns, Data, columns, pack, unpacked
+from fastem.data.samples import Samples
+from fastem.data.threads import team
 from fastem.em.accelerate import NAMES as ACCELERATORS
 from fastem.em.accelerate import accelerator
 from fastem.em.loop import Callback, Run
 from fastem.em.stopping import CRITERIA, Stopping, deadline
-from fastem.families.base import Array, Family, Frame
+from fastem.families.base import Array, Family
 from fastem.fitting import best as finishing
 from fastem.fitting.checkpoint import Checkpoint, words
 from fastem.fitting.parts import Parts, move, random_parts, wanted
-from fastem.model.model import Problem, Step
+from fastem.fitting.survey import samples_or_stream, survey
+from fastem.model.model import Model, Step
+from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result
-from fastem.model.starving import POLICIES, RESEED, Policy
+from fastem.model.starving import POLICIES, Policy
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
 
@@ -58,9 +56,10 @@ def fit(
 
     Parameters
     ----------
-    X : array-like, (n_samples, n_features)
-        Finite numbers. float32 is computed in float32 (sums over tiles in float64), float16 as float32, everything
-        else in float64. Never changed; copied once, into tiles.
+    X : array-like, (n_samples, n_features), or what `stream` takes
+        Finite numbers. float32 is computed in float32 (sums over tiles in float64), float16 as float32, everything else
+        in float64. Never changed; copied once, into tiles. A list of matrices, a function that returns an iterator over
+        some, and a memory map of more than 64 MB are read in chunks in each pass, see `stream`.
     family : a Family, such as ``fastem.Gaussian("full")`` or ``fastem.Poisson()``.
     n_components : int, 1 <= n_components <= n_samples
     sample_weight : array-like, (n_samples,), or None
@@ -167,54 +166,44 @@ def fit(
     validation.check_min_samples(min_samples)
     validation.check_interval(checkpoint_interval)
     seeds = validation.check_seed(seed)
-    checked = validation.check_data(X)
-    sample_weight = validation.check_sample_weight(sample_weight, len(checked))
-    validation.check_n_components(n_components, len(checked), sample_weight)
-    n_components, n_init = int(n_components), int(n_init)
-    given = validation.check_start(start, starts.NAMES, family, n_components, checked.shape)
-    method = given.method if isinstance(given, validation.Given) else None
-    sought, auto = method is not None, method == "auto"
-    stopping = Stopping(
-        criterion,
-        float(tol),
-        int(max_iter),
-        max_passes,
-        deadline(time_limit),
-        drop_losers=auto if drop_losers is None else bool(drop_losers),
-        thorough=auto,
-    )
     validation.check_callback(callback)
-    in_parts = wanted(progressive, stopping, len(checked), sought)
-    kept = Checkpoint()
+    validation.check_integer("n_components", n_components, 1)
     if checkpoint is not None:
         validation.check_writable("checkpoint", checkpoint)
-        arguments = {
-            "X": checked,
-            "sample_weight": sample_weight,
-            "family": family,
-            "n_components": n_components,
-            "start": given,
-            "n_init": n_init,
-            "accelerate": accelerate,
-            "min_samples": float(min_samples),
-            "starving": starving,
-            "progressive": in_parts,
-            "seed": None if seed is None else words(seeds),
-            **stopping._replace(deadline=0.0)._asdict(),
-            "the version of fastem": SOURCES,
-        }
-        kept = Checkpoint(checkpoint, float(checkpoint_interval), arguments, seeds)
-        seeds = kept.seed or seeds
+    ends, n_init = deadline(time_limit), int(n_init)
+    model = Model(family, int(n_components), policy=Policy(float(min_samples), starving))
+    data = samples_or_stream(X, sample_weight)
     with team(n_threads) as threads:
-        surveyed = survey(checked, sample_weight, [family], threads)
-        problem = surveyed.problem(surveyed.unpacked(family), family, n_components, threads, {})
-        if min_samples > 0 or starving != RESEED:
-            problem = replace(problem, policy=Policy(float(min_samples), starving))
-        pack = partial(surveyed.pack, family, threads)
-        parts = random_parts(problem, seeds, pack) if in_parts else None
-        if parts is None or not isinstance(given, validation.Given):
-            problem = replace(problem, data=pack())
-            parts = parts and parts._replace(problem=problem, pack=None)
+        surveyed = survey(data, [family], threads)
+        model, shape = surveyed.settled(model), (surveyed.n_samples, surveyed.n_features)
+        validation.check_n_components(n_components, surveyed.n_samples, surveyed.sample_weight)
+        given = validation.check_start(start, starts.NAMES, model.family, model.n_components, shape)
+        method = given.method if isinstance(given, validation.Given) else None
+        sought, auto = method is not None, method == "auto"
+        losers = auto if drop_losers is None else bool(drop_losers)
+        stopping = Stopping(criterion, float(tol), int(max_iter), max_passes, ends, losers, thorough=auto)
+        in_parts = wanted(progressive, stopping, surveyed.n_samples, sought)
+        kept = Checkpoint()
+        if checkpoint is not None:
+            arguments = {
+                "X": data.X if isinstance(data, Samples) else data,
+                "sample_weight": surveyed.sample_weight,
+                "family": family,
+                "n_components": model.n_components,
+                "start": given,
+                "n_init": n_init,
+                "accelerate": accelerate,
+                "min_samples": float(min_samples),
+                "starving": starving,
+                "progressive": in_parts,
+                "seed": None if seed is None else words(seeds),
+                **stopping._replace(deadline=0.0)._asdict(),
+                "the version of fastem": SOURCES,
+            }
+            kept = Checkpoint(checkpoint, float(checkpoint_interval), arguments, seeds)
+            seeds = kept.seed or seeds
+        problem = problem_of(model, surveyed.source(model.family))
+        parts = random_parts(problem, seeds) if in_parts else None
         if kept.runs is None:
             steps = _steps_from(parts.part(0) if parts and sought else problem, given, n_init, seeds)
             kept.runs = begin(steps, accelerate)
@@ -259,45 +248,3 @@ def _steps_from(
         return [initialise.from_parameters(problem, parameters.pop("weights"), parameters)]
     steps = starts.from_method(problem, given.method, n_init, seed)
     return [initialise.with_given(problem, step, given.parameters) for step in steps] if given.parameters else steps
-
-
-def prepare(X: Array, sample_weight: Array | None, family: Family, n_components: int, threads: Team) -> Problem:
-    """Checked data to a problem: its frame, its tiles, its limits."""
-    surveyed = survey(X, sample_weight, [family], threads)
-    return surveyed.problem(surveyed.pack(family, threads), family, n_components, threads, {})
-
-
-class Survey(NamedTuple):
-    """Checked data and the facts about its columns, from which any family's problem is made."""
-
-    X: Array
-    sample_weight: Array | None
-    dtype: Any
-    facts: Columns
-
-    def frame(self, family: Family) -> Frame:
-        """The coordinates of a family's tiles."""
-        return family.frame(self.facts.location, self.facts.spread)
-
-    def unpacked(self, family: Family) -> Data:
-        """What `pack` will return, without the tiles."""
-        return unpacked(self.X, self.sample_weight, family, self.frame(family), self.dtype)
-
-    def pack(self, family: Family, threads: Team) -> Data:
-        """The data in a family's tiles, which serve all families of the same frame and derived rows."""
-        return pack(self.X, self.sample_weight, family, self.frame(family), self.dtype, threads)
-
-    def problem(self, data: Data, family: Family, n_components: int, threads: Team, memo: dict[Any, Any]) -> Problem:
-        """A fitting problem on packed data; what is found about the data alone is remembered in `memo`."""
-        floor = RELATIVE_FLOOR[self.dtype.str[1:]]
-        limits = family.limits(data.frame, self.facts.location, self.facts.spread, floor)
-        return Problem(self.X, self.sample_weight, data, family, n_components, limits, threads, memo)
-
-
-def survey(X: Array, sample_weight: Array | None, families: Sequence[Family], threads: Team) -> Survey:
-    """Checked data, found to suit every one of the families."""
-    dtype = validation.working_dtype(X)
-    found = columns(X, sample_weight, dtype, threads)
-    for family in families:
-        facts = validation.check_columns(X, found, family, dtype)
-    return Survey(X, sample_weight, dtype, facts)

@@ -8,21 +8,17 @@ it are left to the next. Parts are random samples rather than runs of neighbours
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from fastem.data.tiles import Data
 from fastem.em.loop import EARLY, Callback, Run, drop_losers, loop
 from fastem.em.stopping import Stopping
 from fastem.families.base import Array
 from fastem.fitting.checkpoint import Checkpoint
-from fastem.model.model import Problem
+from fastem.model.problem import Problem
 from fastem.model.result import Status
 from fastem.model.starving import Policy
-from fastem.starts import given as initialise
 
 # The smallest part, in samples and in samples per parameter; on data of less than twice that there is nothing to gain.
 SMALLEST, PER_PARAMETER = 8192, 4
@@ -39,27 +35,20 @@ CHILD = 2**32 - 1
 
 
 class Parts(NamedTuple):
-    """Nested random parts of a problem's samples: those whose `places`, uniform in (0, 1), are below a fraction.
-
-    pack: makes the tiles of all samples; None where the problem has them.
-    """
+    """Nested random parts of a problem's samples: those whose `places`, uniform in (0, 1), are below a fraction."""
 
     problem: Problem
     places: Array
     fractions: tuple[float, ...]
-    pack: Callable[[], Data] | None = None
 
     def part(self, index: int) -> Problem:
         """The problem of one part, in the same frame; what is remembered about the first part is kept."""
         fraction = self.fractions[index]
-        part = initialise.of_rows(self.problem, np.flatnonzero(self.places < fraction))
-        memo = self.problem.memo.setdefault(("part", fraction), {}) if index == 0 else {}
-        # Few samples of a part are no sign of few samples; none are.
-        return replace(part, memo=memo, policy=Policy(0.0, self.problem.policy.starving))
-
-    def whole(self) -> Problem:
-        """The problem of all samples."""
-        return self.problem if self.pack is None else replace(self.problem, data=self.pack())
+        source = self.problem.source.take(np.flatnonzero(self.places < fraction))
+        if index == 0:
+            source.memo = self.problem.source.memo.setdefault(("part", fraction), {})
+        # A component with few samples in a part may have many in the whole data: only an empty one counts as starving.
+        return self.problem.at(source).changed(policy=Policy(0.0, self.problem.model.policy.starving))
 
 
 def wanted(progressive: bool | None, stopping: Stopping, n_samples: int, sought: bool = True) -> bool:
@@ -69,23 +58,17 @@ def wanted(progressive: bool | None, stopping: Stopping, n_samples: int, sought:
     return sought and n_samples >= LARGE if progressive is None else progressive
 
 
-def random_parts(
-    problem: Problem, seed: np.random.SeedSequence, pack: Callable[[], Data] | None = None
-) -> Parts | None:
-    """The parts to begin on; None where the data are few for their parameters, and for one component.
-
-    `pack`, where the problem has no tiles yet, makes them when it comes to all samples: parts are gone by then.
-    """
-    weights = problem.sample_weight
-    n = problem.data.n_samples if weights is None else np.count_nonzero(weights)
+def random_parts(problem: Problem, seed: np.random.SeedSequence) -> Parts | None:
+    """The parts to begin on; None where the data are few for their parameters, and for one component."""
+    weights, n = problem.source.sample_weight, problem.source.n_positive
     n_parts = math.floor(math.log2(n / max(SMALLEST, PER_PARAMETER * problem.n_parameters)))
     if n_parts < 1 or problem.n_components == 1:
         return None
     child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, CHILD))
-    places = np.random.default_rng(child).random(problem.data.n_samples, dtype=np.float32)
+    places = np.random.default_rng(child).random(problem.source.n_samples, dtype=np.float32)
     if weights is not None:
         places[weights == 0] = 1.0
-    return Parts(problem, places, tuple(0.5**k for k in range(n_parts, 0, -1)), pack)
+    return Parts(problem, places, tuple(0.5**k for k in range(n_parts, 0, -1)))
 
 
 def move(
@@ -105,8 +88,6 @@ def move(
         if stopped or stopping.late():
             break
     last = checkpoint.at(n_parts)
-    if parts is not None:
-        problem = parts.whole()
     if stopped:  # what is returned has been evaluated on all samples
         loop(problem, runs, stopping._replace(max_iter=0))
         for run in runs:
@@ -126,10 +107,10 @@ def _move_on(
     checkpoint: Checkpoint,
 ) -> bool:
     """Move starts over a part, and leave them ready for the next; whether the callback ended them."""
-    share = part.data.total_weight / problem.data.total_weight
-    resolution = part.n_parameters / (2 * part.data.n_samples)
+    share = part.source.total_weight / problem.source.total_weight
+    resolution = part.n_parameters / (2 * part.source.n_samples)
     # The likelihoods of two starts differ by chance too: by some tenths of a nat for each sample.
-    margin = resolution + 1.0 / math.sqrt(part.data.n_samples)
+    margin = resolution + 1.0 / math.sqrt(part.source.n_samples)
     tol = max(stopping.tol, RESOLVED * resolution)
     on_part = stopping._replace(criterion="gain", tol=tol, max_passes=None, margin=margin, thorough=False)
     if checkpoint.n_passes == 0:
@@ -148,7 +129,7 @@ def _move_on(
 
 def _holds(part: Problem, log_weights: Array) -> bool:
     """Whether each component of a start holds enough samples of a part."""
-    least = HELD * (part.data.n_features + 1) / part.data.n_samples
+    least = HELD * (part.source.n_features + 1) / part.source.n_samples
     return bool(np.exp(log_weights[np.isfinite(log_weights)]).min(initial=1.0) >= least)
 
 

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 
 from fastem import validation
+from fastem.data.samples import Samples
 from fastem.data.threads import Team, resolve, team
 from fastem.em.stopping import Stopping
 from fastem.families.base import Array, Family
 from fastem.fitting import fit as em
+from fastem.fitting.survey import prepare
 from fastem.model.evidence import evaluated, sample
 from fastem.model.matching import matched
+from fastem.model.model import Model
 from fastem.model.result import Result, Status
+from fastem.model.starving import POLICIES, Policy
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
 
@@ -188,6 +192,8 @@ def likelihood_ratio_test(
     n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
+    min_samples: float = 0.0,
+    starving: str = "reseed",
     seed: Any = None,
     n_threads: int | None = None,
 ) -> LikelihoodRatioTest:
@@ -202,9 +208,10 @@ def likelihood_ratio_test(
     family : a Family.
     n_components : K, an int from 1 to n_samples - 1.
     n_replicates : int >= 1. With 99, the smallest p-value is 0.01.
-    start, n_init, tol, max_iter : as in `fit`, for both fits, which are made in the same way for the data and for the
-        simulated ones; so the test keeps its level whatever the start, and a good one gives it power. Those of K + 1
-        components also begin at the fit with K, each of its components in turn split in two.
+    start, n_init, tol, max_iter, min_samples, starving : as in `fit`, for both fits
+        They are made in the same way for the data and for the simulated ones, so the test keeps its level whatever the
+        start, and a good start gives it power. Those of K + 1 components also begin at the fit with K, each of its
+        components in turn split in two.
     seed : int >= 0, a sequence of them, or None. The same seed gives the same bits, whatever n_threads.
     n_threads : int >= 1 or None, as in `fit`. So many simulated data sets are fitted at a time.
 
@@ -234,6 +241,8 @@ def likelihood_ratio_test(
     validation.check_choice("start", start, starts.NAMES)
     validation.check_fit_arguments(n_init, tol, max_iter, n_threads)
     validation.check_integer("n_replicates", n_replicates, 1)
+    validation.check_min_samples(min_samples)
+    validation.check_choice("starving", starving, POLICIES)
     seeds = validation.check_seed(seed)
     checked = validation.check_data(X)
     validation.check_n_components(n_components, len(checked), None)
@@ -245,11 +254,11 @@ def likelihood_ratio_test(
     def pair(data: Array, child: np.random.SeedSequence, threads: Team) -> tuple[Result, Result]:
         """Both fits of a data set."""
         lesser, greater = child.spawn(2)
-        problem = em.prepare(data, None, family, k, threads)
+        problem = prepare(Model(family, k, policy=Policy(float(min_samples), starving)), Samples(data), threads)
         null = em.run(problem, em.begin(starts.from_method(problem, start, int(n_init), lesser), None), stopping)
         step = initialise.from_parameters(problem, null.weights, dict(null.parameters))
         divided = starts.divided(problem, step)
-        problem = replace(problem, n_components=k + 1)
+        problem = problem.changed(n_components=k + 1)
         steps = [*starts.from_method(problem, start, int(n_init), greater), *divided]
         return null, em.run(problem, em.begin(steps, None), stopping)
 
@@ -298,7 +307,7 @@ def _integers(child: np.random.SeedSequence) -> list[int]:
 
 
 def _fitted(X: Array, weights: Array | None, result: Result, stopping: Stopping, threads: Team) -> Result:
-    problem = em.prepare(X, weights, result.family, result.n_components, threads)
+    problem = prepare(result.model, Samples(X, weights), threads)
     step = initialise.from_parameters(problem, result.weights, dict(result.parameters))
     return em.run(problem, em.begin([step], "anderson"), stopping)
 

@@ -144,7 +144,9 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
     errors = None
     if verdict is Verdict.MAXIMUM and information is not None:
         covariance = inverse_root.T @ np.linalg.inv(inverse_root @ information @ inverse_root.T) @ inverse_root
-        errors = _standard_errors(result, tangent, covariance, frame.scale)
+        n = sums.mixing.n_free
+        errors = {"weights": sums.mixing.standard_errors(covariance[:n, :n])}
+        errors |= tangent.standard_errors(covariance[n:, n:], frame.scale)
     return Diagnosis(verdict, gain, score, information, smallest, errors)
 
 
@@ -185,25 +187,16 @@ def _inverse_root(complete: Array) -> Array | None:
     return inverse_root
 
 
-def _standard_errors(result: Result, tangent: Tangent, covariance: Array, scale: Array) -> dict[str, Array]:
-    weights = np.asarray(result.weights)
-    n_logits = len(weights) - 1
-    # d weight_k / d logit_j = weight_k (1[k = j] - weight_j)
-    jacobian = (np.diag(weights) - np.outer(weights, weights))[:, :n_logits]
-    logits = covariance[:n_logits, :n_logits]
-    errors = {"weights": np.sqrt(np.maximum(np.einsum("ai,ij,aj->a", jacobian, logits, jacobian), 0.0))}
-    return {**errors, **tangent.standard_errors(covariance[n_logits:, n_logits:], scale)}
-
-
 class _Sums:
     """Sums over the samples, a bounded piece at a time: log weights first, then the family's parameters."""
 
     def __init__(self, X: Array, sample_weight: Array | None, result: Result, tangent: Tangent, threads: Team) -> None:
         self._X, self._sample_weight, self._result, self._tangent = X, sample_weight, result, tangent
         self._threads, self._frame = threads, mixture_frame(result)
-        self._n_logits = result.n_components - 1
-        self.n = self._n_logits + tangent.n_free
-        self._columns = [self._n_logits + tangent.columns(k) for k in range(result.n_components)]
+        self.mixing = result.model.mixing.tangent(result.weights)
+        first = self.mixing.n_free
+        self.n = first + tangent.n_free
+        self._columns = [first + tangent.columns(k) for k in range(result.n_components)]
         self.total_weight = float(len(X) if sample_weight is None else sample_weight.sum())
 
     def _pieces(self) -> Iterator[tuple[Array, Array, Array]]:
@@ -218,14 +211,11 @@ class _Sums:
             yield (piece - self._frame.shift) / self._frame.scale, weights, resp
 
     def _scores(self, k: int, x: Array) -> Array:
-        """Of samples of known component k: (n, n_logits + m)."""
-        logits = np.broadcast_to(-self._result.weights[: self._n_logits], (len(x), self._n_logits)).copy()
-        if k < self._n_logits:
-            logits[:, k] += 1.0
-        return np.concatenate([logits, self._tangent.scores(k, x)], axis=1)
+        """Of samples of known component k: (n, the mixing's and the component's)."""
+        return np.concatenate([self.mixing.scores(k, len(x)), self._tangent.scores(k, x)], axis=1)
 
     def _places(self, k: int) -> Array:
-        return np.concatenate([np.arange(self._n_logits), self._columns[k]])
+        return np.concatenate([np.arange(self.mixing.n_free), self._columns[k]])
 
     def _mean_scores(self, x: Array, resp: Array) -> Array:
         """The scores of the observed samples, (n, self.n)."""
@@ -236,8 +226,7 @@ class _Sums:
 
     def score_and_complete(self, dense: bool) -> tuple[Array, Array]:
         """The gradient of the log-likelihood, and the expected complete-data information, or its diagonal."""
-        weights, m = self._result.weights[: self._n_logits], self._n_logits
-        logits = self.total_weight * (np.diag(weights) - np.outer(weights, weights))
+        logits, m = self.mixing.information(self.total_weight), self.mixing.n_free
         score = np.zeros(self.n)
         complete = np.zeros((self.n, self.n) if dense else self.n)
         if dense:
@@ -269,12 +258,12 @@ class _Sums:
         """The smallest eigenvalue of the information relative to the complete one's diagonal, by Lanczos' method."""
         from scipy.sparse.linalg import LinearOperator, eigsh
 
-        weights, m = self._result.weights[: self._n_logits], self._n_logits
+        m = self.mixing.n_free
 
         def product(vector: Array) -> Array:
             direction = inverse_root * vector.reshape(-1)
             result = np.zeros(self.n)
-            result[:m] = self.total_weight * (weights * direction[:m] - weights * (weights @ direction[:m]))
+            result[:m] = self.mixing.product(self.total_weight, direction[:m])
             for x, w, resp in self._pieces():
                 for k in range(resp.shape[1]):
                     own, scores, places = self._columns[k], self._scores(k, x), self._places(k)

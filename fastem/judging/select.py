@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastem import validation
+from fastem.data.samples import Samples
 from fastem.data.threads import Team, team
 from fastem.em.accelerate import NAMES as ACCELERATORS
 from fastem.em.stopping import Stopping
 from fastem.families.base import Array, Family
 from fastem.fitting import fit as em
 from fastem.fitting.parts import random_parts, wanted
+from fastem.fitting.survey import survey
 from fastem.model.evidence import evaluated
+from fastem.model.model import Model
+from fastem.model.problem import problem_of
 from fastem.model.result import Result, Status
+from fastem.model.starving import POLICIES, Policy
 from fastem.starts import auto as starts
 
 CRITERIA = ("bic", "aic", "icl", "cv")
@@ -95,6 +100,8 @@ def select(
     max_iter: int = 1000,
     accelerate: str | None = None,
     progressive: bool | None = None,
+    min_samples: float = 0.0,
+    starving: str = "reseed",
     n_folds: int = 5,
     seed: Any = None,
     n_threads: int | None = None,
@@ -112,7 +119,8 @@ def select(
         the rest for each of them, and asks for the log-likelihood per sample of the part; it chooses the model of
         fewest parameters within one standard error of the best (Breiman et al. 1984, section 3.4.3).
     sample_weight : as in `fit`; in BIC n is their sum, and held-out samples count by their weights.
-    start, n_init, tol, max_iter, accelerate, progressive, n_threads : as in `fit`; the start is the name of a method.
+    start, n_init, tol, max_iter, accelerate, progressive, min_samples, starving, n_threads : as in `fit`
+        The start is the name of a method.
     n_folds : int from 2 to n_samples.
     seed : as in `fit`. Every model begins from the same seed, so that it is the same alone and in any grid.
     callback : callable(Row) or None
@@ -152,6 +160,8 @@ def select(
     validation.check_choice("accelerate", accelerate, (None, *ACCELERATORS))
     validation.check_choice("progressive", progressive, (None, True, False))
     validation.check_fit_arguments(n_init, tol, max_iter, n_threads)
+    validation.check_min_samples(min_samples)
+    validation.check_choice("starving", starving, POLICIES)
     validation.check_callback(callback)
     checked = validation.check_data(X)
     sample_weight = validation.check_sample_weight(sample_weight, len(checked))
@@ -160,7 +170,8 @@ def select(
     auto = start == "auto"
     stopping = Stopping("gain", float(tol), int(max_iter), None, drop_losers=auto, thorough=auto)
     in_parts = wanted(progressive, stopping, len(checked))
-    settings = _Settings(start, int(n_init), stopping, accelerate, seeds, in_parts)
+    model = Model(families[0], 1, policy=Policy(float(min_samples), starving))
+    settings = _Settings(model, start, int(n_init), stopping, accelerate, seeds, in_parts)
     if criterion == "cv":
         positive = len(checked) if sample_weight is None else int(np.count_nonzero(sample_weight))
         validation.check_n_folds(n_folds, positive, max(counts))
@@ -184,6 +195,7 @@ _Cell = tuple[int, int]  # the indices of a family and of a number of components
 
 
 class _Settings(NamedTuple):
+    model: Model
     start: str
     n_init: int
     stopping: Stopping
@@ -201,20 +213,16 @@ def _grid(
     threads: Team,
 ) -> Iterator[tuple[_Cell, Result]]:
     """Fit every model; families that share coordinates follow each other, so that one packed copy exists at a time."""
-    surveyed = em.survey(X, sample_weight, families, threads)
-    frames = [surveyed.frame(family) for family in families]
-    keys = [
-        (frame.shift.tobytes(), frame.scale.tobytes(), family.n_derived, family.kernels().derive)
-        for frame, family in zip(frames, families, strict=True)
-    ]
-    data, packed = None, None
-    memo: dict[Any, Any] = {}
-    for i in sorted(range(len(families)), key=lambda i: (keys.index(keys[i]), i)):
-        if data is None or packed != keys[i]:
-            data = None  # freed before the next is made
-            data, packed, memo = surveyed.pack(families[i], threads), keys[i], {}
+    surveyed = survey(Samples(X, sample_weight), families, threads)
+    models = [surveyed.settled(replace(settings.model, family=family)) for family in families]
+    keys = [surveyed.key(model.family) for model in models]
+    source, shared = None, None
+    for i in sorted(range(len(models)), key=lambda i: (keys.index(keys[i]), i)):
+        if source is None or shared != keys[i]:
+            source = None  # freed before the next is made
+            source, shared = surveyed.source(models[i].family), keys[i]
         for j, k in enumerate(counts):
-            problem = surveyed.problem(data, families[i], k, threads, memo)
+            problem = problem_of(replace(models[i], n_components=k), source)
             # A fresh sequence each time: spawning from one counts up.
             seed = np.random.SeedSequence(settings.seed.entropy, spawn_key=settings.seed.spawn_key)
             parts = random_parts(problem, seed) if settings.in_parts else None

@@ -10,13 +10,15 @@ import numpy as np
 from fastem import validation
 from fastem.compiled.factors import RELATIVE_FLOOR
 from fastem.data import evaluate as evaluating
-from fastem.data import fold as folding
+from fastem.data.fold import Mixtures
+from fastem.data.samples import Samples
+from fastem.data.sources import InMemory
 from fastem.data.threads import Team, team
-from fastem.data.tiles import columns, pack
+from fastem.data.tiles import columns
 from fastem.families.base import Array, Family, Frame
-from fastem.model.model import log_weights_of
+from fastem.model.model import Model, Setting
+from fastem.model.problem import problem_of
 from fastem.model.result import Result
-from fastem.model.starving import starving as who_starves
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,7 @@ def from_parameters(family: Family, weights: Any, **parameters: Any) -> Result:
     """
     validation.check_family(family)
     checked_weights, checked = validation.check_parameters(weights, parameters, family)
-    return Result(family=family, weights=checked_weights, parameters=checked)
+    return Result(model=Model(family, len(checked_weights)), weights=checked_weights, parameters=checked)
 
 
 def mixture_frame(mixture: Result) -> Frame:
@@ -152,18 +154,17 @@ def fold(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: int |
     checked = validation.check_data(X, mixture.n_features)
     weights = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_threads(n_threads)
-    family, dtype = mixture.family, validation.working_dtype(checked)
-    frame = mixture_frame(mixture)
+    family, dtype, frame = mixture.family, validation.working_dtype(checked), mixture_frame(mixture)
+    samples = Samples(checked, weights)
     with team(n_threads) as threads:
-        validation.check_columns(checked, columns(checked, weights, dtype, threads), family, dtype)
-        data = pack(checked, weights, family, frame, dtype, threads)
-        shape = family.kernels(), folding.shape_of(family, data.n_features, mixture.n_components)
-        layout = family.layout(data.n_features, mixture.n_components)
-        plan = folding.Plan(data, mixture.n_components, layout, shape, shape)
+        facts = columns(checked, weights, dtype, threads)
+        validation.check_columns(checked, facts, family, dtype)
+        assert facts is not None
+        problem = problem_of(mixture.model, InMemory(samples, family, facts, frame, dtype, threads))
         params, log_weights = mixture_rows(mixture, frame)
-        mixtures = folding.Mixtures(params[None], log_weights[None])
-        totals, statistics = folding.run(plan, mixtures, params[None], np.zeros(1, np.int64), threads)
-    return Evidence(mixture, float(totals[0]), data.total_weight, len(checked), statistics[0], frame, dtype)
+        mixtures = Mixtures(params[None], log_weights[None])
+        totals, statistics = problem.passes().run(mixtures, params[None], np.zeros(1, np.int64))
+    return Evidence(mixture, float(totals[0]), samples.total_weight, len(checked), statistics[0], frame, dtype)
 
 
 def maximise(evidence: Evidence) -> Result:
@@ -176,7 +177,7 @@ def maximise(evidence: Evidence) -> Result:
     Returns
     -------
     Result : with status GIVEN; its own log_likelihood, bic and aic are unknown (NaN) until the next fold. A component
-        without samples keeps its parameters; floors are relative to the spread of `evidence.mixture`.
+        without samples keeps its parameters and has weight 0; floors are relative to the spread of `evidence.mixture`.
 
     Raises
     ------
@@ -185,17 +186,14 @@ def maximise(evidence: Evidence) -> Result:
     validation.check_evidence(evidence)
     mixture, frame = evidence.mixture, evidence.frame
     family = mixture.family
-    location, spread = mixture_moments(mixture)
     floor = RELATIVE_FLOOR[np.dtype(evidence.dtype).str[1:]]
-    counts = evidence.statistics[: mixture.n_components, 0]
-    starving = who_starves(counts, evidence.total_weight, evidence.n_samples)
-    params = family.pack(mixture.parameters, frame)
-    limits = family.limits(frame, location, spread, floor)
-    maximised = family.maximise(evidence.statistics, params, frame, limits, starving)
+    limits = family.limits(frame, *mixture_moments(mixture), floor)
+    setting = Setting(frame, limits, evidence.total_weight, evidence.n_samples)
+    step = mixture.model.maximise(evidence.statistics, family.pack(mixture.parameters, frame), setting)
     return Result(
-        family=family,
-        weights=np.exp(log_weights_of(counts)),
-        parameters=family.unpack(maximised.params, frame, mixture.n_components),
+        model=mixture.model,
+        weights=np.exp(step.log_weights),
+        parameters=family.unpack(step.params, frame, mixture.n_components),
         n_samples=evidence.n_samples,
         total_weight=evidence.total_weight,
     )

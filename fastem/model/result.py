@@ -15,8 +15,11 @@ import numpy as np
 from fastem.families import FAMILIES
 from fastem.families.base import Array, Family
 from fastem.families.parameters import n_features_of
+from fastem.model.mixing import MIXINGS, Proportions
+from fastem.model.model import Model
+from fastem.model.starving import Policy
 
-FORMAT = 3
+FORMAT = 4
 
 
 class Status(Enum):
@@ -112,7 +115,7 @@ class Result:
 
     Attributes
     ----------
-    family : the Family of its components.
+    model : the Model that was estimated.
     weights : (n_components,) mixing proportions, sum 1.
     parameters : named arrays, as `family` describes them, in the units of the data, float64.
     log_likelihood : total over the (weighted) samples, nats, of exactly these parameters; NaN if never evaluated.
@@ -128,7 +131,7 @@ class Result:
     total_weight : the sum of the sample weights, which is n in BIC; n_samples without weights.
     """
 
-    family: Family
+    model: Model
     weights: Array
     parameters: Mapping[str, Array]
     log_likelihood: float = float("nan")
@@ -142,6 +145,11 @@ class Result:
     total_weight: float = 0.0
     criterion: str = ""
     criterion_value: float = float("nan")
+
+    @property
+    def family(self) -> Family:
+        """The Family of its components."""
+        return self.model.family
 
     @property
     def n_reached(self) -> int:
@@ -165,8 +173,8 @@ class Result:
 
     @property
     def n_parameters(self) -> int:
-        """Free parameters: the components' and n_components - 1 weights."""
-        return self.family.n_parameters(self.n_features, self.n_components) + self.n_components - 1
+        """Free parameters: the components' and the mixing's."""
+        return self.model.n_parameters(self.n_features)
 
     @property
     def bic(self) -> float:
@@ -184,7 +192,7 @@ class Result:
 def save(result: Result, path: str | PathLike[str]) -> None:
     """Write a result to `path` as an uncompressed .npz archive, readable by numpy without pickle.
 
-    The archive holds `format` (an integer), `family` and `hyperparameters` (JSON), `weights`, one array
+    The archive holds `format` (an integer), `family`, `hyperparameters` and `model` (JSON), `weights`, one array
     `parameter_<name>` each, and the fields of the result. The path is used as it is; no suffix is added.
 
     Raises
@@ -202,6 +210,7 @@ def save(result: Result, path: str | PathLike[str]) -> None:
         "format": np.array(FORMAT),
         "family": np.array(result.family.name),
         "hyperparameters": np.array(json.dumps(result.family.to_json())),
+        "model": np.array(json.dumps(result.model.to_json())),
         "weights": result.weights,
         "log_likelihood": np.array(result.log_likelihood),
         "history": result.history,
@@ -253,7 +262,7 @@ def load(path: str | PathLike[str]) -> Result:
     )
     prefix = "parameter_"
     return Result(
-        family=FAMILIES[str(stored["family"])](**json.loads(str(stored["hyperparameters"]))),
+        model=_model(stored),
         weights=stored["weights"],
         parameters={name[len(prefix) :]: value for name, value in stored.items() if name.startswith(prefix)},
         log_likelihood=float(stored["log_likelihood"]),
@@ -268,3 +277,11 @@ def load(path: str | PathLike[str]) -> Result:
         criterion=str(stored["criterion"]),
         criterion_value=float(stored["criterion_value"]),
     )
+
+
+def _model(stored: dict[str, Any]) -> Model:
+    family = FAMILIES[str(stored["family"])](**json.loads(str(stored["hyperparameters"])))
+    # Before format 4, every model had free proportions, and a file did not keep its policy.
+    kept = json.loads(str(stored.get("model", "{}")))
+    mixing = MIXINGS[kept.pop("mixing", Proportions.name)]()
+    return Model(family, len(stored["weights"]), mixing, Policy(**kept))

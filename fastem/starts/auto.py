@@ -6,17 +6,15 @@ They work on a sample of the data, in its frame, so that what they find fits the
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
-from fastem.data import evaluate as evaluating
-from fastem.data import fold as folding
-from fastem.data.tiles import Data
+from fastem.data.fold import shape_of
 from fastem.em.loop import Run, loop
 from fastem.em.stopping import Stopping
 from fastem.families.base import Array
-from fastem.model.model import Problem, Step
+from fastem.model.model import Step
+from fastem.model.problem import Problem
 from fastem.model.starving import Policy
 from fastem.starts import given as initialise
 from fastem.starts.agglomerate import Tree
@@ -45,7 +43,7 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
     """The starts of one of NAMES; `n_init` of them, but of "auto" all, its random ones `n_init` times."""
     if method == "auto":
         if problem.n_components == 1:
-            return [initialise.from_labels(problem, np.zeros(problem.data.n_samples, dtype=np.int64))]
+            return [initialise.from_labels(problem, np.zeros(problem.source.n_samples, dtype=np.int64))]
         steps: list[Step] = []
         for (name, n), child in zip(AUTO, seed.spawn(len(AUTO)), strict=True):
             if name == "splitting" and problem.n_components > SPLITS:
@@ -88,23 +86,19 @@ def n_starts(method: str, n_init: int) -> int:
 
 
 def _large(problem: Problem) -> bool:
-    return problem.data.n_samples > POINTS
+    return problem.source.n_samples > POINTS
 
 
 def _hierarchical(problem: Problem, child: np.random.SeedSequence) -> Step:
     """The M-step from the clusters of an agglomeration, of a sample where there are many points."""
     # Families that look at the same points of the same tiles share a tree.
     key = ("tree", type(problem.family).points, str(child.entropy), child.spawn_key)
-    if key not in problem.memo:
-        sample = _part(problem, POINTS, child)
-        problem.memo[key] = replace(sample, memo={}), _tree(sample)
-    sample, tree = problem.memo[key]
-    sample = replace(sample, family=problem.family, n_components=problem.n_components, limits=problem.limits)
-    return initialise.from_labels(sample, tree.labels(problem.n_components))
-
-
-def _tree(sample: Problem) -> Tree:
-    return Tree(sample.family.points(_points(sample.data)), weights_of(sample.data))
+    memo = problem.source.memo
+    if key not in memo:
+        sample = problem.source.draw(POINTS, child)
+        memo[key] = sample, Tree(problem.family.points(sample.points()), weights_of(sample.data))
+    sample, tree = memo[key]
+    return initialise.from_labels(_forgiving(problem.at(sample)), tree.labels(problem.n_components))
 
 
 def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
@@ -114,15 +108,15 @@ def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
     drawn, in proportion to its share of the variance along its longest axis; without, the steps on the way are
     remembered: those of a grid over K on small data are the same.
     """
-    points, weights = _points(sample.data), weights_of(sample.data)
-    chain: list[Step] = [] if rng is not None else sample.memo.setdefault(("splitting", sample.family), [])
+    points, weights = _points_and_weights(sample)
+    chain: list[Step] = [] if rng is not None else sample.source.memo.setdefault(("splitting", sample.family), [])
     if not chain:
-        one = replace(sample, n_components=1)
+        one = sample.changed(n_components=1)
         chain.append(initialise.from_labels(one, np.zeros(len(points), dtype=np.int64)))
     while len(chain) < sample.n_components:
         k = len(chain)
-        resp = _split(points, weights, _responsibilities(replace(sample, n_components=k), chain[-1]), rng)
-        more = replace(sample, n_components=k + 1)
+        resp = _split(points, weights, _responsibilities(sample.changed(n_components=k), chain[-1]), rng)
+        more = sample.changed(n_components=k + 1)
         chain.append(_moved(more, [initialise.from_responsibilities(more, resp)], SPLIT_ITERATIONS)[0].solution)
     return chain[sample.n_components - 1]
 
@@ -149,10 +143,10 @@ def _divided(points: Array, shares: Array, resp: Array, k: int, axis: Array) -> 
 
 def divided(problem: Problem, step: Step) -> list[Step]:
     """Starts with one component more: each component of a solution in turn, across its longest axis."""
-    points, weights = _points(problem.data), weights_of(problem.data)
+    points, weights = _points_and_weights(problem)
     resp = _responsibilities(problem, step)
     shares = resp * weights[:, None]
-    more = replace(problem, n_components=problem.n_components + 1)
+    more = problem.changed(n_components=problem.n_components + 1)
     return [
         initialise.from_responsibilities(
             more, _divided(points, shares, resp, k, _longest_axis(points, shares[:, k])[0])
@@ -177,13 +171,14 @@ def _longest_axis(points: Array, shares: Array) -> tuple[Array, float]:
 
 def _short_runs(sample: Problem, rng: np.random.Generator, n_runs: int, n_best: int) -> list[Step]:
     """The best of several short runs of EM from random samples as centres."""
-    shape = folding.shape_of(sample.family, sample.data.n_features, sample.n_components)
+    shape = shape_of(sample.family, sample.source.n_features, sample.n_components)
     each = 8 * (2 * math.prod(shape.params) + math.prod(shape.statistics))
     together = max(1, RUN_BYTES // each)
     runs: list[Run] = []
     for first in range(0, n_runs, together):
         n = min(together, n_runs - first)
-        centres = np.stack([initialise.distinct(sample.data, sample.n_components, rng) for _ in range(n)])
+        data = sample.source.in_memory().data
+        centres = np.stack([initialise.distinct(data, sample.n_components, rng) for _ in range(n)])
         runs.extend(_moved(sample, initialise.from_centres(sample, centres), ITERATIONS))
         runs.sort(key=lambda run: (run.status.rank if run.status else 0, -run.log_likelihood))
         runs = runs[:n_best]
@@ -198,28 +193,20 @@ def _moved(sample: Problem, steps: list[Step], n_iter: int) -> list[Run]:
 
 
 def _responsibilities(problem: Problem, step: Step) -> Array:
-    resp: Array = evaluating.evaluate(
-        problem.X,
-        problem.family,
-        problem.data.frame,
-        step.params,
-        step.log_weights,
-        problem.data.tiles.dtype,
-        problem.team,
-        "resp",
-        alone=False,
-    ).values.astype(np.float64)
-    return resp
+    return problem.evaluate(step, "resp").astype(np.float64)
 
 
-def _points(data: Data) -> Array:
-    """The samples in the coordinates of the tiles, (n_samples, n_features) float64."""
-    points: Array = data.tiles[:, : data.n_features].swapaxes(1, 2).reshape(-1, data.n_features)[: data.n_samples]
-    return points.astype(np.float64)
+def _points_and_weights(problem: Problem) -> tuple[Array, Array]:
+    """The samples in the coordinates of the tiles, (n_samples, n_features), and their weights; for few samples."""
+    sample = problem.source.in_memory()
+    return sample.points(), weights_of(sample.data)
 
 
 def _part(problem: Problem, n: int, child: np.random.SeedSequence) -> Problem:
     """The problem, or where it is large that of a random sample; nothing is dropped for having few samples."""
-    if problem.data.n_samples <= n:
-        return replace(problem, policy=Policy())
-    return initialise.part(problem, n, np.random.default_rng(child))
+    return _forgiving(problem.at(problem.source.draw(n, child)))
+
+
+def _forgiving(problem: Problem) -> Problem:
+    """The problem where no component has too few samples: those of a sample are fewer than those of all data."""
+    return problem.changed(policy=Policy())

@@ -6,18 +6,16 @@ drives start g, so a start is the same alone or beside others.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from fastem.data import fold as folding
+from fastem.data.fold import Mixtures
 from fastem.data.potentials import CENTROIDS
-from fastem.data.tiles import Data, pack
+from fastem.data.sources import InMemory
+from fastem.data.tiles import Data
 from fastem.families.base import Array, identity_frame
-from fastem.model.gather import Responsibilities, gather
 from fastem.model.matching import matched
-from fastem.model.model import Problem, Step
-from fastem.model.starving import Policy
+from fastem.model.model import Step
+from fastem.model.problem import Problem, Responsibilities
 from fastem.starts import kmeans
 
 NAMES = ("kmeans", "k-means++", "random", "random_from_data")
@@ -37,27 +35,28 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
     generators = [np.random.default_rng(child) for child in children[1:]]
     if method == "random":
         return [_from_random(problem, child) for child in children[1:]]
-    sample = _subsample(problem, children[0])
+    sample = problem.source.draw(max(SAMPLE, 256 * problem.n_components), children[0])
     if method == "random_from_data":
-        centres = np.stack([distinct(sample, problem.n_components, rng) for rng in generators])
+        centres = np.stack([distinct(sample.data, problem.n_components, rng) for rng in generators])
     elif method == "k-means++":
-        centres = kmeans.seed(sample, problem.n_components, generators, problem.team)
+        centres = kmeans.seed(sample.data, problem.n_components, generators, sample.team)
     else:
         # Centres are the same for every family in these coordinates.
         key = method, problem.n_components, n_init, str(seed.entropy), seed.spawn_key
-        if key not in problem.memo:
-            problem.memo[key] = _by_kmeans(sample, problem, generators)
-        centres = problem.memo[key]
+        memo = problem.source.memo
+        if key not in memo:
+            memo[key] = _by_kmeans(sample, problem, generators)
+        centres = memo[key]
     return from_centres(problem, centres)
 
 
-def _by_kmeans(sample: Data, problem: Problem, generators: list[np.random.Generator]) -> Array:
+def _by_kmeans(sample: InMemory, problem: Problem, generators: list[np.random.Generator]) -> Array:
     """For each start the centres of least inertia of several runs of k-means, all of which share their passes."""
     small = sample.n_samples * problem.n_components * sample.n_features <= SMALL
     n_runs = min(RUNS, problem.n_components) if small else 1
     repeated = [rng for rng in generators for _ in range(n_runs)]
-    seeds = kmeans.seed(sample, problem.n_components, repeated, problem.team)
-    centres, inertia = kmeans.lloyd(sample, seeds, problem.team)
+    seeds = kmeans.seed(sample.data, problem.n_components, repeated, sample.team)
+    centres, inertia = kmeans.lloyd(sample.data, seeds, sample.team)
     best = np.arange(len(generators)) * n_runs + inertia.reshape(-1, n_runs).argmin(axis=1)
     chosen: Array = centres[best]
     return chosen
@@ -65,15 +64,15 @@ def _by_kmeans(sample: Data, problem: Problem, generators: list[np.random.Genera
 
 def from_centres(problem: Problem, centres: Array) -> list[Step]:
     """The M-step after each sample has gone to its nearest centre; centres (n_starts, K, d) in the tiles' frame."""
-    shape = kmeans.centroid_shape(problem.data.n_features, problem.n_components)
-    plan = problem.plan((CENTROIDS, shape), "hard")
+    shape = kmeans.centroid_shape(problem.source.n_features, problem.n_components)
+    passes = problem.passes((CENTROIDS, shape), "hard")
     n_starts, n_components, n_features = centres.shape
     rows = problem.family.reference(centres.reshape(-1, n_features))  # those of all starts, then what they share
     shared = [rows[None, n_starts * n_components :]] * n_starts
     own = rows[: n_starts * n_components].reshape(n_starts, n_components, -1)
     reference = np.concatenate([own, np.concatenate(shared)], axis=1)
-    mixtures = folding.Mixtures(centres, np.zeros(centres.shape[:2]))
-    _, statistics = folding.run(plan, mixtures, reference, np.arange(len(centres)), problem.team)
+    mixtures = Mixtures(centres, np.zeros(centres.shape[:2]))
+    _, statistics = passes.run(mixtures, reference, np.arange(len(centres)))
     return problem.maximise_each(statistics, list(reference))
 
 
@@ -93,7 +92,7 @@ def from_parameters(problem: Problem, weights: Array, parameters: dict[str, Arra
     with np.errstate(divide="ignore"):
         log_weights = np.log(weights)
     nobody = np.zeros(problem.n_components, dtype=np.bool_)
-    return Step(problem.family.pack(parameters, problem.data.frame), log_weights, nobody, nobody)
+    return Step(problem.family.pack(parameters, problem.source.frame), log_weights, nobody, nobody)
 
 
 def with_given(problem: Problem, step: Step, given: dict[str, Array]) -> Step:
@@ -102,7 +101,7 @@ def with_given(problem: Problem, step: Step, given: dict[str, Array]) -> Step:
     Where the given ones say where components are, those found are first matched to them, so that one's covariance does
     not go with another's mean.
     """
-    family, frame = problem.family, problem.data.frame
+    family, frame = problem.family, problem.source.frame
     found = family.unpack(step.params, frame, problem.n_components)
     replaced = {name: value for name, value in given.items() if name != "weights"}
     log_weights = step.log_weights
@@ -116,8 +115,8 @@ def with_given(problem: Problem, step: Step, given: dict[str, Array]) -> Step:
 
 def _places(problem: Problem, parameters: dict[str, Array]) -> Array:
     """Where components of these named parameters are, in the coordinates of the frame."""
-    params = problem.family.pack(parameters, problem.data.frame)
-    own = identity_frame(problem.data.n_features)
+    params = problem.family.pack(parameters, problem.source.frame)
+    own = identity_frame(problem.source.n_features)
     return problem.family.comparable(problem.family.unpack(params, own, problem.n_components))
 
 
@@ -137,37 +136,11 @@ def _from_responsibilities(problem: Problem, responsibilities: Responsibilities,
 
     The second round gathers second moments about the means of the first, which costs a pass and keeps every digit.
     """
-    reference = problem.family.reference(np.zeros((problem.n_components, problem.data.n_features)))
-    step = problem.maximise(gather(problem, responsibilities, reference), reference)
+    reference = problem.family.reference(np.zeros((problem.n_components, problem.source.n_features)))
+    step = problem.maximise(problem.gather(responsibilities, reference), reference)
     for _ in range(n_rounds - 1):
-        step = problem.maximise(gather(problem, responsibilities, step.params), step.params)
+        step = problem.maximise(problem.gather(responsibilities, step.params), step.params)
     return step
-
-
-def _subsample(problem: Problem, child: np.random.SeedSequence) -> Data:
-    """The data, or where it is large a random sample of it, drawn without replacement, in the same frame."""
-    n = max(SAMPLE, 256 * problem.n_components)
-    if problem.data.n_samples <= n:
-        return problem.data
-    return part(problem, n, np.random.default_rng(child)).data
-
-
-def part(problem: Problem, n: int, rng: np.random.Generator) -> Problem:
-    """The problem of at most n random samples of positive weight, drawn without replacement, in the same frame."""
-    weights = problem.sample_weight
-    candidates = problem.data.n_samples if weights is None else np.flatnonzero(weights)
-    size = min(n, candidates if isinstance(candidates, int) else len(candidates))
-    return of_rows(problem, np.sort(rng.choice(candidates, size, replace=False)))
-
-
-def of_rows(problem: Problem, chosen: Array) -> Problem:
-    """The problem of some of the samples, in the same frame; nothing is dropped there for having few."""
-    weights = problem.sample_weight
-    chosen_weights = None if weights is None else weights[chosen]
-    dtype = problem.data.tiles.dtype
-    X = np.ascontiguousarray(problem.X[chosen], dtype=dtype)
-    data = pack(X, chosen_weights, problem.family, problem.data.frame, dtype, problem.team)
-    return replace(problem, X=X, sample_weight=chosen_weights, data=data, memo={}, policy=Policy())
 
 
 def distinct(data: Data, n_components: int, rng: np.random.Generator) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastem.data import fold as folding
+from fastem.data.fold import Mixtures, Plan, Shape, Task
 from fastem.data.potentials import CENTROIDS, Potentials
 from fastem.data.threads import Team
 from fastem.data.tiles import Data
@@ -74,9 +74,9 @@ def _draw(cumulative: Array, uniform: Array) -> Array:
     return np.minimum(cumulative.searchsorted(uniform * cumulative[-1], side="right"), last)
 
 
-def centroid_shape(n_features: int, n_clusters: int) -> folding.Shape:
+def centroid_shape(n_features: int, n_clusters: int) -> Shape:
     """The sizes of the rows of the centroids' kernels."""
-    return folding.Shape((n_clusters, n_features), (n_clusters, n_features + 1), 2, 5.0 * n_clusters * n_features)
+    return Shape((n_clusters, n_features), (n_clusters, n_features + 1), 2, 5.0 * n_clusters * n_features)
 
 
 class _Lloyd:
@@ -85,22 +85,22 @@ class _Lloyd:
     def __init__(self, data: Data, n_starts: int, n_clusters: int, team: Team) -> None:
         d = data.n_features
         kernels = NEAREST, centroid_shape(d, n_clusters)
-        self._plan = folding.Plan(data, n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest")
-        self._nothing, self._team = np.zeros((n_starts, n_clusters)), team
+        self._plan = Plan(data, Task(n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest"), team)
+        self._nothing = np.zeros((n_starts, n_clusters))
 
     def step(self, centres: Array, active: Array) -> tuple[Array, Array, Array]:
         """The inertia of the active starts among `centres`; the sums and the weights of their clusters."""
-        mixtures = folding.Mixtures(centres, self._nothing)
-        totals, statistics = folding.run(self._plan, mixtures, centres, active, self._team)
+        mixtures = Mixtures(centres, self._nothing)
+        totals, statistics = self._plan.run(mixtures, centres, active)
         return -2.0 * totals, statistics[:, :, 1:], statistics[:, :, :1]
 
 
 def inertia(data: Data, centres: Array, team: Team) -> float:
     """The weighted squared distances of the samples to the nearest of `centres` (K, d), summed."""
     kernels = CENTROIDS, centroid_shape(data.n_features, len(centres))
-    plan = folding.Plan(data, len(centres), np.array([data.n_features, len(centres)]), kernels, kernels, "hard")
-    mixtures = folding.Mixtures(centres[None], np.zeros((1, len(centres))))
-    totals, _ = folding.run(plan, mixtures, centres[None], np.zeros(1, np.int64), team)
+    plan = Plan(data, Task(len(centres), np.array([data.n_features, len(centres)]), kernels, kernels, "hard"), team)
+    mixtures = Mixtures(centres[None], np.zeros((1, len(centres))))
+    totals, _ = plan.run(mixtures, centres[None], np.zeros(1, np.int64))
     return -2.0 * float(totals[0])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -153,8 +153,8 @@ def check_columns(X: Array, facts: Any, family: Family, dtype: Any) -> Any:
     return facts
 
 
-def check_finite(X: Array, dtype: Any) -> None:
-    """Refuse NaN and infinity, and values that become infinite in `dtype`; names the first."""
+def check_finite(X: Array, dtype: Any, begin: int = 0) -> None:
+    """Refuse NaN and infinity, and values that become infinite in `dtype`; names the first. X begins at row `begin`."""
     for first in range(0, len(X), _PIECE):
         with np.errstate(over="ignore"):
             bad = ~np.isfinite(np.asarray(X[first : first + _PIECE], dtype=dtype))
@@ -163,8 +163,8 @@ def check_finite(X: Array, dtype: Any) -> None:
             value = X[first + i, j]
             kind = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"too large for {dtype}"
             raise ValueError(
-                f"X contains {kind}: X[{first + i}, {j}] is {value}. Every value must be finite; drop or impute "
-                "missing ones."
+                f"X contains {kind}: X[{begin + first + i}, {j}] is {value}. Every value must be finite; drop or "
+                "impute missing ones."
             )
 
 
@@ -175,12 +175,72 @@ def check_support(X: Array, family: Family) -> None:
         raise ValueError(reason)
 
 
-def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
-    """Sample weights as a contiguous float64 array (n_samples,), or None."""
+def check_stream(source: Any) -> None:
+    """Refuse what cannot be read in chunks again and again."""
+    if hasattr(source, "__next__"):
+        raise TypeError(
+            "a stream is read once in each pass, but an iterator (a generator, for example) can be read once only; "
+            "pass a list of arrays, or a function that returns a fresh iterator."
+        )
+    if not (callable(source) or isinstance(source, list | tuple | np.ndarray)):
+        raise TypeError(
+            f"a stream is made of an array, a list of arrays or a function that returns an iterator, not of "
+            f"{type(source).__name__}."
+        )
+
+
+def check_not_empty(first: Array | None) -> None:
+    """Refuse a stream without samples."""
+    if first is None:
+        raise ValueError("the stream has no samples; at least one is needed.")
+
+
+def check_chunk(chunk: Any, index: int, n_features: int | None) -> Array:
+    """A chunk of a stream as a matrix of numbers, with as many columns as those before it."""
+    array = as_array(f"chunk {index} of X", chunk)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f"chunk {index} of X has shape {array.shape}; expected (rows, n_features).")
+    if n_features is not None and array.shape[1] != n_features:
+        raise ValueError(f"chunk {index} of X has {array.shape[1]} feature(s), those before it have {n_features}.")
+    return array
+
+
+def check_piece(X: Array, first: int, families: Iterable[Family], dtype: Any) -> None:
+    """Refuse values in a piece of a stream, which begins at row `first`, that cannot be fitted."""
+    if not np.isfinite(X.sum(dtype=np.float64)):
+        check_finite(X, dtype, first)
+    for family in families:
+        reason = family.why_impossible(X)
+        if reason is not None:
+            raise ValueError(f"{reason} (Row 0 of X is here row {first} of the stream.)")
+
+
+def check_same_length(found: int, expected: int) -> None:
+    """Refuse a stream that does not deliver the same number of samples in each pass."""
+    if found != expected:
+        raise ValueError(
+            f"the stream delivered {found} samples in one pass and {expected} in another; it must not change."
+        )
+
+
+def check_enough_weights(found: int, expected: int) -> None:
+    """Refuse fewer weights than samples."""
+    if found != expected:
+        raise ValueError("sample_weight has fewer entries than the stream has samples; expected one per row.")
+
+
+def check_one_weight(sample_weight: Any, of_stream: Any) -> None:
+    """Refuse weights beside those of the stream."""
+    if sample_weight is not None and of_stream is not None:
+        raise ValueError("sample_weight is given twice, here and in the stream; give it once.")
+
+
+def check_sample_weight(sample_weight: Any, n_samples: int | None) -> Array | None:
+    """Sample weights as a contiguous float64 array (n_samples,), or None; n_samples is None where nobody knows yet."""
     if sample_weight is None:
         return None
     weights = np.ascontiguousarray(as_array("sample_weight", sample_weight), dtype=np.float64)
-    if weights.shape != (n_samples,):
+    if weights.shape != (n_samples if n_samples is not None else weights.size,):
         raise ValueError(f"sample_weight has shape {weights.shape}; expected ({n_samples},), one per row of X.")
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):

@@ -1,0 +1,171 @@
+"""Where evidence comes from. The driver asks a source, and never looks at the data itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastem.data import evaluate as evaluating
+from fastem.data.fold import Mixtures, Plan, Task, shape_of
+from fastem.data.samples import Samples
+from fastem.data.threads import Team
+from fastem.data.tiles import Columns, Data, pack
+from fastem.families.base import Array, Family, Frame
+
+# Bytes of responsibilities that exist at a time.
+RESP_BYTES = 16 * 2**20
+
+
+class Passes(Protocol):
+    """Passes over the data of one source for one Task, one after the other."""
+
+    def run(self, density: Mixtures, params: Any, starts: Any) -> tuple[Array, Array]:
+        """Log-likelihoods (n,) and statistics (n, rows, width), float64, of these starts among the mixtures.
+
+        `params` are what the statistics are gathered about.
+        """
+
+
+class Source(ABC):
+    """Data in a frame, and the threads that pass over them.
+
+    facts: what one look at the columns told. memo: what was found out about the data, whatever the family and the
+    number of components; models of a grid share it.
+    """
+
+    def __init__(self, facts: Columns, frame: Frame, dtype: Any, team: Team) -> None:
+        self.facts, self.frame, self.dtype, self.team = facts, frame, np.dtype(dtype), team
+        self.n_features = len(frame.scale)
+        self.memo: dict[Any, Any] = {}
+
+    n_samples: int
+    total_weight: float
+
+    @property
+    @abstractmethod
+    def sample_weight(self) -> Array | None:
+        """The weights of the samples, (n_samples,), or None where every sample counts 1."""
+
+    @abstractmethod
+    def passes(self, task: Task) -> Passes:
+        """Passes over all samples."""
+
+    @abstractmethod
+    def gather(
+        self, family: Family, n_components: int, responsibilities: Callable[[int, int], Array], params: Array
+    ) -> Array:
+        """Statistics (rows, width) of given responsibilities, a bounded piece of which exists at a time.
+
+        responsibilities(first, last) are those of a run of samples, (last - first, n_components).
+        """
+
+    @abstractmethod
+    def evaluate(self, family: Family, params: Array, log_weights: Array, want: str) -> Array:
+        """ "log_density" (n,) or "resp" (n, K) of the samples under a mixture."""
+
+    @abstractmethod
+    def take(self, rows: Array) -> Source:
+        """Some of the samples, by their indices in rising order, in the same frame."""
+
+    @abstractmethod
+    def in_memory(self) -> InMemory:
+        """All samples in memory, for those who know that they are few."""
+
+    @property
+    def n_positive(self) -> int:
+        """How many samples have a positive weight."""
+        return self.n_samples if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
+
+    def draw(self, n: int, seed: np.random.SeedSequence) -> InMemory:
+        """In memory, all samples where there are at most n, otherwise n of positive weight, without replacement."""
+        if self.n_samples <= n:
+            return self.in_memory()
+        rng = np.random.default_rng(seed)
+        weights = self.sample_weight
+        candidates = self.n_samples if weights is None else np.flatnonzero(weights)
+        return self.take(np.sort(rng.choice(candidates, min(n, self.n_positive), replace=False))).in_memory()
+
+    def worst(self, density: Array, n: int, share: float) -> Source:
+        """The n samples of lowest density; of weighted ones, as many as hold this share of the weight."""
+        weights = self.sample_weight
+        if weights is None:
+            return self.take(np.sort(np.argpartition(density, n - 1)[:n]))
+        order = np.argsort(np.where(weights > 0, density, np.inf), kind="stable")
+        return self.take(np.sort(order[: 1 + int(np.searchsorted(np.cumsum(weights[order]), share))]))
+
+
+class InMemory(Source):
+    """Samples in memory. They are packed into tiles when they are first passed over.
+
+    derived: the family whose derived rows the tiles hold; families with the same `tiles_key` share them.
+    """
+
+    def __init__(self, samples: Samples, derived: Family, facts: Columns, frame: Frame, dtype: Any, team: Team) -> None:
+        super().__init__(facts, frame, dtype, team)
+        self.samples, self._derived = samples, derived
+        self.n_samples, self.total_weight = samples.n_samples, samples.total_weight
+        self._data: Data | None = None
+
+    @property
+    def sample_weight(self) -> Array | None:
+        return self.samples.sample_weight
+
+    @property
+    def data(self) -> Data:
+        """The samples in tiles."""
+        if self._data is None:
+            X, sample_weight = self.samples
+            self._data = pack(X, sample_weight, self._derived, self.frame, self.dtype, self.team)
+        return self._data
+
+    def passes(self, task: Task) -> Passes:
+        return Plan(self.data, task, self.team)
+
+    def gather(
+        self, family: Family, n_components: int, responsibilities: Callable[[int, int], Array], params: Array
+    ) -> Array:
+        data = self.data
+        own = family.kernels(), shape_of(family, self.n_features, n_components)
+        plan = Plan(
+            data, Task(n_components, family.layout(self.n_features, n_components), None, own, "given"), self.team
+        )
+        n_tiles, _, size = data.tiles.shape
+        nothing = Mixtures(np.zeros((1, 0)), np.zeros((1, n_components)))
+        total = np.zeros((1, *own[1].statistics))
+        piece = max(1, RESP_BYTES // (size * n_components * 8))
+        for first in range(0, n_tiles, piece):
+            last = min(first + piece, n_tiles)
+            begin, end = first * size, min(last * size, data.n_samples)
+            prior = np.zeros(((last - first) * size, n_components), dtype=data.tiles.dtype)
+            prior[: end - begin] = responsibilities(begin, end)
+            prior = np.ascontiguousarray(prior.reshape(last - first, size, n_components).swapaxes(1, 2))
+            total += plan.run(nothing, params[None], np.zeros(1, np.int64), prior, first)[1]
+        return np.asarray(total[0])
+
+    def evaluate(self, family: Family, params: Array, log_weights: Array, want: str) -> Array:
+        return evaluating.evaluate(
+            self.samples.X, family, self.frame, params, log_weights, self.dtype, self.team, want, alone=False
+        ).values
+
+    def take(self, rows: Array) -> InMemory:
+        samples = self.samples.take(rows, self.dtype)
+        return InMemory(samples, self._derived, self.facts, self.frame, self.dtype, self.team)
+
+    def in_memory(self) -> InMemory:
+        return self
+
+    def points(self) -> Array:
+        """The samples in the coordinates of the tiles, (n_samples, n_features) float64."""
+        data = self.data
+        points: Array = data.tiles[:, : data.n_features].swapaxes(1, 2).reshape(-1, data.n_features)
+        return points[: data.n_samples].astype(np.float64)
+
+
+def tiles_key(family: Family, frame: Frame) -> tuple[Any, ...]:
+    """What tiles depend on beside the data: families with equal keys share them."""
+    derive = family.kernels().derive
+    derived = () if derive is None else (derive, family.n_derived, family.to_json())
+    return frame.shift.tobytes(), frame.scale.tobytes(), str(derived)

@@ -1,0 +1,105 @@
+"""One look at the data before anything is fitted: are they usable, where do they lie, what have they decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem import validation
+from fastem.data.samples import Samples
+from fastem.data.sources import InMemory, Source, tiles_key
+from fastem.data.stream import Chunks, Stream, stream
+from fastem.data.threads import Team
+from fastem.data.tiles import Columns, columns, columns_of
+from fastem.families.base import Array, Family, Frame
+from fastem.model.model import Model
+from fastem.model.problem import Problem, problem_of
+
+# A memory map of more bytes than this is read in chunks rather than copied.
+MAPPED = 64 * 2**20
+
+
+class Survey(NamedTuple):
+    """Checked data and the facts about their columns, from which sources for any family are made."""
+
+    data: Samples | Stream
+    sample_weight: Array | None
+    n_samples: int
+    dtype: Any
+    facts: Columns
+    team: Team
+
+    @property
+    def n_features(self) -> int:
+        """The number of columns."""
+        return len(self.facts.location)
+
+    def frame(self, family: Family) -> Frame:
+        """The coordinates of a family's tiles."""
+        return family.frame(self.facts.location, self.facts.spread)
+
+    def key(self, family: Family) -> tuple[Any, ...]:
+        """What a family's source depends on; families with equal keys may share one."""
+        return tiles_key(family, self.frame(family))
+
+    def source(self, family: Family) -> Source:
+        """The data in the coordinates of a family; packed when they are first passed over."""
+        fixed = family, self.facts, self.frame(family), self.dtype, self.team
+        if isinstance(self.data, Stream):
+            return Chunks(self.data, self.sample_weight, self.n_samples, *fixed)
+        return InMemory(self.data, *fixed)
+
+    def settled(self, model: Model) -> Model:
+        """The model with what the data have decided."""
+        return replace(model, family=model.family.settled(self.facts))
+
+
+def samples_or_stream(X: Any, sample_weight: Any) -> Samples | Stream:
+    """A user's data: checked samples in memory, or a stream."""
+    if isinstance(X, Stream):
+        validation.check_one_weight(sample_weight, X.sample_weight)
+        return X if sample_weight is None else X.weighted(sample_weight)
+    in_chunks = callable(X) or (isinstance(X, list | tuple) and len(X) > 0 and all(np.ndim(x) == 2 for x in X))
+    if in_chunks or (isinstance(X, np.memmap) and X.nbytes > MAPPED):
+        return stream(X, sample_weight=sample_weight)
+    checked = validation.check_data(X)
+    return Samples(checked, validation.check_sample_weight(sample_weight, len(checked)))
+
+
+def survey(data: Samples | Stream, families: Sequence[Family], team: Team) -> Survey:
+    """Look at the data; refuse values that are not finite, or that some family cannot have produced."""
+    if isinstance(data, Stream):
+        return _survey_of_stream(data, families, team)
+    dtype = validation.working_dtype(data.X)
+    facts = columns(data.X, data.sample_weight, dtype, team)
+    for family in families:
+        validation.check_columns(data.X, facts, family, dtype)
+    assert facts is not None
+    return Survey(data, data.sample_weight, data.n_samples, dtype, facts, team)
+
+
+def _survey_of_stream(data: Stream, families: Sequence[Family], team: Team) -> Survey:
+    n_samples, dtype = 0, np.dtype(np.float32)
+
+    def pieces() -> Iterator[tuple[Array, Array | None, Any]]:
+        nonlocal n_samples, dtype
+        for first, (X, weights) in data.pieces():
+            n_samples, own = first + len(X), validation.working_dtype(X)
+            dtype = np.promote_types(dtype, own)
+            validation.check_piece(X, first, families, own)
+            yield X, weights, own
+
+    facts = columns_of(pieces, next(data.pieces())[1].X[0], team)
+    assert facts is not None
+    weights = validation.check_sample_weight(data.sample_weight, n_samples)
+    return Survey(data, weights, n_samples, dtype, facts, team)
+
+
+def prepare(model: Model, samples: Samples, team: Team) -> Problem:
+    """The problem of a model on checked samples."""
+    surveyed = survey(samples, [model.family], team)
+    model = surveyed.settled(model)
+    return problem_of(model, surveyed.source(model.family))

@@ -1,0 +1,133 @@
+"""A model and the source of evidence about it: all that starts and the loop ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fastem.compiled.factors import RELATIVE_FLOOR
+from fastem.data.fold import Shape, Task, shape_of
+from fastem.data.sources import Passes, Source
+from fastem.families.base import Array, Family, Kernels, Limits, identity_frame
+from fastem.model.matching import distances, matched, nearest, smallest_gap
+from fastem.model.model import Model, Setting, Step
+
+Responsibilities = Callable[[int, int], Array]  # (first, last) -> (last - first, n_components)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model of the data in a source; the limits of its M-step are in the source's frame."""
+
+    model: Model
+    source: Source
+    limits: Limits
+
+    @property
+    def family(self) -> Family:
+        """The family of the components."""
+        return self.model.family
+
+    @property
+    def n_components(self) -> int:
+        """The number of components."""
+        return self.model.n_components
+
+    @cached_property
+    def setting(self) -> Setting:
+        """What an M-step must know of the data."""
+        source = self.source
+        return Setting(source.frame, self.limits, source.total_weight, source.n_samples)
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters, the mixing's included."""
+        return self.model.n_parameters(self.source.n_features)
+
+    def changed(self, **fields: Any) -> Problem:
+        """The same problem for a model that differs in these fields."""
+        return replace(self, model=replace(self.model, **fields))
+
+    def at(self, source: Source) -> Problem:
+        """The same model, and the same limits, on another source of the same frame."""
+        return replace(self, source=source)
+
+    def passes(self, density: tuple[Kernels, Shape] | None = None, mode: str = "soft") -> Passes:
+        """EM's own passes: the family gathers, and assigns too, unless `density` or the mode says otherwise."""
+        n_features = self.source.n_features
+        own = self.family.kernels(), shape_of(self.family, n_features, self.n_components)
+        layout = self.family.layout(n_features, self.n_components)
+        return self.source.passes(Task(self.n_components, layout, density or own, own, mode))
+
+    def gather(self, responsibilities: Responsibilities, params: Array) -> Array:
+        """Statistics of responsibilities that are given rather than computed, about `params`."""
+        return self.source.gather(self.family, self.n_components, responsibilities, params)
+
+    def evaluate(self, step: Step, want: str) -> Array:
+        """Log densities (n,) or responsibilities (n, K) of the samples under a step."""
+        return self.source.evaluate(self.family, step.params, step.log_weights, want)
+
+    def maximise(self, statistics: Array, params: Array) -> Step:
+        """The M-step of one start."""
+        return self.model.maximise(statistics, params, self.setting)
+
+    def maximise_each(self, statistics: Array, params: Sequence[Array]) -> list[Step]:
+        """The M-steps of several starts in one go."""
+        return self.model.maximise_each(statistics, params, self.setting)
+
+    def vector(self, step: Step) -> Array:
+        """The parameters of a step as an unconstrained vector."""
+        return self.model.vector(step, self.source.n_features)
+
+    def step_at(self, vector: Array, alive: Array) -> Step:
+        """The inverse of `vector`; only the components that are `alive`, (n_components,) bool, have samples."""
+        return self.model.step_at(vector, alive, self.source.frame)
+
+    def change(self, before: Step, after: Step) -> float:
+        """The largest difference between two steps."""
+        return self.model.change(before, after, self.source.n_features)
+
+    def matched_change(self, best: Step, other: Step) -> float:
+        """The `change` from one solution to another, whose components are matched first."""
+        order = matched(distances(self.places(best), self.places(other)))
+        return self.change(best, self._taken(other, order))
+
+    def is_same(self, best: Step, other: Step, change: float, share: float) -> bool:
+        """Whether two solutions are one, up to the order of components.
+
+        No parameter may differ by more than `change`, nor by more than this share of the distance between two
+        components.
+        """
+        places = self.places(best)
+        order = nearest(distances(places, self.places(other)))
+        if order is None:
+            return False
+        return self.change(best, self._taken(other, order)) < min(change, share * smallest_gap(places))
+
+    def places(self, step: Step) -> Array:
+        """Where components are, in the coordinates of the frame, (n_components, m)."""
+        own = identity_frame(self.source.n_features)
+        return self.family.comparable(self.family.unpack(step.params, own, self.n_components))
+
+    def _taken(self, step: Step, order: Array) -> Step:
+        """A step with its components in another order."""
+        own, n = identity_frame(self.source.n_features), self.n_components
+        # In coordinates that change no digit of the named parameters.
+        named = self.family.take(self.family.unpack(step.params, own, n), order)
+        return step._replace(params=self.family.pack(named, own), log_weights=step.log_weights[order])
+
+
+def problem_of(model: Model, source: Source) -> Problem:
+    """The problem of a model on a source, its limits found from the facts about the columns."""
+    facts, floor = source.facts, RELATIVE_FLOOR[source.dtype.str[1:]]
+    return Problem(model, source, model.family.limits(source.frame, facts.location, facts.spread, floor))
+
+
+def statistics_of_labels(problem: Problem, labels: Array, params: Array) -> Array:
+    """Statistics of hard assignments, gathered about `params`."""
+    identity = np.eye(problem.n_components)
+    return problem.gather(lambda first, last: identity[labels[first:last]], params)
