@@ -1,8 +1,8 @@
-"""The documentation: its examples run and print what it says, its links lead somewhere, its figures are the measured ones.
+"""The documentation: its examples run and print what it says, its links lead somewhere, its figures were measured.
 
-A block of Python is executed, and so is each `fastem ...` command of a block of sh; all of a page in order, in one
-namespace, in a folder where the data lie at tests/data. Where a block of text follows, it is what they print; dots in it
-stand for anything.
+Blocks of Python are executed, and so are the `fastem ...` commands in blocks of sh: all of a page in order, in one
+namespace, in a folder where the data lie at tests/data. Where a block of text follows, it is what they print; three
+dots in it stand for anything.
 """
 
 import doctest
@@ -64,26 +64,28 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@every_page
-def test_the_examples_of_a_page_run_and_print_what_it_says(page, folder, capsys):
-    run_page(page, capsys)
-
-
-def test_the_readme_fits_what_it_says(folder, capsys):
-    names = run_page(README, capsys)
+def check_readme(names):
     assert names["probabilities"].shape == (272, 2)
     np.testing.assert_allclose(names["result"].log_likelihood, -1130.264, atol=1e-2)
     np.testing.assert_allclose(names["result"].bic, 2322.192, atol=1e-2)
 
 
-def test_the_kernels_that_embedders_call_agree_with_the_core(folder, capsys):
-    names = run_page(ROOT / "docs" / "embedding.md", capsys)
+def check_embedding(names):
     X, mixture = names["X"], names["mixture"]
     density = fastem.log_density(X, mixture)
     assert names["count_novel"](X, names["arguments"], -6.0) == (density < -6.0).sum()
     # The tile kernel's joint density is that of the mixture.
     joint = names["out"] + np.log(mixture.weights)[:, None]
     np.testing.assert_allclose(np.log(np.exp(joint).sum(axis=0)), density[:64], rtol=1e-10)
+
+
+CHECKS = {"README": check_readme, "embedding": check_embedding}
+
+
+@every_page
+def test_the_examples_of_a_page_run_and_print_what_it_says(page, folder, capsys):
+    names = run_page(page, capsys)
+    CHECKS.get(page.stem, len)(names)
 
 
 def test_the_readme_is_short_and_begins_with_its_two_commands():
