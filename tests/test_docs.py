@@ -16,7 +16,7 @@ import pytest
 from conftest import HERE
 
 import fastem
-from benchmarks import results
+from benchmarks import plot, results
 from fastem.cli.main import main
 
 ROOT = HERE.parent
@@ -156,7 +156,6 @@ def test_a_command_that_fails_leaves_its_section_as_it_was(tmp_path):
 
 
 def test_the_readme_shows_the_figures_of_the_results(tmp_path):
-    plot = pytest.importorskip("benchmarks.plot")
     rows = plot.read()
     shown = results.between(README.read_text(), "figures")[1].strip()
     assert shown == plot.table(rows), "run python -m benchmarks.plot"
