@@ -66,7 +66,7 @@ def main() -> None:
     for (name, order), found in ratios.items():
         low = [f"{CASES[i]} {loss:.1e}" for i, loss in enumerate(losses[name, order]) if loss > 1e-6]
         ends = f"{1 - len(low) / len(found):.1%} of {len(found)}"
-        print(f"| {name} {order or ''} | {1 / np.median(found):.1f} | {max(found):.2f} | {ends} |")
+        print(f"| {f'{name} {order}' if order else name} | {1 / np.median(found):.1f} | {max(found):.2f} | {ends} |")
         print(*low, sep="\n", file=sys.stderr)
 
 

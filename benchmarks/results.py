@@ -28,8 +28,8 @@ from fastem.data.threads import available_threads
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PEERS = "python -m benchmarks.peers"
-ONCE = "python -m timeit -n 1 -r 3 -s"
-SMALL = "python -m timeit -s"
+TIMEIT = "python -m timeit"
+ONCE = f"{TIMEIT} -n 1 -r 3 -s"
 CASES = "import fastem; from benchmarks.asv.cases import overlapping, start"
 FAITHFUL = "import fastem, numpy as np; X = np.loadtxt('tests/data/faithful.csv', delimiter=',', skiprows=1)"
 IRIS = "import numpy as np; X = np.loadtxt('tests/data/iris.csv', delimiter=',', skiprows=1, usecols=range(4))"
@@ -93,14 +93,16 @@ SECTIONS: dict[str, Section] = {
     "small": Section(
         (
             *(
-                f"{SMALL} \"{CASES}; X = overlapping(256, 4, 8); s = start('{shape}', X, 8)\" "
+                f"{TIMEIT} -n 5 -s \"{CASES}; X = overlapping(256, 4, 8); s = start('{shape}', X, 8)\" "
                 '"fastem.fit(X, s.family, 8, start=s, tol=0, max_iter=1000, n_threads=1)"'
                 for shape in ("full", "tied")
             ),
-            f'{SMALL} "{IRIS}; from fastem import GaussianMixture as M" "M(3, random_state=0).fit(X)"',
-            f'{SMALL} "{IRIS}; from sklearn.mixture import GaussianMixture as M" "M(3, random_state=0).fit(X)"',
             *(
-                f'{SMALL} "{CASES}; X = overlapping(100, 2, 2)" '
+                f'{TIMEIT} -n 50 -s "{IRIS}; from {package} import GaussianMixture as M" "M(3, random_state=0).fit(X)"'
+                for package in ("fastem", "sklearn.mixture")
+            ),
+            *(
+                f'{TIMEIT} -n 200 -s "{CASES}; X = overlapping(100, 2, 2)" '
                 f"\"fastem.fit(X, fastem.Gaussian(), 2, start='{how}', seed=0, n_threads=1)\""
                 for how in ("kmeans", "auto")
             ),
