@@ -29,16 +29,15 @@ def measure(n_init: int, tol: float) -> None:
     before = peak()
     fastem.fit(X, fastem.Gaussian("full"), K, start="kmeans", seed=0, max_iter=3, tol=tol, n_init=n_init)
     packed = X.nbytes / 2**20
-    kind = "in parts, " if tol else ""
-    print(
-        f"{kind}n_init={n_init}: {peak() - before - packed:.1f} MB beyond X and one packed copy ({packed:.0f} MB each)"
-    )
+    print(f"| {'yes' if tol else 'no'} | {n_init} | {peak() - before - packed:.1f} | {packed:.0f} |")
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         measure(int(sys.argv[1]), float(sys.argv[2]))
     else:
-        print(f"n = {N:,}, d = {D}, K = {K}, full, float64")
+        print(f"n = {N:,}, d = {D}, K = {K}, full, float64.\n")
+        print("| in parts | starts | MB beyond X and one packed copy of it | MB of each of these two |")
+        print("|---|---|---|---|", flush=True)
         for n_init, tol in ((1, "0"), (4, "0"), (1, "1e-6")):
             subprocess.run([sys.executable, "-m", "benchmarks.memory", str(n_init), tol], check=True)

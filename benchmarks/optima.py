@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -116,21 +117,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", default=",".join(name for name in WAYS if not name.endswith("10")))
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--missed", action="store_true", help="list the cells that were missed")
+    parser.add_argument("--missed", action="store_true", help="list on standard error the cells that were missed")
     parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     tables = json.loads((options.shared / "reference" / "mclust_bic_tables.json").read_text())["multivariate"]
     data = read_all(options.shared)
+    print("| start | cells reached | of all | s |\n|---|---|---|---|")
     for way in options.starts.split(","):
         WAYS[way](data["faithful"], "full", 2, 0)  # compiles
         begun = time.perf_counter()
         found = [compare(WAYS[way], data, tables, seed) for seed in range(options.seeds)]
         seconds = (time.perf_counter() - begun) / options.seeds
         reached, cells = sum(part[0] for part in found), sum(part[1] for part in found)
-        print(f"{way}: {reached} of {cells} cells, {reached / cells:.1%}, {seconds:.1f} s", flush=True)
+        print(f"| {way} | {reached} of {cells} | {reached / cells:.1%} | {seconds:.1f} |", flush=True)
         if options.missed:
-            print("  " + "; ".join(cell for part in found for cell in part[2]))
+            print(f"{way}: " + "; ".join(cell for part in found for cell in part[2]), file=sys.stderr)
 
 
 if __name__ == "__main__":

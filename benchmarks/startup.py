@@ -56,8 +56,9 @@ def main() -> None:
     rounds = options.rounds
 
     def show(name: str, values: list[float]) -> None:
-        print(f"{name}: {statistics.median(values):.3f} s ({min(values):.3f} to {max(values):.3f})", flush=True)
+        print(f"| {name} | {statistics.median(values):.3f} | {min(values):.3f} to {max(values):.3f} |", flush=True)
 
+    print("| | s, median | range |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as cache:
         show("import fastem, after numpy", [seconds(IMPORT, cache) for _ in range(rounds)])
     for shape in ("full", "tied", "diag", "spherical"):

@@ -52,7 +52,7 @@ def test_tables_show_ratios_shares_and_notes():
     rows = [row("fastem", 2.0), row("sklearn", 20.0), row("onedal", float("nan"), "not installed")]
     table = report.iterations_table(rows, {"float64": 1000 * 2 * 2 * 4 * 5 / 2e-3})
     assert "| 2 (100%) | 20 (10.0x) | not installed |" in table
-    assert report.ratios(rows, "sklearn") == "scikit-learn, full, float64: at least 10.0x, on average 10.0x"
+    assert report.ratios(rows, "sklearn") == "* scikit-learn, full, float64: at least 10.0x, on average 10.0x"
     assert report.ratios(rows, "onedal") == ""
     assert set(TITLES) >= {"fastem", "sklearn", "onedal", "armadillo", "mlpack", "opencv", "pomegranate", "gmmx"}
 

@@ -8,7 +8,8 @@
 Each library runs in a process of its own, at its better number of threads of 1 and all, without `OPENBLAS_*`. The time
 per iteration is the difference of two fits of unlike length, so that checks, copies and the start cancel; libraries
 take turns; medians over the rounds. Before a time is shown, the parameters after 3 iterations must give the same mean
-log-likelihood as fastem's (1e-9 relative, float32 1e-4), computed in one place for all.
+log-likelihood as fastem's (1e-9 relative, float32 1e-4), computed in one place for all. Standard output is Markdown;
+how far it has come is told on standard error.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,7 +55,7 @@ def _run(options: argparse.Namespace, peers: list[str], threads: list[int]) -> N
     heading = f"{machine()}, {threads[-1]} cores, Python {platform.python_version()}; peak " + ", ".join(
         f"{value / 1e9:.0f} GFLOP/s in {dtype}" for dtype, value in peaks.items()
     )
-    print(heading, flush=True)
+    print(heading, file=sys.stderr, flush=True)
     try:
         for case in problems.cases(options.cases.split(","), options.shared):
             if case.data in ("overlapping", "separated") and case.data not in options.data.split(","):
@@ -70,6 +72,7 @@ def _run(options: argparse.Namespace, peers: list[str], threads: list[int]) -> N
                         shape,
                         dtype,
                         *(f"{row.peer} {row.note or f'{row.median:.3g}'};" for row in found),
+                        file=sys.stderr,
                         flush=True,
                     )
                     report.write_csv(options.out / "iterations.csv", [row.as_record() for row in rows])
@@ -78,10 +81,11 @@ def _run(options: argparse.Namespace, peers: list[str], threads: list[int]) -> N
     versions = ", ".join(f"{environments.TITLES[row.peer]} {row.version}" for row in rows[: len(peers)])
     summary = "\n".join(report.ratios(rows, peer) for peer in peers if peer != "fastem")
     table = report.iterations_table(rows, peaks)
-    (options.out / "iterations.md").write_text(f"{heading}; {versions}\n\n{table}\n\n{summary}\n")
+    text = f"{heading}; {versions}.\n\n{table}\n\n{summary}"
+    (options.out / "iterations.md").write_text(text + "\n")
     if "sweep" in options.cases:
         report.plot(options.out / "iterations.png", rows)
-    print(f"\n{table}\n\n{summary}")
+    print(text)
 
 
 def _solve(options: argparse.Namespace, peers: list[str], threads: list[int]) -> None:
@@ -93,12 +97,13 @@ def _solve(options: argparse.Namespace, peers: list[str], threads: list[int]) ->
             for shape in ("diag",) if case.data in problems.ONLY_DIAG else ("full", "diag"):
                 found = measure.solutions(bench, case, start, shape)
                 rows += found
-                print(report.solutions_table(found), flush=True)
+                print(report.solutions_table(found), file=sys.stderr, flush=True)
                 report.write_csv(options.out / "solutions.csv", [asdict(row) for row in rows])
     finally:
         bench.close()
     table = report.solutions_table(rows)
     (options.out / "solutions.md").write_text(f"{machine()}, {threads[-1]} cores\n\n{table}\n")
+    print(table)
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def iterations_table(rows: list[Row], peak: dict[str, float]) -> str:
 
 
 def ratios(rows: list[Row], peer: str) -> str:
-    """The smallest and the geometric mean of the ratios to one library, for each covariance and precision."""
+    """The smallest and the geometric mean of the ratios to one library, a list over covariances and precisions."""
     lines = []
     for dtype in dict.fromkeys(row.dtype for row in rows):
         for shape in dict.fromkeys(row.shape for row in rows):
@@ -71,18 +71,24 @@ def ratios(rows: list[Row], peer: str) -> str:
             ]
             if found:
                 mean = np.exp(np.mean(np.log(found)))
-                lines.append(f"{TITLES[peer]}, {shape}, {dtype}: at least {min(found):.1f}x, on average {mean:.1f}x")
+                lines.append(f"* {TITLES[peer]}, {shape}, {dtype}: at least {min(found):.1f}x, on average {mean:.1f}x")
     return "\n".join(lines)
 
 
 def solutions_table(rows: list[Solution]) -> str:
-    """Seconds, iterations and log-likelihood of each library's own fit."""
-    lines = ["| | covariance, K | library | s | iterations | nats per sample |", "|---|---|---|---|---|---|"]
+    """Seconds, iterations and nats per sample of each library's own fit: a line a problem, a column a library."""
+    peers = list(dict.fromkeys(row.peer for row in rows))
+    lines = [
+        "| | covariance, K | " + " | ".join(TITLES[peer] for peer in peers) + " |",
+        "|---" * (2 + len(peers)) + "|",
+    ]
+    problems: dict[tuple[Any, ...], dict[str, str]] = {}
     for row in rows:
-        iterations = "?" if row.iterations < 0 else str(row.iterations)
-        numbers = f"{row.seconds:.2f} | {iterations} | {row.log_likelihood:.4f}"
-        text = f"{row.note} | | " if row.note else numbers
-        lines.append(f"| {row.data} | {row.shape}, {row.n_components} | {TITLES[row.peer]} | {text} |")
+        iterations = "" if row.iterations < 0 else f"{row.iterations} it., "
+        text = row.note or f"{row.seconds:.2f} s, {iterations}{row.log_likelihood:.3f}"
+        problems.setdefault((row.data, row.shape, row.n_components), {})[row.peer] = text
+    for (data, shape, k), texts in problems.items():
+        lines.append(f"| {data} | {shape}, {k} | " + " | ".join(texts.get(peer, "") for peer in peers) + " |")
     return "\n".join(lines)
 
 

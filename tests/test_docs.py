@@ -1,0 +1,181 @@
+"""The documentation: its examples run and print what it says, its links lead somewhere, its figures were measured.
+
+Blocks of Python are executed, and so are the `fastem ...` commands in blocks of sh: all of a page in order, in one
+namespace, in a folder where the data lie at tests/data. Where a block of text follows, it is what they print; three
+dots in it stand for anything.
+"""
+
+import doctest
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import HERE
+
+import fastem
+from benchmarks import plot, results
+from fastem.cli.main import main
+
+ROOT = HERE.parent
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+LINKED = [*PAGES, results.RESULTS]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+def run_commands(block):
+    """Run the `fastem` commands of a block of sh: the others install something, or take long."""
+    for command in re.split(r"&&|\n", block.replace("\\\n", " ")):
+        words = shlex.split(command, comments=True)
+        if words[:1] == ["fastem"]:
+            assert main(words[1:]) == 0, command
+
+
+def run_page(page, capsys):
+    """Execute a page; its names."""
+    names = {}
+    out = ""
+    for language, block in BLOCK.findall(page.read_text()):
+        if language == "text":
+            agrees = doctest.OutputChecker().check_output(block, out, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+            assert agrees, f"{page.name} says\n{block}\nand it prints\n{out}"
+        elif language == "python":
+            exec(compile(block, str(page), "exec"), names)
+            out = capsys.readouterr().out
+        elif language == "sh":
+            run_commands(block)
+            out = capsys.readouterr().out
+        else:
+            raise AssertionError(f"{page.name} has a block of {language}, which nothing runs")
+    return names
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where examples run: the data can be reached as tests/data, and what they write is gone afterwards."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "data").symlink_to(HERE / "data")
+    return tmp_path
+
+
+def check_readme(names):
+    assert names["probabilities"].shape == (272, 2)
+    np.testing.assert_allclose(names["result"].log_likelihood, -1130.264, atol=1e-2)
+    np.testing.assert_allclose(names["result"].bic, 2322.192, atol=1e-2)
+
+
+def check_embedding(names):
+    X, mixture = names["X"], names["mixture"]
+    density = fastem.log_density(X, mixture)
+    assert names["count_novel"](X, names["arguments"], -6.0) == (density < -6.0).sum()
+    # The tile kernel's joint density is that of the mixture.
+    joint = names["out"] + np.log(mixture.weights)[:, None]
+    np.testing.assert_allclose(np.log(np.exp(joint).sum(axis=0)), density[:64], rtol=1e-10)
+
+
+CHECKS = {"README": check_readme, "embedding": check_embedding}
+
+
+@every_page
+def test_the_examples_of_a_page_run_and_print_what_it_says(page, folder, capsys):
+    names = run_page(page, capsys)
+    CHECKS.get(page.stem, len)(names)
+
+
+def test_the_readme_is_short_and_begins_with_its_two_commands():
+    text = README.read_text()
+    assert len(text.split()) <= 1200
+    first, second = (block.strip() for language, block in BLOCK.findall(text)[:2] if language == "sh")
+    grid = "--components 1:9 --covariance full,tied,diag,spherical"
+    assert first == f"pip install . && fastem fit tests/data/faithful.csv {grid}"
+    assert second == "pip install '.[test]' && pytest -n auto"
+    assert text.index(second) < text.index("\n## ")
+
+
+def anchors(path):
+    """The names by which GitHub links to the headings of a page."""
+    outside = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.*)$", outside, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.stem)
+def test_links_lead_to_files_and_headings_that_exist(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        file, _, heading = target.partition("#")
+        linked = (page.parent / file).resolve() if file else page
+        assert linked.exists(), target
+        assert not heading or heading in anchors(linked), target
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "index.md").read_text()
+    for page in PAGES[1:]:
+        assert page.name == "index.md" or f"({page.name})" in index, page.name
+
+
+def test_the_results_name_the_commands_that_measure_them():
+    text = results.RESULTS.read_text()
+    for name, section in results.SECTIONS.items():
+        inside = results.between(text, name)[1]
+        assert all(command in inside for command in section.commands), name
+        assert re.search(r"[Cc]ommits? ", inside), name
+
+
+def test_a_section_of_the_results_is_rewritten_and_nothing_else(tmp_path):
+    path = tmp_path / "RESULTS.md"
+    path.write_text("# T\n\nBy hand.\n\n<!-- begin fake -->\nold\n<!-- end fake -->\n\nBelow.\n")
+    fake = results.Section(("python -c \"print('| a |')\"", "python -c \"print('| b |')\""))
+    results.main(["fake"], {"fake": fake, "other": fake}, path)
+    text = path.read_text()
+    assert text.startswith("# T\n\nBy hand.\n\n<!-- begin fake -->\n")
+    assert text.endswith("\n| a |\n\n| b |\n<!-- end fake -->\n\nBelow.\n")
+    assert "old" not in text
+    assert fake.commands[0] in text
+    for fact in ("cores", "numba", f"fastem {fastem.__version__}", "Commit"):
+        assert fact in text, fact
+    with pytest.raises(ValueError, match="no place for the section other"):
+        results.main(["other"], {"other": fake}, path)
+
+
+def test_a_command_that_fails_leaves_its_section_as_it_was(tmp_path):
+    path = tmp_path / "RESULTS.md"
+    path.write_text("<!-- begin fake -->\nold\n<!-- end fake -->\n")
+    fake = results.Section(('python -c "raise SystemExit(3)"',), plain=True)
+    with pytest.raises(SystemExit, match="ended with 3"):
+        results.main([], {"fake": fake}, path)
+    assert "\nold\n" in path.read_text()
+
+
+def test_the_readme_shows_the_figures_of_the_results(tmp_path):
+    rows = plot.read()
+    shown = results.between(README.read_text(), "figures")[1].strip()
+    assert shown == plot.table(rows), "run python -m benchmarks.plot"
+    assert {row.shape for row in rows} == set(plot.SHAPES)
+    assert plot.Row("1 x 1, 1", "full", {"a": "1,240 (3.0x)", "b": "not installed"}).milliseconds("a") == 1240.0
+    assert plot.Row("1 x 1, 1", "full", {"a": "1,240 (3.0x)", "b": "not installed"}).milliseconds("b") is None
+    pytest.importorskip("matplotlib")
+    plot.draw(rows, tmp_path / "speed.svg")
+    assert (tmp_path / "speed.svg").stat().st_size > 10_000
+
+
+PACKAGE = Path(fastem.__file__).parent
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for path in PACKAGE.rglob("*.py")
+    if ">>> " in path.read_text()
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstring_examples(module):
+    failed, tried = doctest.testmod(importlib.import_module(module.removesuffix(".__init__")))
+    assert tried and not failed
