@@ -10,7 +10,7 @@ import numpy as np
 
 from fastem.data import fold as folding
 from fastem.data.density import Arguments, log_density
-from fastem.data.tiles import derive_address
+from fastem.data.pack import derive_address
 from fastem.model.evidence import density_frame, mixture_rows
 from fastem.model.result import Result
 from fastem.validation import check_mixture
@@ -29,16 +29,19 @@ def arguments(mixture: Result) -> Arguments:
     frame = density_frame(mixture)
     params, log_weights = mixture_rows(mixture, frame)
     family, dtype = mixture.family, np.float64
+    modes = folding.mode_addresses("soft", dtype)
     shape = folding.shape_of(family, mixture.n_features, mixture.n_components)
     return Arguments(
         folding.log_prob_address(family.kernels(), dtype),
-        folding.assign_address("soft", dtype),
+        modes["weigh"],
+        modes["normalise"],
         derive_address(family, dtype),
         np.ascontiguousarray(params),
         np.ascontiguousarray(log_weights),
         family.layout(mixture.n_features, mixture.n_components),
         np.array(frame.shift),
         2.0 / frame.scale,
-        mixture.n_features + family.n_derived,
+        mixture.n_features + family.n_derived(mixture.n_features),
+        shape.latent_rows,
         shape.scratch_rows,
     )

@@ -59,11 +59,11 @@ def test_tile_kernels_from_compiled_code(case, rng):
     log_prob, accumulate = kernels.log_prob, kernels.accumulate
 
     @njit
-    def one_tile(tile, params, layout, rows, out, resp, statistics, scratch):
-        log_prob(tile, params, layout, rows, out, scratch)
-        accumulate(tile, resp, params, layout, rows, statistics, scratch)
+    def one_tile(tile, params, layout, rows, out, resp, labels, latent, ones, statistics, scratch):
+        log_prob(tile, params, layout, rows, out, latent, scratch)
+        accumulate(tile, resp, labels, latent, ones, params, layout, rows, statistics, scratch)
 
-    tile = np.zeros((d + family.n_derived, size))
+    tile = np.zeros((d + family.n_derived(d), size))
     tile[:d] = X.T
     if kernels.derive is not None:
         kernels.derive(tile, layout)
@@ -71,7 +71,8 @@ def test_tile_kernels_from_compiled_code(case, rng):
     statistics = np.zeros(family.statistics_shape(d, k))
     scratch = np.empty((max(1, family.scratch_rows(d, k)), size))
     rows = np.array([0, 2, 3])
-    one_tile(tile, params, layout, rows, out, resp, statistics, scratch)
+    latent, ones = np.empty((family.latent_rows(d, k), size)), np.ones(size)
+    one_tile(tile, params, layout, rows, out, resp, ones, latent, ones, statistics, scratch)
     single = [fastem.from_parameters(family, [1.0], **one_component(mixture.parameters, case, i)) for i in range(k)]
     for row in rows:
         np.testing.assert_allclose(out[row], fastem.log_density(X, single[row]), rtol=1e-11)

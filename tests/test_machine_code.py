@@ -30,11 +30,11 @@ for dtype in ("f8", "f4"):
     kernels = {name: family().kernels() for name, family in FAMILIES.items()}
     kernels["centroids"] = CENTROIDS
     for name, k in kernels.items():
-        found[f"{name} log_prob {dtype}"] = assembly(k.log_prob, (real, real, integers, integers, real, real))
-        types = (real, real, real, integers, integers, sums, real)
+        found[f"{name} log_prob {dtype}"] = assembly(k.log_prob, (real, real, integers, integers, real, real, real))
+        types = (real, real, row, real, row, real, integers, integers, sums, real)
         found[f"{name} accumulate {dtype}"] = assembly(k.accumulate, types)
     for mode in ("soft", "hard", "nearest"):
-        types = (real, row, row, real, row, _jit.vector("f8"), real)
+        types = (real, row, real, row, row, _jit.vector("f8"), real)
         found[f"{mode} {dtype}"] = assembly(getattr(assign, mode), types)
 arithmetic = r"\tv(?:add|sub|mul|max|fn?m(?:add|sub)\d+)p[ds]\t.*%[yz]mm"
 print(json.dumps({

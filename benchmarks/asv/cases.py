@@ -58,7 +58,7 @@ class TileCase:
         self.layout = family.layout(d, k)
         frame = family.frame(np.zeros(d), np.ones(d))
         self.params = family.pack(start(name, X, k).parameters, frame).astype(dtype)
-        self.tile = zeros((d + family.n_derived, TILE), dtype)
+        self.tile = zeros((d + family.n_derived(d), TILE), dtype)
         self.tile[:d] = X.T
         if self.kernels.derive is not None:
             self.kernels.derive(self.tile, self.layout)
@@ -67,15 +67,18 @@ class TileCase:
         self.resp = zeros((k, TILE), dtype)
         self.resp[...] = 1 / k
         self.statistics = np.zeros(family.statistics_shape(d, k))
+        self.latent = zeros((family.latent_rows(d, k), TILE), dtype)
+        self.labels, self.ones = np.zeros(TILE, dtype=dtype), np.ones(TILE, dtype=dtype)
         self.scratch = zeros((family.scratch_rows(d, k), TILE), dtype)
 
     def log_prob_arguments(self) -> tuple[Any, ...]:
         """What log_prob takes."""
-        return self.tile, self.params, self.layout, self.rows, self.log_prob_out, self.scratch
+        return self.tile, self.params, self.layout, self.rows, self.log_prob_out, self.latent, self.scratch
 
     def accumulate_arguments(self) -> tuple[Any, ...]:
         """What accumulate takes."""
-        return self.tile, self.resp, self.params, self.layout, self.rows, self.statistics, self.scratch
+        before = self.tile, self.resp, self.labels, self.latent, self.ones
+        return *before, self.params, self.layout, self.rows, self.statistics, self.scratch
 
 
 def repeated(kernel: Any, times: int = 100) -> Any:

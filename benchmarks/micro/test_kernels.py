@@ -33,9 +33,9 @@ def test_assign(benchmark, name, dtype):
     step = getattr(assign, name)
     arguments = (
         np.random.default_rng(0).standard_normal((16, TILE)).astype(dtype),
-        np.zeros(16, dtype=dtype),
         np.ones(TILE, dtype=dtype),
         np.zeros((0, TILE), dtype=dtype),
+        np.zeros(TILE, dtype=dtype),
         np.zeros(TILE, dtype=dtype),
         np.zeros(1),
         np.zeros((2, TILE), dtype=dtype),

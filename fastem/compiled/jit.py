@@ -182,13 +182,6 @@ def _numba_type(code: str, n_dimensions: int) -> Any:
     return types.Array(scalar, n_dimensions, "C") if n_dimensions else scalar
 
 
-def record(dtype: Any, arrays: dict[str, Any], numbers: dict[str, Any]) -> Any:
-    """A job for a step: a record of int64 fields, arrays as the addresses of their data, which must outlive it."""
-    fields = {name: array.ctypes.data for name, array in arrays.items()}
-    fields.update(numbers)
-    return np.array([fields.get(name, 0) for name in dtype.names], dtype=np.int64).view(dtype)
-
-
 _ADDRESSES: dict[tuple[int, Any], int] = {}
 _BARE_TWINS: dict[int, tuple[Any, Any]] = {}
 _LOCK = threading.RLock()

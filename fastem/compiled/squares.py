@@ -241,7 +241,7 @@ def weighted_squares(tile, resp, params, n_features, rows, out, shared):
 
 
 @kernel
-def scaled_log_prob(tile, params, layout, rows, out, scratch):
+def scaled_log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = constant_k - 1/2 |x_t / sd - mean_k / sd|^2 with one sd per feature; x is scaled once. 3 K d flops.
 
     Row k of params: mean (d) | mean / sd (d) | constant; the shared row begins with 1/sd (d). tile IN (d, T);
@@ -258,7 +258,7 @@ def scaled_log_prob(tile, params, layout, rows, out, scratch):
 
 
 @kernel
-def tied_squares(tile, resp, params, layout, rows, out, scratch):
+def tied_squares(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add sum r and sum r z to row k of out, and sum r z^2 over all components to its shared row. 5 d flops per entry.
 
     tile IN (d, T); resp IN (K, T); params IN, beginning with the means; out INOUT float64; scratch unused.

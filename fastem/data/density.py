@@ -16,12 +16,14 @@ _TILE = 128
 class Arguments(NamedTuple):
     """A mixture as compiled code reads it; make it with `arguments` and hand it to `log_density`.
 
-    log_prob, assign, derive: addresses of compiled kernels, valid in this process. params (rows, width),
-    log_weights (K,), shift (d,), factor (d,): float64. layout: int64. tile_rows, scratch_rows: rows of the buffers.
+    log_prob, weigh, normalise, derive: addresses of compiled kernels, valid in this process. params (rows, width),
+    log_weights (K,), shift (d,), factor (d,): float64. layout: int64. tile_rows, latent_rows, scratch_rows: rows of the
+    buffers.
     """
 
     log_prob: int
-    assign: int
+    weigh: int
+    normalise: int
     derive: int
     params: Array
     log_weights: Array
@@ -29,6 +31,7 @@ class Arguments(NamedTuple):
     shift: Array
     factor: Array
     tile_rows: int
+    latent_rows: int
     scratch_rows: int
 
 
@@ -46,15 +49,17 @@ def log_density(X, arguments, out):
     tile = np.empty((arguments.tile_rows, _TILE))
     block = np.empty((n_components, _TILE))
     scratch = np.empty((arguments.scratch_rows, _TILE))
-    log_norm, ones, total = np.empty(_TILE), np.ones(_TILE), np.zeros(1)
-    prior = np.empty((1, _TILE))
+    log_norm, labels, ones, total = np.empty(_TILE), np.empty(_TILE), np.ones(_TILE), np.zeros(1)
+    known = np.empty((0, _TILE))
+    latent = np.empty((arguments.latent_rows, _TILE))
     rows = np.arange(n_components)
     for first in range(0, n, _TILE):
         count = min(_TILE, n - first)
         pack_tile(X, first, count, arguments.layout[0], arguments.shift, arguments.factor, tile)
         if arguments.derive != 0:
             call(arguments.derive, tile, arguments.layout)
-        call(arguments.log_prob, tile, arguments.params, arguments.layout, rows, block, scratch)
-        call(arguments.assign, block, arguments.log_weights, ones, prior, log_norm, total, scratch)
+        call(arguments.log_prob, tile, arguments.params, arguments.layout, rows, block, latent, scratch)
+        call(arguments.weigh, block, arguments.log_weights, known)
+        call(arguments.normalise, block, ones, known, log_norm, labels, total, scratch)
         for t in range(count):
             out[first + t] = log_norm[t]

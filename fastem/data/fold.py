@@ -11,85 +11,32 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem.compiled.jit import address, call, carray, exact, matrix, part, pointer, record_at, routine, vector
-from fastem.data import normalise as assign
+from fastem.compiled.jit import address, exact, matrix, vector
+from fastem.data import normalise
 from fastem.data.threads import Team
-from fastem.data.tiles import MAX_PARTIALS, Data, span_bounds, step_address
+from fastem.data.tiles import MAX_PARTIALS, Data, span_bounds
+from fastem.data.walk import FIELDS, walk_address
 from fastem.families.base import Array, Family, Kernels
 
-_FIELDS = """
-    item_bytes log_prob assign accumulate
-    tiles tile_rows tile_size first_tile weights weighted last_tile prior prior_rows
-    density density_rows density_width params params_rows params_width log_weights n_components
-    starts n_starts rows layout n_layout bounds
-    totals statistics statistics_rows statistics_width
-    block scratch_rows
-"""
-JOB = np.dtype([(name, np.int64) for name in _FIELDS.split()])
-_PLACE = {name: i for i, name in enumerate(_FIELDS.split())}
+_PLACE = FIELDS.place
 _INTEGER, _DOUBLE = np.dtype(np.int64), np.dtype(np.float64)
 
 
-@part
-def _fold_span(job_address, span, worker, real):
-    """Fold the tiles of one span, in order, for each active start; only pointers move here."""
-    job = record_at(job_address, JOB)
-    bytes_per_real = job.item_bytes
-    size, n_components = job.tile_size, job.n_components
-    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
-    layout = carray(pointer(job.layout), job.n_layout, np.int64)
-    starts = carray(pointer(job.starts), job.n_starts, np.int64)
-    rows = carray(pointer(job.rows), job.n_components, np.int64)
-    block_bytes = bytes_per_real * size * (n_components + 1 + job.scratch_rows)
-    place = job.block + worker * block_bytes
-    block = carray(pointer(place), (n_components, size), real)
-    log_norm = carray(pointer(place + bytes_per_real * size * n_components), size, real)
-    scratch = carray(pointer(place + bytes_per_real * size * (n_components + 1)), (job.scratch_rows, size), real)
-    partial = 8 * job.statistics_rows * job.statistics_width
-    for g in range(job.n_starts):
-        slot = span * job.n_starts + g
-        total = carray(pointer(job.totals + 8 * slot), 1, np.float64)
-        total[0] = 0.0
-        flat = carray(pointer(job.statistics + partial * slot), partial // 8, np.float64)
-        for s in range(flat.size):
-            flat[s] = 0.0
-    for i in range(bounds[0], bounds[1]):
-        tile_bytes = bytes_per_real * job.tile_rows * size
-        tile = carray(pointer(job.tiles + i * tile_bytes), (job.tile_rows, size), real)
-        which = i if job.weighted != 0 else (1 if i == job.last_tile else 0)
-        weights = carray(pointer(job.weights + bytes_per_real * size * which), size, real)
-        prior_bytes = bytes_per_real * job.prior_rows * size
-        prior = carray(pointer(job.prior + (i - job.first_tile) * prior_bytes), (job.prior_rows, size), real)
-        for g in range(job.n_starts):
-            start = starts[g]
-            slot = span * job.n_starts + g
-            total = carray(pointer(job.totals + 8 * slot), 1, np.float64)
-            width = bytes_per_real * job.density_rows * job.density_width
-            density = carray(pointer(job.density + start * width), (job.density_rows, job.density_width), real)
-            width = bytes_per_real * job.params_rows * job.params_width
-            params = carray(pointer(job.params + start * width), (job.params_rows, job.params_width), real)
-            log_weights = carray(pointer(job.log_weights + bytes_per_real * n_components * start), n_components, real)
-            statistics = carray(
-                pointer(job.statistics + partial * slot), (job.statistics_rows, job.statistics_width), np.float64
-            )
-            if job.log_prob != 0:
-                call(job.log_prob, tile, density, layout, rows, block, scratch)
-            call(job.assign, block, log_weights, weights, prior, log_norm, total, scratch)
-            call(job.accumulate, tile, block, params, layout, rows, statistics, scratch)
+class Mode(NamedTuple):
+    """How log densities become responsibilities: the kernel that weighs them, if any, and the one that normalises."""
+
+    weigh: Any
+    normalise: Any
 
 
-@routine
-def _fold_span_f4(job, span, worker):
-    _fold_span(job, span, worker, np.float32)
-
-
-@routine
-def _fold_span_f8(job, span, worker):
-    _fold_span(job, span, worker, np.float64)
-
-
-_FOLD = {"f4": _fold_span_f4, "f8": _fold_span_f8}
-ASSIGN = {"soft": assign.soft, "hard": assign.hard, "nearest": assign.nearest, "given": assign.given}
+MODES = {
+    "soft": Mode(normalise.proportions, normalise.soft),
+    "hard": Mode(normalise.proportions, normalise.hard),
+    "nearest": Mode(None, normalise.nearest),
+    "given": Mode(None, normalise.given),
+    "closer": Mode(None, normalise.closer),
+    "closest": Mode(None, normalise.closest),
+}
 
 
 @exact
@@ -111,39 +58,43 @@ def _combine(partials, n_spans, out):
 def log_prob_address(kernels: Kernels, dtype: Any) -> int:
     """The address of a family's log_prob for tiles of this dtype."""
     real, integers = matrix(dtype), vector("i8")
-    return address(kernels.log_prob, real, real, integers, integers, real, real)
+    return address(kernels.log_prob, real, real, integers, integers, real, real, real)
 
 
 @cache
 def _accumulate_address(kernels: Kernels, dtype: Any) -> int:
-    real, integers = matrix(dtype), vector("i8")
-    return address(kernels.accumulate, real, real, real, integers, integers, matrix("f8"), real)
+    real, row, integers = matrix(dtype), vector(dtype), vector("i8")
+    return address(kernels.accumulate, real, real, row, real, row, real, integers, integers, matrix("f8"), real)
 
 
 @cache
-def assign_address(mode: str, dtype: Any) -> int:
-    """The address of one of the kernels that turn log densities into responsibilities."""
-    real, row = matrix(dtype), vector(dtype)
-    return address(ASSIGN[mode], real, row, row, real, row, vector("f8"), real)
+def mode_addresses(mode: str, dtype: Any) -> dict[str, int]:
+    """The addresses of the kernels of one of MODES, by the names of the fields of a job."""
+    real, row, doubles, kernels = matrix(dtype), vector(dtype), vector("f8"), MODES[mode]
+    weigh = 0 if kernels.weigh is None else address(kernels.weigh, real, row, real)
+    return {"weigh": weigh, "normalise": address(kernels.normalise, real, row, real, row, row, doubles, real)}
 
 
 class Shape(NamedTuple):
     """The sizes of one mixture's rows: what the fold must know of a family.
 
-    params, statistics: (rows, width). scratch_rows: rows of scratch. work: flops of one fold per sample, roughly.
+    params, statistics: (rows, width). scratch_rows, latent_rows: rows of scratch and of what `log_prob` leaves for
+    `accumulate`. work: flops of one fold per sample, roughly.
     """
 
     params: tuple[int, int]
     statistics: tuple[int, int]
     scratch_rows: int
     work: float
+    latent_rows: int = 0
 
 
 def shape_of(family: Family, n_features: int, n_components: int) -> Shape:
     params = family.params_shape(n_features, n_components)
     statistics = family.statistics_shape(n_features, n_components)
     scratch = max(2, family.scratch_rows(n_features, n_components))
-    return Shape(params, statistics, scratch, 2.0 * (params[0] * params[1] + statistics[0] * statistics[1]))
+    work = 2.0 * (params[0] * params[1] + statistics[0] * statistics[1])
+    return Shape(params, statistics, scratch, work, family.latent_rows(n_features, n_components))
 
 
 class Mixtures(NamedTuple):
@@ -173,7 +124,7 @@ class Task(NamedTuple):
     """What a fold computes, whatever the data.
 
     density: the kernels whose log_prob assigns samples, and their shape; None where responsibilities are given.
-    statistics: the kernels whose accumulate gathers statistics, and their shape. mode: one of ASSIGN.
+    statistics: the kernels whose accumulate gathers statistics, and their shape. mode: one of MODES.
     """
 
     n_components: int
@@ -194,7 +145,8 @@ class Plan:
         self.team = team
         self.density_shape = (0,) if density is None else density_shape.params
         self.scratch_rows = max(shape.scratch_rows, density_shape.scratch_rows)
-        self.step = step_address(_FOLD, dtype)
+        self.latent_rows = max(shape.latent_rows, density_shape.latent_rows)
+        self.step = walk_address(dtype)
         self._rows = np.arange(n_components, dtype=np.int64)
         self._bounds: Array | None = None
         self._buffers: tuple[Any, Buffers] | None = None
@@ -203,7 +155,7 @@ class Plan:
             "rows": self._rows.ctypes.data,
             "layout": layout.ctypes.data,
             "log_prob": 0 if density is None else log_prob_address(density[0], dtype),
-            "assign": assign_address(mode, dtype),
+            **mode_addresses(mode, dtype),
             "accumulate": _accumulate_address(statistics[0], dtype),
             "density_rows": density_shape.params[0],
             "density_width": density_shape.params[1],
@@ -214,8 +166,9 @@ class Plan:
             "statistics_rows": shape.statistics[0],
             "statistics_width": shape.statistics[1],
             "scratch_rows": self.scratch_rows,
+            "latent_rows": self.latent_rows,
         }
-        self._job = [fields.get(name, 0) for name in _PLACE]
+        self._job = FIELDS.job({}, fields)
 
     def bounds(self, first: int, last: int, partial_bytes: int) -> Array:
         """Where each span of the tiles first .. last begins."""
@@ -244,33 +197,34 @@ class Plan:
                 "starts": ((n_starts,), _INTEGER),
                 "totals": ((n_spans * n_starts,), _DOUBLE),
                 "statistics": ((n_spans * n_starts * shape.statistics[0] * shape.statistics[1],), _DOUBLE),
-                "block": ((n_workers, n_components + 1 + self.scratch_rows, size), dtype),
+                "block": ((n_workers, n_components + 2 + self.latent_rows + self.scratch_rows, size), dtype),
             }
         )
-        job = np.array(self._job, dtype=np.int64)
+        job = self._job.copy()
         for name, value in addresses.items():
             job[_PLACE[name]] = value
         job[_PLACE["first_tile"]], job[_PLACE["bounds"]] = bounds[0], bounds.ctypes.data
         return Buffers(arrays, addresses, bounds, job, job.ctypes.data)
 
     def run(
-        self, density: Mixtures, params: Any, starts: Any, prior: Array | None = None, first: int = 0
+        self, density: Mixtures, params: Any, starts: Any, known: Array | None = None, first: int = 0
     ) -> tuple[Array, Array]:
         """One pass over the data for these starts: log-likelihoods (n,) and statistics (n, rows, width), float64.
 
-        `params` are what the statistics are gathered about. `prior`, (tiles, K, T), covers the tiles from `first` on
-        and limits the pass to them.
+        `params` are what the statistics are gathered about. `known`, (n_tiles, rows, T), is what is known of the
+        samples of the tiles from `first` on, and limits the pass to them; or (n_mixtures, n_tiles, rows, T), of each
+        start something else.
         """
         size = self.statistics[1].statistics
         partial_bytes = 8 * size[0] * size[1]
-        last = self.data.n_tiles if prior is None else first + len(prior)
+        last = self.data.n_tiles if known is None else first + known.shape[-3]
         bounds = self.bounds(first, last, partial_bytes)
         totals, statistics = np.empty(len(starts)), np.empty((len(starts), *size))
         batch = max(1, MAX_PARTIALS // (partial_bytes * (len(bounds) - 1)))
         for b in range(0, len(starts), batch):
             chosen = slice(b, b + batch)
             buffers = self.buffers(len(density.params), min(batch, len(density.params)), bounds, self.team)
-            _run_batch(self, density, params, starts[chosen], prior, buffers, totals[chosen], statistics[chosen])
+            _run_batch(self, density, params, starts[chosen], known, buffers, totals[chosen], statistics[chosen])
         if self.data.unit != 1.0:
             totals, statistics = totals * self.data.unit, statistics * self.data.unit
         return totals, statistics
@@ -281,7 +235,7 @@ def _run_batch(
     density: Mixtures,
     params: Any,
     starts: Any,
-    prior: Array | None,
+    known: Array | None,
     buffers: Buffers,
     totals: Array,
     statistics: Array,
@@ -295,8 +249,10 @@ def _run_batch(
     job[_PLACE["params"]] = buffers.addresses["density" if params is density.params else "params"]
     arrays["starts"][:n_starts] = starts
     job[_PLACE["n_starts"]] = n_starts
-    if prior is not None:
-        job[_PLACE["prior"]], job[_PLACE["prior_rows"]] = prior.ctypes.data, prior.shape[1]
+    if known is not None:
+        job[_PLACE["known"]], job[_PLACE["known_rows"]] = known.ctypes.data, known.shape[-2]
+        job[_PLACE["known_tile"]] = known.strides[-3]
+        job[_PLACE["known_start"]] = known.strides[0] if known.ndim == 4 else 0
     shape, n_tiles, size = plan.statistics[1], bounds[-1] - bounds[0], plan.data.tiles.shape[2]
     work = (shape.work + 20.0 * plan.n_components) * float(n_tiles) * size * n_starts
     plan.team.run(plan.step, buffers.job_address, n_spans, work)

@@ -1,9 +1,12 @@
 """Log densities in, responsibilities out: the kernels between a family's two, blind to families.
 
-Each takes (block, log_weights, sample_weight, prior, log_norm, total, scratch) for one tile and one mixture:
-block INOUT (K, T), log densities in, responsibilities times sample_weight out; log_weights IN (K,); sample_weight IN
-(T,); prior IN (rows, T), what is known of each sample; log_norm OUT (T,), the log of each sample's normaliser; total
-INOUT float64 (1,), to which sum_t sample_weight log_norm is added; scratch OUT (>= 2, T).
+`weigh` kernels, (block, log_weights, known), add to the log densities what stands before the components.
+`normalise` kernels, (block, sample_weight, known, log_norm, labels, total, scratch), make responsibilities of them.
+
+For one tile and one mixture: block INOUT (K, T), log densities in, responsibilities times sample_weight out;
+log_weights IN (K,); sample_weight IN (T,); known (rows, T), what is known of each sample; log_norm OUT (T,), the log of
+each sample's normaliser; labels OUT (T,), the component of each sample where one is chosen; total INOUT float64 (1,), to which
+sum_t sample_weight log_norm is added; scratch OUT (>= 2, T).
 """
 
 from __future__ import annotations
@@ -15,28 +18,35 @@ from fastem.compiled.vectorised import exp, log64
 
 
 @routine
-def soft(block, log_weights, sample_weight, prior, log_norm, total, scratch):
-    """Posterior probabilities and log_norm = log sum_k weight_k p_k(x), shifted by the largest term.
+def proportions(block, log_weights, known):
+    """Add the log weight of each component.
+
+    A kernel of its own costs nothing: fused with `soft`, an iteration took 0.99 to 1.01 times as long on a Zen 4.
+    """
+    for k in range(block.shape[0]):
+        log_weight = log_weights[k]
+        for t in range(block.shape[1]):
+            block[k, t] += log_weight
+
+
+@routine
+def soft(block, sample_weight, known, log_norm, labels, total, scratch):
+    """Posterior probabilities and log_norm = log sum_k exp(block_k), shifted by the largest term.
 
     -inf minus -inf is NaN: a sample that is impossible everywhere keeps resp 0, log_norm -inf, and poisons nothing
-    else. A NaN stays visible in log_norm. About 1 exp and 6 flops per entry.
+    else. A NaN stays visible in log_norm. About 1 exp and 5 flops per entry. Labels are left alone.
     """
     wide()
     n_components, size = block.shape
     real = block.dtype.type
     zero, lowest = real(0), real(-np.inf)
     for k in range(n_components):
-        log_weight = log_weights[k]
         if k == 0:
             for t in range(size):
-                value = block[k, t] + log_weight
-                block[k, t] = value
-                log_norm[t] = value
+                log_norm[t] = block[k, t]
         else:
             for t in range(size):
-                value = block[k, t] + log_weight
-                block[k, t] = value
-                log_norm[t] = max(log_norm[t], value)
+                log_norm[t] = max(log_norm[t], block[k, t])
     for t in range(size):
         scratch[0, t] = zero if log_norm[t] == lowest else log_norm[t]
         scratch[1, t] = zero
@@ -63,10 +73,10 @@ def soft(block, log_weights, sample_weight, prior, log_norm, total, scratch):
 
 
 @routine
-def hard(block, log_weights, sample_weight, prior, log_norm, total, scratch):
+def hard(block, sample_weight, known, log_norm, labels, total, scratch):
     """All of a sample to its likeliest component, the first of equals; log_norm is that component's term.
 
-    scratch[0] OUT is that component, -1 for a sample that is impossible under all.
+    labels OUT: that component, -1 for a sample that is impossible under all.
     """
     wide()
     n_components, size = block.shape
@@ -74,42 +84,40 @@ def hard(block, log_weights, sample_weight, prior, log_norm, total, scratch):
     zero, lowest = real(0), real(-np.inf)
     for t in range(size):
         log_norm[t] = lowest
-        scratch[0, t] = real(-1)
+        labels[t] = real(-1)
     for k in range(n_components):
-        log_weight = log_weights[k]
         for t in range(size):
-            value = block[k, t] + log_weight
+            value = block[k, t]
             better = value > log_norm[t]
             log_norm[t] = value if better else log_norm[t]
-            scratch[0, t] = real(k) if better else scratch[0, t]
+            labels[t] = real(k) if better else labels[t]
     added = 0.0
     for t in range(size):
         added += np.float64(sample_weight[t]) * np.float64(log_norm[t]) if sample_weight[t] > zero else 0.0
     total[0] += added
     for k in range(n_components):
         for t in range(size):
-            block[k, t] = sample_weight[t] if scratch[0, t] == real(k) else zero
+            block[k, t] = sample_weight[t] if labels[t] == real(k) else zero
 
 
 @routine
-def nearest(block, log_weights, sample_weight, prior, log_norm, total, scratch):
-    """The component of the largest entry, the first of equals, in scratch[0], and the sample's weight in scratch[1].
+def nearest(block, sample_weight, known, log_norm, labels, total, scratch):
+    """The component of the largest entry, the first of equals, in labels: for kernels that need no responsibilities.
 
-    For kernels that need no responsibilities; log_weights are not looked at. A NaN is never the largest.
+    A NaN is never the largest.
     """
     wide()
     n_components, size = block.shape
     real = block.dtype.type
     for t in range(size):
         log_norm[t] = block[0, t]
-        scratch[0, t] = real(0)
-        scratch[1, t] = sample_weight[t]
+        labels[t] = real(0)
     for k in range(1, n_components):
         for t in range(size):
             value = block[k, t]
             better = value > log_norm[t]
             log_norm[t] = value if better else log_norm[t]
-            scratch[0, t] = real(k) if better else scratch[0, t]
+            labels[t] = real(k) if better else labels[t]
     added = 0.0
     for t in range(size):
         added += np.float64(sample_weight[t]) * np.float64(log_norm[t])
@@ -117,11 +125,33 @@ def nearest(block, log_weights, sample_weight, prior, log_norm, total, scratch):
 
 
 @routine
-def given(block, log_weights, sample_weight, prior, log_norm, total, scratch):
-    """The responsibilities are the prior's rows; nothing is added to the total."""
+def given(block, sample_weight, known, log_norm, labels, total, scratch):
+    """The responsibilities are what is known; nothing is added to the total."""
     n_components, size = block.shape
     for t in range(size):
         log_norm[t] = 0
     for k in range(n_components):
         for t in range(size):
-            block[k, t] = prior[k, t] * sample_weight[t]
+            block[k, t] = known[k, t] * sample_weight[t]
+
+
+@routine
+def closer(block, sample_weight, known, log_norm, labels, total, scratch):
+    """What is left of squared distances, were a centre added: block[c, t] = min(known_t, -2 block[c, t]).
+
+    block INOUT (C, T), in: minus half the squared distances to candidate centres; known IN (1, T), the squared distance
+    to the nearest centre so far. Nothing is added to the total.
+    """
+    real = block.dtype.type
+    for c in range(block.shape[0]):
+        for t in range(block.shape[1]):
+            block[c, t] = min(known[0, t], real(-2) * block[c, t])
+
+
+@routine
+def closest(block, sample_weight, known, log_norm, labels, total, scratch):
+    """The same for one centre, which is then among those so far: known INOUT."""
+    real = block.dtype.type
+    for t in range(block.shape[1]):
+        known[0, t] = min(known[0, t], real(-2) * block[0, t])
+        block[0, t] = known[0, t]

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastem.data import evaluate as evaluating
+from fastem.data.columns import Columns
 from fastem.data.fold import Mixtures, Plan, Task, shape_of
+from fastem.data.pack import pack
 from fastem.data.samples import Samples
 from fastem.data.threads import Team
-from fastem.data.tiles import Columns, Data, pack
+from fastem.data.tiles import Data
 from fastem.families.base import Array, Family, Frame
 
 # Bytes of responsibilities that exist at a time.
@@ -139,10 +141,10 @@ class InMemory(Source):
         for first in range(0, n_tiles, piece):
             last = min(first + piece, n_tiles)
             begin, end = first * size, min(last * size, data.n_samples)
-            prior = np.zeros(((last - first) * size, n_components), dtype=data.tiles.dtype)
-            prior[: end - begin] = responsibilities(begin, end)
-            prior = np.ascontiguousarray(prior.reshape(last - first, size, n_components).swapaxes(1, 2))
-            total += plan.run(nothing, params[None], np.zeros(1, np.int64), prior, first)[1]
+            known = np.zeros(((last - first) * size, n_components), dtype=data.tiles.dtype)
+            known[: end - begin] = responsibilities(begin, end)
+            known = np.ascontiguousarray(known.reshape(last - first, size, n_components).swapaxes(1, 2))
+            total += plan.run(nothing, params[None], np.zeros(1, np.int64), known, first)[1]
         return np.asarray(total[0])
 
     def evaluate(self, family: Family, params: Array, log_weights: Array, want: str) -> Array:
@@ -167,5 +169,6 @@ class InMemory(Source):
 def tiles_key(family: Family, frame: Frame) -> tuple[Any, ...]:
     """What tiles depend on beside the data: families with equal keys share them."""
     derive = family.kernels().derive
-    derived = () if derive is None else (derive, family.n_derived, family.to_json())
+    n_derived = family.n_derived(len(frame.scale))
+    derived = () if derive is None else (derive, n_derived, family.to_json())
     return frame.shift.tobytes(), frame.scale.tobytes(), str(derived)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from fastem import validation
+from fastem.data.columns import Columns
 from fastem.data.fold import Mixtures, Plan, Task
 from fastem.data.samples import Samples
 from fastem.data.sources import InMemory, Passes, Source
 from fastem.data.threads import Team
-from fastem.data.tiles import Columns
 from fastem.families.base import Array, Family, Frame
 
 # Bytes of float64 numbers that are packed at a time, and up to which rows that are taken from a stream are kept.

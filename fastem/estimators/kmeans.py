@@ -18,8 +18,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastem import validation
+from fastem.data.columns import columns
+from fastem.data.pack import pack
 from fastem.data.threads import Team, team
-from fastem.data.tiles import Data, columns, pack
+from fastem.data.tiles import Data
 from fastem.families import Gaussian
 from fastem.families.base import Array, Frame
 from fastem.model import evidence as functional

@@ -74,18 +74,20 @@ class Kernels(NamedTuple):
 
     Arrays are C-contiguous. With d features, K components and T samples, tile: (d + n_derived, T) float32 or float64
     ("real"), in the coordinates of the frame that `pack` was given; params: real, `params_shape`; layout: int64, from
-    `layout`; rows: int64, the components to look at; out of log_prob: real (K, T); resp: real (K, T), responsibilities
-    times sample weights; out of accumulate: float64, `statistics_shape`; scratch: real, (>= `scratch_rows`, T).
+    `layout`; rows: int64, the components to look at; scratch: real, (>= `scratch_rows`, T).
 
-    log_prob(tile, params, layout, rows, out, scratch): out[k, t] = log density of sample t under row k, k in rows.
-    accumulate(tile, resp, params, layout, rows, out, scratch): add the statistics of row k, weighted by resp[k], to
-        out[k]; out[k, 0] is always the sum of resp[k].
+    log_prob(tile, params, layout, rows, out, latent, scratch): out[k, t], real (K, T), becomes the log density of
+        sample t under row k, for k in rows. latent, real (`latent_rows`, T): what `accumulate` will need of it.
+    accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch): add the statistics of
+        row k, weighted by resp[k], to out[k]; out, float64, `statistics_shape`; out[k, 0] is always the sum of
+        resp[k]. resp: real (K, T), responsibilities times sample weights. labels: real (T,), the component of each
+        sample where one was chosen, otherwise undefined. sample_weight: real (T,).
     derive(tile, layout): fill the derived rows of a tile; None where a family has none.
     """
 
     log_prob: Any
     accumulate: Any
-    derive: Any
+    derive: Any = None
 
 
 class Tangent(Protocol):
@@ -119,14 +121,13 @@ class Family(ABC):
     Row shapes: a mixture's parameters are a float64 matrix of `params_shape` whose first n_components rows belong to
     one component each; rows below them are shared (tied covariances). Statistics likewise.
 
-    name: what files and tables call it. parameters: the named parameters, in order. n_derived: rows of a tile that
-    `derive` makes. pooled: whether components share rows. Without, a row's M-step depends on that row alone, and
-    several starts are one longer matrix; with, `maximise` takes a leading axis of starts.
+    name: what files and tables call it. parameters: the named parameters, in order. pooled: whether components share
+    rows. Without, a row's M-step depends on that row alone, and several starts are one longer matrix; with, `maximise`
+    takes a leading axis of starts.
     """
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
-    n_derived: ClassVar[int] = 0
     pooled: ClassVar[bool] = False
 
     def layout(self, n_features: int, n_components: int) -> Array:
@@ -144,6 +145,14 @@ class Family(ABC):
     @abstractmethod
     def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
         """Rows and columns of a mixture's statistics matrix."""
+
+    def n_derived(self, n_features: int) -> int:
+        """Rows of a tile that `derive` makes of its features."""
+        return 0
+
+    def latent_rows(self, n_features: int, n_components: int) -> int:
+        """Rows, each one tile wide, in which `log_prob` leaves for `accumulate` what it has found out."""
+        return 0
 
     def scratch_rows(self, n_features: int, n_components: int) -> int:
         """Rows of scratch, each one tile wide, that the kernels need."""

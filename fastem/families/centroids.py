@@ -6,33 +6,35 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastem.compiled.jit import kernel
 from fastem.compiled.squares import from_squares, weighted_sums
 
 
 @kernel
-def log_prob(tile, params, layout, rows, out, scratch):
+def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = -1/2 |x_t - centre_k|^2. 3 d flops per entry. tile IN (>= d, T); out OUT (K, T)."""
     from_squares(tile, tile, layout[0], params, 0, -1, -1, rows, out)
 
 
 @kernel
-def accumulate(tile, resp, params, layout, rows, out, scratch):
+def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add sum r and sum r x to row k of out. 2 d flops per entry. tile IN (>= d, T); resp IN (K, T)."""
     weighted_sums(resp, tile, layout[0], rows, out, scratch)
 
 
 @kernel
-def gather(tile, resp, params, layout, rows, out, scratch):
+def gather(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add w and w x to the row of out of each sample's own component. 2 d flops a sample, whatever K.
 
-    tile IN (>= d, T), T a multiple of 4; scratch IN (>= 2, T): the component and the weight of each sample, as
-    `nearest` leaves them; out INOUT float64; resp unused. Four samples at a time.
+    tile IN (>= d, T), T a multiple of 4; labels IN (T,), the component of each sample; sample_weight IN (T,); out INOUT
+    float64; resp unused. Four samples at a time.
     """
     d = layout[0]
     for t in range(0, tile.shape[1], 4):
-        k0, k1, k2, k3 = int(scratch[0, t]), int(scratch[0, t + 1]), int(scratch[0, t + 2]), int(scratch[0, t + 3])
-        w0, w1, w2, w3 = scratch[1, t], scratch[1, t + 1], scratch[1, t + 2], scratch[1, t + 3]
+        k0, k1, k2, k3 = int(labels[t]), int(labels[t + 1]), int(labels[t + 2]), int(labels[t + 3])
+        w0, w1, w2, w3 = sample_weight[t], sample_weight[t + 1], sample_weight[t + 2], sample_weight[t + 3]
         out[k0, 0] += w0
         out[k1, 0] += w1
         out[k2, 0] += w2
@@ -42,3 +44,13 @@ def gather(tile, resp, params, layout, rows, out, scratch):
             out[k1, 1 + j] += w1 * tile[j, t + 1]
             out[k2, 1 + j] += w2 * tile[j, t + 2]
             out[k3, 1 + j] += w3 * tile[j, t + 3]
+
+
+@kernel
+def add_up(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
+    """Add sum_t sample_weight_t resp[c, t] to out[c, 0]: the potentials of what `closer` leaves in resp, (C, T)."""
+    for c in range(resp.shape[0]):
+        added = 0.0
+        for t in range(resp.shape[1]):
+            added += np.float64(sample_weight[t]) * np.float64(resp[c, t]) if sample_weight[t] > 0 else 0.0
+        out[c, 0] += added

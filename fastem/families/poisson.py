@@ -20,7 +20,7 @@ from fastem.families.parameters import NON_NEGATIVE, Array, Parameter, Parameter
 
 
 @kernel
-def log_prob(tile, params, layout, rows, out, scratch):
+def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = sum_j (x_tj log rate_kj - rate_kj - log x_tj!), with 0 log 0 = 0. 2 d flops per entry.
 
     tile IN (d + 1, T), its last row derived; params IN; out OUT (K, T); scratch unused.
@@ -42,7 +42,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
 
 
 @kernel
-def accumulate(tile, resp, params, layout, rows, out, scratch):
+def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add sum r and sum r x to row k of out. 2 d flops per entry. tile IN (d + 1, T); resp IN (K, T)."""
     weighted_sums(resp, tile, layout[0], rows, out, scratch)
 
@@ -71,7 +71,6 @@ class Poisson(Family):
 
     name: ClassVar[str] = "poisson"
     parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("rates", ("K", "d"), NON_NEGATIVE, has_units=False),)
-    n_derived: ClassVar[int] = 1
 
     def why_impossible(self, X: Array) -> str | None:
         if X.dtype.kind in "bu":
@@ -89,6 +88,9 @@ class Poisson(Family):
 
     def kernels(self) -> Kernels:
         return Kernels(log_prob, accumulate, derive)
+
+    def n_derived(self, n_features: int) -> int:
+        return 1
 
     def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
         return n_components, 2 * n_features + 1

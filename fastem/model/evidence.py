@@ -10,11 +10,11 @@ import numpy as np
 from fastem import validation
 from fastem.compiled.factors import RELATIVE_FLOOR
 from fastem.data import evaluate as evaluating
+from fastem.data.columns import columns
 from fastem.data.fold import Mixtures
 from fastem.data.samples import Samples
 from fastem.data.sources import InMemory
 from fastem.data.threads import Team, team
-from fastem.data.tiles import columns
 from fastem.families.base import Array, Family, Frame
 from fastem.model.model import Model, Setting
 from fastem.model.problem import problem_of

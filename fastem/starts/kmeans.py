@@ -52,7 +52,7 @@ def seed(data: Data, n_clusters: int, generators: Sequence[np.random.Generator],
     centres = np.empty((n_runs, n_clusters, data.n_features))
     first = np.array([_draw(shares, rng.random(1)) for rng in generators])
     centres[:, :1] = samples_at(data, first)
-    potentials.of(centres[:, :1], update=True)
+    potentials.add(centres[:, :1])
     for k in range(1, n_clusters):
         cumulative = (weights * closest).cumsum(axis=1)
         drawn = [
@@ -61,10 +61,10 @@ def seed(data: Data, n_clusters: int, generators: Sequence[np.random.Generator],
             for row, rng in zip(cumulative, generators, strict=True)
         ]
         candidates = samples_at(data, np.array(drawn))
-        best = potentials.of(candidates, update=False).argmin(axis=1)
+        best = potentials.of(candidates).argmin(axis=1)
         centres[:, k] = candidates[np.arange(n_runs), best]
         if k + 1 < n_clusters:
-            potentials.of(centres[:, k : k + 1], update=True)
+            potentials.add(centres[:, k : k + 1])
     return centres
 
 
@@ -154,7 +154,7 @@ def _relocate(data: Data, centres: Array, sums: Array, counts: Array, team: Team
     """Move the samples farthest from their centres, one each, to the clusters that are empty."""
     potentials = Potentials(data, 1, 1, team)
     for centre in centres:
-        potentials.of(centre[None, None], update=True)
+        potentials.add(centre[None, None])
     weights = weights_of(data) * data.unit
     distances = np.where(weights > 0, potentials.closest.reshape(-1)[: data.n_samples], -1.0)
     empty = np.flatnonzero(counts[:, 0] == 0)

@@ -21,7 +21,7 @@ from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
 
 @kernel
-def log_prob(tile, params, layout, rows, out, scratch):
+def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = constant_k - 1/2 sum_j ((x_tj - mean_kj) / sd_kj)^2. 4 d flops per entry.
 
     tile IN (d, T); params IN; out OUT (K, T); scratch unused. Nothing is checked.
@@ -81,7 +81,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
 
 
 @kernel
-def accumulate(tile, resp, params, layout, rows, out, scratch):
+def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add sum r, sum r z and sum r z^2, z = x - mean_k, to row k of out. 5 d flops per entry.
 
     tile IN (d, T); resp IN (K, T); out INOUT float64; scratch unused.

@@ -30,7 +30,7 @@ from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
 
 @kernel
-def log_prob(tile, params, layout, rows, out, scratch):
+def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = constant_k - 1/2 |W_k (x_t - mean_k)|^2 (Bishop 2006, eq. 2.43). d(d+1) flops per entry.
 
     tile IN (d, T); params IN; out OUT (K, T); scratch OUT (>= 2 ceil4(d), T). Nothing is checked.
@@ -88,7 +88,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
 
 
 @kernel
-def accumulate(tile, resp, params, layout, rows, out, scratch):
+def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add sum r, sum r z and sum r z z', z = x - mean_k, to row k of out. d(d+1) flops per entry.
 
     tile IN (d, T); resp IN (K, T); out INOUT float64; scratch OUT (>= 2 ceil4(d), T).

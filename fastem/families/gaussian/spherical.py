@@ -42,7 +42,7 @@ def _squares(tile, d, out):
 
 
 @kernel
-def log_prob(tile, params, layout, rows, out, scratch):
+def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = constant_k - 1/2 precision_k |x_t - mean_k|^2. 2 d flops per entry, or 3 d: see RAW_64.
 
     tile IN (d, T); params IN; out OUT (K, T); scratch OUT (>= 1, T). Nothing is checked. Four components at a time,
@@ -106,7 +106,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
 
 
 @kernel
-def accumulate(tile, resp, params, layout, rows, out, scratch):
+def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add sum r, sum r z and sum r |z|^2, z = x - mean_k, to row k of out. 2 d flops per entry, or 5 d: see RAW_64.
 
     tile IN (d, T); resp IN (K, T); out INOUT float64; scratch OUT (>= 1, T). `weighted_sums` does not serve: its sums

@@ -28,7 +28,7 @@ from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
 
 @kernel
-def log_prob(tile, params, layout, rows, out, scratch):
+def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = constant_k - 1/2 |W x_t - W mean_k|^2; x is whitened once. d(d+1) + 3 K d flops a sample.
 
     tile IN (d, T); params IN; out OUT (K, T); scratch OUT (>= 2 ceil4(d), T). Nothing is checked.
@@ -77,7 +77,7 @@ def log_prob(tile, params, layout, rows, out, scratch):
 
 
 @kernel
-def accumulate(tile, resp, params, layout, rows, out, scratch):
+def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add sum r and sum r x to row k, and the two pooled matrices to the shared rows. d(d+1) + 4Kd + K(K+1) flops.
 
     tile IN (d, T); resp IN (K, T), times the sample weights w, which are recovered as its column sums; 0 in rows that

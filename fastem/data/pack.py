@@ -1,0 +1,83 @@
+"""A user's data into tiles, once per fit."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from fastem.compiled.jit import address, matrix, vector
+from fastem.data.memory import aligned
+from fastem.data.threads import Team
+from fastem.data.tiles import Data, chunks, span_bounds, tile_size
+from fastem.data.walk import FIELDS, pack_address, walk_address
+from fastem.families.base import Array, Family, Frame
+
+
+@cache
+def derive_address(family: Family, dtype: Any) -> int:
+    """The address of a family's `derive` kernel, 0 where it has none."""
+    derive = family.kernels().derive
+    return 0 if derive is None else address(derive, matrix(dtype), vector("i8"))
+
+
+def _packed_weights(sample_weight: Array | None, n: int, size: int, dtype: Any) -> tuple[Array, float]:
+    n_tiles = -(-n // size)
+    if sample_weight is None:
+        weights = np.ones((2, size), dtype=dtype)
+        weights[1, n - (n_tiles - 1) * size :] = 0
+        return weights, 1.0
+    # A power of two changes no bit of the sums, and keeps weights of any size inside float32.
+    unit = float(2.0 ** np.clip(np.floor(np.log2(sample_weight.max())), -1000, 1000))
+    weights = np.zeros(n_tiles * size, dtype=dtype)
+    # A positive weight stays positive in float32.
+    weights[:n] = np.where(sample_weight > 0, np.maximum(sample_weight / unit, np.finfo(dtype).tiny), 0.0)
+    return weights.reshape(n_tiles, size), unit
+
+
+def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dtype: Any, team: Team) -> Data:
+    """Pack checked data (n_samples, n_features) into tiles in the coordinates of `frame`."""
+    n, d = X.shape
+    size = tile_size(n)
+    n_tiles, rows = -(-n // size), d + family.n_derived(d)
+    tiles = aligned((n_tiles, rows, size), dtype)
+    layout = family.layout(d, 1)
+    weights, unit = _packed_weights(sample_weight, n, size, dtype)
+    for first, piece in chunks(X, dtype, size):
+        bounds, last_tile = span_bounds(-(-len(piece) // size), 1), (len(piece) - 1) // size
+        arrays = {
+            "source": piece,
+            "bounds": bounds,
+            "shift": np.ascontiguousarray(frame.shift),
+            "factor": 2.0 / frame.scale,
+            "tiles": tiles[first // size :],
+            "weights": weights if sample_weight is None else weights[first // size :],
+            "layout": layout,
+        }
+        numbers = {
+            "item_bytes": tiles.itemsize,
+            "n_features": d,
+            "n_samples": len(piece),
+            "tile_rows": rows,
+            "tile_size": size,
+            # A piece that ends within the data ends in a full tile.
+            "last_tile": last_tile if first + len(piece) == n else -1,
+            "weighted": sample_weight is not None,
+            "pack": pack_address(dtype),
+            "derive": derive_address(family, dtype),
+            "n_layout": len(layout),
+        }
+        job = FIELDS.job(arrays, numbers)
+        team.run(walk_address(dtype), job.ctypes.data, len(bounds) - 1, 3.0 * piece.size)
+    total = float(n) if sample_weight is None else float(sample_weight.sum())
+    fields = {
+        "item_bytes": tiles.itemsize,
+        "tiles": tiles.ctypes.data,
+        "tile_rows": rows,
+        "tile_size": size,
+        "weights": weights.ctypes.data,
+        "weighted": sample_weight is not None,
+        "last_tile": n_tiles - 1,
+    }
+    return Data(tiles, weights, sample_weight is not None, unit, n, d, total, frame, fields)
