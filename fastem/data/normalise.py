@@ -5,8 +5,8 @@
 
 For one tile and one mixture: block INOUT (K, T), log densities in, responsibilities times sample_weight out;
 log_weights IN (K,); sample_weight IN (T,); known (rows, T), what is known of each sample; log_norm OUT (T,), the log of
-each sample's normaliser; labels OUT (T,), the component of each sample where one is chosen; total INOUT float64 (1,), to
-which sum_t sample_weight log_norm is added; scratch OUT (>= 2, T).
+each sample's normaliser; labels OUT (T,), the component of each sample where one is chosen; total INOUT float64 (1,),
+to which sum_t sample_weight log_norm is added; scratch OUT (>= 2, T).
 """
 
 from __future__ import annotations
