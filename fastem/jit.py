@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastem.data import fold as folding
-from fastem.data.density import Arguments, log_density
+from fastem.data.evaluate import Arguments, log_density
 from fastem.data.pack import derive_address
 from fastem.model.evidence import density_frame, mixture_rows
 from fastem.model.result import Result

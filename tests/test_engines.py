@@ -8,6 +8,7 @@ import threading
 import numba
 import numpy as np
 import pytest
+from conftest import HERE
 
 import fastem
 from fastem.data import threads
@@ -16,15 +17,16 @@ RUN = """
 import sys
 import numpy as np
 from fastem.data import threads
-import fastem.fitting.fit
+import fastem
 from fastem.data.threads import _work, _work_in_parallel
+sys.path.insert(0, sys.argv[2])
+import driving
 threads.SMALL = 0
 X = np.random.default_rng(0).standard_normal((5000, 3))
 original = threads.team
 digests = []
 for engine in sys.argv[1].split(","):
-    fastem.fitting.fit.team = lambda _=None: original(2, engine)
-    result = fastem.fit(X, fastem.Gaussian("full"), 2, seed=0, tol=0, max_iter=5)
+    result = driving.fit(X, fastem.Gaussian("full"), 2, seed=0, tol=0, max_iter=5, n_threads=2, engine=engine)
     digests.append(result.history.tobytes().hex())
 assert len(set(digests)) == 1
 hits = {f.py_func.__name__: (sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values()))
@@ -67,7 +69,8 @@ def python(code, *arguments, cache=None, **environment):
 def test_each_engine_loads_its_own_binary_from_a_cold_and_a_warm_cache(order, tmp_path):
     backwards = ",".join(reversed(order.split(",")))
     cold, warm, other = (
-        python(RUN, engines, cache=tmp_path, NUMBA_NUM_THREADS="2").split("|") for engines in (order, order, backwards)
+        python(RUN, engines, str(HERE), cache=tmp_path, NUMBA_NUM_THREADS="2").split("|")
+        for engines in (order, order, backwards)
     )
     assert cold[0] == warm[0] == other[0]
     for run in (warm, other):  # both entries hit, nothing is compiled again

@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 
 from fastem import GaussianMixture, PoissonMixture
-from fastem.fitting import fit as em
-from fastem.fitting import parts as progressive
-from fastem.fitting.checkpoint import Checkpoint
 
 
 def test_dropped_components_are_counted(faithful):
@@ -46,24 +43,15 @@ def test_unusable_settings_are_refused(name, value, faithful):
         GaussianMixture(2, **{name: value}).fit(faithful)
 
 
-def test_parts_are_for_those_who_ask(monkeypatch):
-    monkeypatch.setattr(progressive, "LARGE", 20_000)
+def test_parts_are_for_those_who_ask():
     X = np.random.default_rng(0).poisson(np.repeat([[2.0], [12.0]], 20_000, axis=0))
     for setting, expected in ((False, False), (None, True), (True, True)):
         fitted = PoissonMixture(2, random_state=0, progressive=setting).fit(X)
         assert (fitted.fit_report_[0].passes_on_parts > 0) is expected
 
 
-class Eager(Checkpoint):
-    """Writes after every pass."""
-
-    def __init__(self, path=None, interval=0.0, *rest):
-        super().__init__(path, 0.0, *rest)
-
-
 @pytest.mark.parametrize("random_state", [0, None])
-def test_an_interrupted_fit_goes_on(random_state, faithful, tmp_path, monkeypatch):
-    monkeypatch.setattr(em, "Checkpoint", Eager)
+def test_an_interrupted_fit_goes_on(random_state, faithful, tmp_path):
     path = tmp_path / "fit.npz"
     settings = {"tol": 1e-9, "max_iter": 1000, "random_state": random_state, "init_params": "random_from_data"}
 
@@ -89,8 +77,7 @@ def test_a_checkpoint_needs_a_seed_that_stays(faithful, tmp_path):
         mixture.fit(faithful, checkpoint=tmp_path / "fit.npz")
 
 
-def test_verbose_names_the_parts(capsys, monkeypatch):
-    monkeypatch.setattr(progressive, "LARGE", 20_000)
+def test_verbose_names_the_parts(capsys):
     X = np.random.default_rng(0).poisson(np.repeat([[2.0], [12.0]], 20_000, axis=0))
     mixture = PoissonMixture(2, random_state=0, progressive=None, verbose=2, verbose_interval=1, init_params="auto")
     mixture.fit(X)

@@ -67,7 +67,7 @@ def test_every_folder_says_what_lives_there():
         text = ast.get_docstring(ast.parse((PACKAGE / folder / "__init__.py").read_text()))
         rooms = {module.split(".")[1] for module in MODULES if module.startswith(f"{folder}.")}
         assert len(text.splitlines()) >= 3, folder
-        assert len(rooms) <= 12, folder
+        assert len(rooms - {"__init__"}) <= 12, folder
 
 
 def test_compiled_code_lives_where_its_changes_are_seen():

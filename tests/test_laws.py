@@ -1,5 +1,6 @@
 """The laws of the design, each over a table of all families. The textbook comes first, the package second."""
 
+import driving
 import naive
 import numpy as np
 import pytest
@@ -7,7 +8,6 @@ from tables import FAMILIES, blobs, draw
 
 import fastem
 from fastem.data import threads
-from fastem.fitting import fit as driver
 from fastem.model.evidence import mixture_moments
 
 EPS = np.finfo(np.float64).eps
@@ -172,12 +172,11 @@ def test_the_same_bits_for_every_number_of_threads_and_both_engines(case, dtype,
     X = X.astype(dtype)
     sample_weight = rng.uniform(0, 2, len(X))
     monkeypatch.setattr(threads, "SMALL", 0)  # or the work would be too small to be shared out
-    original = threads.team
     results = []
     for engine in ("serial", "parallel", "pool"):
         for n in (1, 2, 3, 8):
-            monkeypatch.setattr(driver, "team", lambda _=None, n=n, engine=engine: original(n, engine))
-            fitted = fastem.fit(X, case.family, 3, sample_weight=sample_weight, seed=1, n_init=2, tol=0, max_iter=5)
+            settings = {"seed": 1, "n_init": 2, "tol": 0, "max_iter": 5, "sample_weight": sample_weight}
+            fitted = driving.fit(X, case.family, 3, n_threads=n, engine=engine, **settings)
             results.append((fitted, engine, n))
     first = results[0][0]
     for fitted, engine, n in results[1:]:

@@ -13,7 +13,7 @@ import json, math, re
 from fastem.compiled import jit as _jit
 from fastem.data import normalise as assign
 from fastem.families import FAMILIES
-from fastem.data.potentials import CENTROIDS  # NEAREST's own kernel, gather, is a scatter of scalars by nature
+from fastem.starts.potentials import CENTROIDS  # NEAREST's own kernel, gather, is a scatter of scalars by nature
 
 def assembly(function, types):
     _jit.address(function, *types)

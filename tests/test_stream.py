@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import driving
 import numpy as np
 import pytest
 from tables import FAMILIES, blobs
@@ -9,7 +10,6 @@ from tables import FAMILIES, blobs
 import fastem
 from fastem import Status
 from fastem.data import stream as streams
-from fastem.fitting import parts
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 
@@ -62,12 +62,11 @@ def test_labels_and_responsibilities_are_dealt_out_to_the_chunks(rng):
 
 
 def test_parts_and_reseeding_of_a_stream(rng, monkeypatch):
-    monkeypatch.setattr(parts, "SMALLEST", 300)
     monkeypatch.setattr(streams, "TAKEN", 20_000)  # larger parts stay in chunks
     _, X = blobs(FAMILIES[2], rng, 6000, 3, 2, spread=4.0)
-    settings = {"start": "kmeans", "seed": 0, "progressive": True, "tol": 1e-9}
-    expected = fastem.fit(X, fastem.Gaussian("diag"), 3, **settings)
-    actual = fastem.fit(np.array_split(X, 7), fastem.Gaussian("diag"), 3, **settings)
+    settings = {"start": "kmeans", "seed": 0, "progressive": True, "tol": 1e-9, "smallest_part": 300}
+    expected = driving.fit(X, fastem.Gaussian("diag"), 3, **settings)
+    actual = driving.fit(np.array_split(X, 7), fastem.Gaussian("diag"), 3, **settings)
     assert actual.starts[0].passes_on_parts > 0
     np.testing.assert_allclose(actual.log_likelihood, expected.log_likelihood, rtol=1e-10)
     start = {"weights": [0.5, 0.5], "means": [[0.0, 0.0], [500.0, 500.0]], "covariances": np.ones((2, 2))}

@@ -1,6 +1,7 @@
 """Everything that touches each sample.
 
-`tiles` packs a user's data once, `fold` passes over the tiles and gathers evidence, `evaluate` answers for new data,
-`normalise` turns log densities into responsibilities, `threads` and `memory` are what they run on.
-Kernels of families are called by address; nothing here knows which family it serves.
+`samples` and `stream` hold a user's data, `columns` looks at them once, `pack` puts them into `tiles`. `walk` goes over
+tiles and calls kernels by address; `fold` gathers evidence with it and `evaluate` answers for new data. `sources` is
+what the driver asks. `normalise` has the kernels between a family's two; `threads` and `memory` are what all of it runs
+on. Nothing here knows which family it serves.
 """

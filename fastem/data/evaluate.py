@@ -1,6 +1,7 @@
 """Densities, responsibilities and labels of samples under one mixture, packed into tiles on the way.
 
-The sibling of the fold: the same walk with the same kernels, and no knowledge of any family.
+The sibling of the fold: the same walk with the same kernels, and no knowledge of any family. For callers from compiled
+code there is `log_density`, in the calling thread.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastem.compiled.jit import call, kernel
 from fastem.data.fold import log_prob_address, mode_addresses, shape_of
 from fastem.data.memory import aligned
 from fastem.data.pack import derive_address
 from fastem.data.threads import Team
-from fastem.data.tiles import MAX_SPANS, chunks, span_bounds
+from fastem.data.tiles import MAX_SPANS, chunks, pack_tile, span_bounds
 from fastem.data.tiles import tile_size as choose_tile_size
 from fastem.data.walk import FIELDS, pack_address, walk_address
 from fastem.families.base import Array, Family, Frame
+
+# Samples of a tile of `log_density`.
+_TILE = 128
 
 
 class Evaluation(NamedTuple):
@@ -91,3 +96,55 @@ def evaluate(
         team.run(walk_address(dtype), job.ctypes.data, len(bounds) - 1, work, alone and len(piece) == n)
         finite = finite and not np.isnan(zeros).any()
     return Evaluation(values, finite)
+
+
+class Arguments(NamedTuple):
+    """A mixture as compiled code reads it; make it with `arguments` and hand it to `log_density`.
+
+    log_prob, weigh, normalise, derive: addresses of compiled kernels, valid in this process. params (rows, width),
+    log_weights (K,), shift (d,), factor (d,): float64. layout: int64. tile_rows, latent_rows, scratch_rows: rows of the
+    buffers.
+    """
+
+    log_prob: int
+    weigh: int
+    normalise: int
+    derive: int
+    params: Array
+    log_weights: Array
+    layout: Array
+    shift: Array
+    factor: Array
+    tile_rows: int
+    latent_rows: int
+    scratch_rows: int
+
+
+@kernel
+def log_density(X, arguments, out):
+    """out[i] = log density of the mixture at X[i], nats.
+
+    X IN (n_samples, n_features), any strides, float64 or float32; arguments from `fastem.jit.arguments`; out OUT
+    (n_samples,). Raises ValueError where the shapes disagree; values are not checked. Allocates a few kB once per call.
+    """
+    n = X.shape[0]
+    if X.shape[1] != arguments.shift.size or out.size != n:
+        raise ValueError("X must be (n_samples, n_features of the mixture) and out (n_samples,)")
+    n_components = arguments.log_weights.size
+    tile = np.empty((arguments.tile_rows, _TILE))
+    block = np.empty((n_components, _TILE))
+    scratch = np.empty((arguments.scratch_rows, _TILE))
+    log_norm, labels, ones, total = np.empty(_TILE), np.empty(_TILE), np.ones(_TILE), np.zeros(1)
+    known = np.empty((0, _TILE))
+    latent = np.empty((arguments.latent_rows, _TILE))
+    rows = np.arange(n_components)
+    for first in range(0, n, _TILE):
+        count = min(_TILE, n - first)
+        pack_tile(X, first, count, arguments.layout[0], arguments.shift, arguments.factor, tile)
+        if arguments.derive != 0:
+            call(arguments.derive, tile, arguments.layout)
+        call(arguments.log_prob, tile, arguments.params, arguments.layout, rows, block, latent, scratch)
+        call(arguments.weigh, block, arguments.log_weights, known)
+        call(arguments.normalise, block, ones, known, log_norm, labels, total, scratch)
+        for t in range(count):
+            out[first + t] = log_norm[t]

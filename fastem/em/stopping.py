@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 CRITERIA = ("gain", "relative", "parameters", "aitken")
@@ -14,7 +14,7 @@ class Stopping(NamedTuple):
     """What ends a start.
 
     criterion: one of CRITERIA. tol: the sequence has converged below it; 0 never. max_iter: M-steps. max_passes: passes
-    over the data, refused leaps included; None for any number. deadline: a time of `time.monotonic`, or infinity.
+    over the data, refused leaps included; None for any number. deadline: a time of the clock, or infinity.
     drop_losers: starts behind others by `margin`, nats per sample, end early. thorough: the best start must satisfy
     "aitken" too.
     """
@@ -27,15 +27,16 @@ class Stopping(NamedTuple):
     drop_losers: bool = False
     margin: float = 1e-5
     thorough: bool = False
+    clock: Callable[[], float] = time.monotonic
 
     def late(self) -> bool:
         """Whether the time is up."""
-        return self.deadline != math.inf and time.monotonic() >= self.deadline
+        return self.deadline != math.inf and self.clock() >= self.deadline
 
 
-def deadline(time_limit: float | None) -> float:
+def deadline(time_limit: float | None, clock: Callable[[], float] = time.monotonic) -> float:
     """When `time_limit` seconds from now will be over."""
-    return math.inf if time_limit is None else time.monotonic() + time_limit
+    return math.inf if time_limit is None else clock() + time_limit
 
 
 def distance(criterion: str, history: Sequence[float], scale: float) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from fastem.em.loop import Run
+from fastem.em.track import Track
 from fastem.families.base import Array, Parameters
 from fastem.model.model import Step
 from fastem.model.problem import Problem
@@ -17,45 +18,46 @@ from fastem.model.starving import DROP
 REACHED = 1e-5
 
 
-def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
+def best(problem: Problem, tracks: Sequence[Track], criterion: str) -> Result:
     """The result of the best start: lowest rank of status, then highest likelihood, then first."""
     found = []
-    for run in runs:
+    for track in tracks:
         with np.errstate(over="ignore", under="ignore"):
-            named = problem.family.unpack(run.solution.params, problem.source.frame, problem.n_components)
+            named = problem.family.unpack(track.solution.params, problem.source.frame, problem.n_components)
         if problem.model.policy.starving == DROP:
-            named = problem.family.take(named, np.flatnonzero(_kept(run.solution)))
+            named = problem.family.take(named, np.flatnonzero(_kept(track.solution)))
         found.append(named)
         if not _is_representable(problem, named):
-            run.status = Status.NOT_FINITE
+            track.status = Status.NOT_FINITE
 
-    def order(run: Run) -> tuple[int, float]:
-        rank = (run.status or Status.NOT_FINITE).rank if run.history else Status.NOT_FINITE.rank
-        return rank, -run.log_likelihood if np.isfinite(run.log_likelihood) else np.inf
+    def order(track: Track) -> tuple[int, float]:
+        rank = (track.status or Status.NOT_FINITE).rank if track.history else Status.NOT_FINITE.rank
+        return rank, -track.objective if np.isfinite(track.objective) else np.inf
 
-    winner = min(runs, key=order)
+    winner = min(tracks, key=order)
     log_weights = winner.solution.log_weights
     weights = np.exp(log_weights[_kept(winner.solution)] if problem.model.policy.starving == DROP else log_weights)
     reports = tuple(
         StartReport(
-            run.status or Status.NOT_FINITE,
-            run.log_likelihood if run.history else np.nan,
-            run.n_iter,
-            run.n_passes,
-            run.reseeded,
-            int(run.solution.floored.sum()),
-            run.n_refused,
-            _distance(problem, winner, run),
-            int(np.isneginf(run.solution.log_weights).sum()),
-            run.passes_on_parts,
+            track.status or Status.NOT_FINITE,
+            track.log_likelihood if track.history else np.nan,
+            track.n_iter,
+            track.n_passes,
+            track.reseeded,
+            int(track.solution.floored.sum()),
+            track.n_refused,
+            _distance(problem, tracks, winner, track),
+            int(np.isneginf(track.solution.log_weights).sum()),
+            track.passes_on_parts,
         )
-        for run in runs
+        for track in tracks
     )
     return Result(
         model=replace(problem.model, n_components=len(weights)),
         weights=weights / weights.sum(),
         parameters=found[winner.index],
         log_likelihood=winner.log_likelihood,
+        objective=winner.objective,
         history=np.array(winner.history),
         n_iter=winner.n_iter,
         n_passes=winner.n_passes,
@@ -69,15 +71,15 @@ def best(problem: Problem, runs: list[Run], criterion: str) -> Result:
     )
 
 
-def _distance(problem: Problem, winner: Run, run: Run) -> float | None:
+def _distance(problem: Problem, tracks: Sequence[Track], winner: Track, track: Track) -> float | None:
     """How far a start that reached the best likelihood is from the best one; None for others."""
-    while run.merged is not None:
-        run = run.merged
-    if run is winner:
+    while track.merged is not None:
+        track = tracks[track.merged]
+    if track is winner:
         return 0.0
-    if not abs(run.log_likelihood - winner.log_likelihood) <= REACHED * problem.source.total_weight:
+    if not abs(track.objective - winner.objective) <= REACHED * problem.source.total_weight:
         return None
-    return problem.matched_change(winner.solution, run.solution)
+    return problem.matched_change(winner.solution, track.solution)
 
 
 def _kept(step: Step) -> Array:

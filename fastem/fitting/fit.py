@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 
 from fastem import validation
-from fastem.compiled.jit import SOURCES
 from fastem.data.samples import Samples
 from fastem.data.threads import team
-from fastem.em.accelerate import NAMES as ACCELERATORS
-from fastem.em.accelerate import accelerator
-from fastem.em.loop import Callback, Run
-from fastem.em.stopping import CRITERIA, Stopping, deadline
+from fastem.em.loop import Callback
 from fastem.families.base import Array, Family
-from fastem.fitting import best as finishing
+from fastem.fitting.best import best
 from fastem.fitting.checkpoint import Checkpoint, words
-from fastem.fitting.parts import Parts, move, random_parts, wanted
-from fastem.fitting.survey import samples_or_stream, survey
+from fastem.fitting.parts import move, random_parts
+from fastem.fitting.search import Search
+from fastem.fitting.solve import begin
+from fastem.fitting.survey import Survey, samples_or_stream, survey
 from fastem.model.model import Model, Step
 from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result
@@ -156,85 +154,87 @@ def fit(
     'CONVERGED'
     """
     validation.check_family(family)
-    validation.check_fit_arguments(n_init, tol, max_iter, n_threads)
-    validation.check_choice("accelerate", accelerate, (None, *ACCELERATORS))
-    validation.check_choice("criterion", criterion, CRITERIA)
-    validation.check_limits(max_passes, time_limit)
-    validation.check_choice("drop_losers", drop_losers, (None, True, False))
-    validation.check_choice("progressive", progressive, (None, True, False))
+    validation.check_integer("n_components", n_components, 1)
     validation.check_choice("starving", starving, POLICIES)
     validation.check_min_samples(min_samples)
     validation.check_interval(checkpoint_interval)
-    seeds = validation.check_seed(seed)
+    validation.check_n_threads(n_threads)
     validation.check_callback(callback)
-    validation.check_integer("n_components", n_components, 1)
     if checkpoint is not None:
         validation.check_writable("checkpoint", checkpoint)
-    ends, n_init = deadline(time_limit), int(n_init)
+    search = Search(
+        start=start,
+        n_init=n_init,
+        tol=tol,
+        max_iter=max_iter,
+        accelerate=accelerate,
+        criterion=criterion,
+        max_passes=max_passes,
+        time_limit=time_limit,
+        drop_losers=drop_losers,
+        progressive=progressive,
+    )
     model = Model(family, int(n_components), policy=Policy(float(min_samples), starving))
-    data = samples_or_stream(X, sample_weight)
     with team(n_threads) as threads:
-        surveyed = survey(data, [family], threads)
-        model, shape = surveyed.settled(model), (surveyed.n_samples, surveyed.n_features)
-        validation.check_n_components(n_components, surveyed.n_samples, surveyed.sample_weight)
-        given = validation.check_start(start, starts.NAMES, model.family, model.n_components, shape)
-        method = given.method if isinstance(given, validation.Given) else None
-        sought, auto = method is not None, method == "auto"
-        losers = auto if drop_losers is None else bool(drop_losers)
-        stopping = Stopping(criterion, float(tol), int(max_iter), max_passes, ends, losers, thorough=auto)
-        in_parts = wanted(progressive, stopping, surveyed.n_samples, sought)
-        kept = Checkpoint()
-        if checkpoint is not None:
-            arguments = {
-                "X": data.X if isinstance(data, Samples) else data,
-                "sample_weight": surveyed.sample_weight,
-                "family": family,
-                "n_components": model.n_components,
-                "start": given,
-                "n_init": n_init,
-                "accelerate": accelerate,
-                "min_samples": float(min_samples),
-                "starving": starving,
-                "progressive": in_parts,
-                "seed": None if seed is None else words(seeds),
-                **stopping._replace(deadline=0.0)._asdict(),
-                "the version of fastem": SOURCES,
-            }
-            kept = Checkpoint(checkpoint, float(checkpoint_interval), arguments, seeds)
-            seeds = kept.seed or seeds
-        problem = problem_of(model, surveyed.source(model.family))
-        parts = random_parts(problem, seeds) if in_parts else None
-        if kept.runs is None:
-            steps = _steps_from(parts.part(0) if parts and sought else problem, given, n_init, seeds)
-            kept.runs = begin(steps, accelerate)
-        try:
-            result = run(problem, kept.runs, stopping, callback, parts, kept)
-        except BaseException:
-            kept.write()
-            raise
-    if kept.cut_short:
-        kept.write()
-    else:
-        kept.done()
-    return result
+        surveyed = survey(samples_or_stream(X, sample_weight), [family], threads)
+        return fitted(surveyed, model, search, seed, callback, checkpoint, float(checkpoint_interval))
 
 
-def begin(steps: list[Step], accelerate: str | None) -> list[Run]:
-    """Starts before their first pass."""
-    return [Run(index, step, accelerator(accelerate)) for index, step in enumerate(steps)]
-
-
-def run(
-    problem: Problem,
-    runs: list[Run],
-    stopping: Stopping,
+def fitted(
+    surveyed: Survey,
+    model: Model,
+    search: Search,
+    seed: Any = None,
     callback: Callback | None = None,
-    parts: Parts | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_interval: float = 60.0,
 ) -> Result:
-    """Move starts until each has ended; the best one is the result."""
-    move(problem, parts, runs, stopping, callback, checkpoint or Checkpoint())
-    return finishing.best(problem, runs, stopping.criterion)
+    """Fit a model to data that have been looked at; the rest as in `fit`."""
+    seeds, model = validation.check_seed(seed), surveyed.settled(model)
+    n_samples, shape = surveyed.n_samples, (surveyed.n_samples, surveyed.n_features)
+    validation.check_n_components(model.n_components, n_samples, surveyed.sample_weight)
+    given = validation.check_start(search.start, starts.NAMES, model.family, model.n_components, shape)
+    method = given.method if isinstance(given, validation.Given) else None
+    stopping = search.stopping(method)
+    in_parts = search.is_in_parts(n_samples, sought=method is not None)
+    kept, resumed = None, None
+    if checkpoint is not None:
+        arguments = {
+            "X": surveyed.data.X if isinstance(surveyed.data, Samples) else surveyed.data,
+            "sample_weight": surveyed.sample_weight,
+            "family": model.family,
+            "n_components": model.n_components,
+            "start": given,
+            "n_init": search.n_init,
+            "accelerate": search.accelerate,
+            **model.to_json(),
+            "progressive": in_parts,
+            "seed": None if seed is None else words(seeds),
+            **{name: value for name, value in stopping._asdict().items() if name not in ("deadline", "clock")},
+        }
+        kept = Checkpoint(checkpoint, checkpoint_interval, arguments, seeds, search.clock)
+        resumed = kept.read()
+    seeds = seeds if resumed is None else resumed[1]
+    problem = problem_of(model, surveyed.source(model.family))
+    parts = random_parts(problem, seeds, search.smallest_part) if in_parts else None
+    if resumed is None:
+        steps = _steps_from(parts.part(0) if parts and method else problem, given, int(search.n_init), seeds)
+        progress = begin(steps, search.accelerate)
+    else:
+        progress = resumed[0]
+    try:
+        cut_short = move(problem, parts, progress, stopping, callback, None if kept is None else kept.keep)
+        result = best(problem, progress.tracks, stopping.criterion)
+    except BaseException:
+        if kept is not None:
+            kept.write()
+        raise
+    if kept is not None:
+        if cut_short:
+            kept.write()
+        else:
+            kept.done()
+    return result
 
 
 def _steps_from(

@@ -8,14 +8,16 @@ it are left to the next. Parts are random samples rather than runs of neighbours
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from fastem.em.loop import EARLY, Callback, Run, drop_losers, loop
+from fastem.em.loop import Callback, loop
+from fastem.em.rivals import drop_losers
 from fastem.em.stopping import Stopping
+from fastem.em.track import EARLY, Track
 from fastem.families.base import Array
-from fastem.fitting.checkpoint import Checkpoint
 from fastem.model.problem import Problem
 from fastem.model.result import Status
 from fastem.model.starving import Policy
@@ -51,17 +53,10 @@ class Parts(NamedTuple):
         return self.problem.at(source).changed(policy=Policy(0.0, self.problem.model.policy.starving))
 
 
-def wanted(progressive: bool | None, stopping: Stopping, n_samples: int, sought: bool = True) -> bool:
-    """Whether to begin on parts; None does where there are many samples and not all of the start is given."""
-    if stopping.tol == 0 or stopping.max_iter == 0:
-        return False
-    return sought and n_samples >= LARGE if progressive is None else progressive
-
-
-def random_parts(problem: Problem, seed: np.random.SeedSequence) -> Parts | None:
+def random_parts(problem: Problem, seed: np.random.SeedSequence, smallest: int = SMALLEST) -> Parts | None:
     """The parts to begin on; None where the data are few for their parameters, and for one component."""
     weights, n = problem.source.sample_weight, problem.source.n_positive
-    n_parts = math.floor(math.log2(n / max(SMALLEST, PER_PARAMETER * problem.n_parameters)))
+    n_parts = math.floor(math.log2(n / max(smallest, PER_PARAMETER * problem.n_parameters)))
     if n_parts < 1 or problem.n_components == 1:
         return None
     child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, CHILD))
@@ -71,40 +66,61 @@ def random_parts(problem: Problem, seed: np.random.SeedSequence) -> Parts | None
     return Parts(problem, places, tuple(0.5**k for k in range(n_parts, 0, -1)))
 
 
+class Progress(NamedTuple):
+    """How far a fit has come: the parts of the data that it has done with, passes in this stage, and its starts."""
+
+    stage: int
+    n_passes: int
+    tracks: list[Track]
+
+
+Keep = Callable[[Progress], None]
+
+
 def move(
     problem: Problem,
     parts: Parts | None,
-    runs: list[Run],
+    progress: Progress,
     stopping: Stopping,
-    callback: Callback | None,
-    checkpoint: Checkpoint,
-) -> None:
-    """Move starts over each part in turn, then over all samples, until each has ended."""
-    n_parts = 0 if parts is None else len(parts.fractions)
-    stopped = False
-    for stage in range(checkpoint.stage, n_parts):
+    callback: Callback | None = None,
+    keep: Keep | None = None,
+) -> bool:
+    """Move starts over each part in turn, then over all samples, until each has ended; whether they were cut short.
+
+    keep: told how far it has come, at first and between any two passes.
+    """
+    tracks, n_parts, stopped = progress.tracks, 0 if parts is None else len(parts.fractions), False
+    if keep is not None:  # so that a limit which is over at once leaves something to go on with
+        keep(progress)
+    for stage in range(progress.stage, n_parts):
         assert parts is not None
-        stopped = _move_on(parts.part(stage), problem, runs, stopping, callback, checkpoint.at(stage))
+        at = progress if stage == progress.stage else Progress(stage, 0, tracks)
+        stopped = _move_on(parts.part(stage), problem, at, stopping, callback, keep)
         if stopped or stopping.late():
             break
-    last = checkpoint.at(n_parts)
     if stopped:  # what is returned has been evaluated on all samples
-        loop(problem, runs, stopping._replace(max_iter=0))
-        for run in runs:
-            run.status = Status.STOPPED if run.status is Status.MAX_ITER else run.status
+        loop(problem, tracks, stopping._replace(max_iter=0))
+        for track in tracks:
+            track.status = Status.STOPPED if track.status is Status.MAX_ITER else track.status
     else:
-        stopped = loop(problem, runs, stopping, callback, last.keep, last.n_passes)
-    late = stopping.late() and any(run.status in (Status.TIME_LIMIT, Status.COLLAPSED) for run in runs)
-    checkpoint.cut_short = stopped or late
+        n_passes = progress.n_passes if progress.stage == n_parts else 0
+        stopped = loop(problem, tracks, stopping, callback, _keep_at(keep, n_parts, tracks), n_passes)
+    late = stopping.late() and any(track.status in (Status.TIME_LIMIT, Status.COLLAPSED) for track in tracks)
+    return stopped or late
+
+
+def _keep_at(keep: Keep | None, stage: int, tracks: list[Track]) -> Callable[[int], None] | None:
+    """What the loop tells how many passes it has made."""
+    return None if keep is None else lambda n_passes: keep(Progress(stage, n_passes, tracks))
 
 
 def _move_on(
     part: Problem,
     problem: Problem,
-    runs: list[Run],
+    progress: Progress,
     stopping: Stopping,
     callback: Callback | None,
-    checkpoint: Checkpoint,
+    keep: Keep | None,
 ) -> bool:
     """Move starts over a part, and leave them ready for the next; whether the callback ended them."""
     share = part.source.total_weight / problem.source.total_weight
@@ -113,17 +129,18 @@ def _move_on(
     margin = resolution + 1.0 / math.sqrt(part.source.n_samples)
     tol = max(stopping.tol, RESOLVED * resolution)
     on_part = stopping._replace(criterion="gain", tol=tol, max_passes=None, margin=margin, thorough=False)
-    if checkpoint.n_passes == 0:
-        moving = [run for run in runs if run.status is None and _holds(part, run.step.log_weights)]
-        for run in moving:
-            run.fallback = run.step
+    if progress.n_passes == 0:
+        moving = [t for t in progress.tracks if t.status is None and _holds(part, t.proposal.step.log_weights)]
+        for track in moving:
+            track.refuge = track.proposal.step
     else:
-        moving = [run for run in runs if run.n_passes > 0]
-    stopped = loop(part, moving, on_part, callback, checkpoint.keep, checkpoint.n_passes)
+        moving = [track for track in progress.tracks if track.n_passes > 0]
+    kept = _keep_at(keep, progress.stage, progress.tracks)
+    stopped = loop(part, moving, on_part, callback, kept, progress.n_passes)
     if stopping.drop_losers:
         drop_losers(part, moving, moving, margin)
-    for run in moving:
-        _leave(run, share)
+    for track in moving:
+        _leave(track, share)
     return stopped
 
 
@@ -133,12 +150,12 @@ def _holds(part: Problem, log_weights: Array) -> bool:
     return bool(np.exp(log_weights[np.isfinite(log_weights)]).min(initial=1.0) >= least)
 
 
-def _leave(run: Run, share: float) -> None:
+def _leave(track: Track, share: float) -> None:
     """Take a start from a part: a dropped one for good, others to begin anew, where they are or were before."""
-    run.passes_on_parts += share * run.n_passes
-    status = run.status
+    track.passes_on_parts += share * track.n_passes
+    status = track.status
     astray = status is not None and status.rank > 0
-    run.restart(run.fallback if astray and run.fallback is not None else run.solution)
-    run.reseeded = 0
+    track.restart(track.refuge if astray and track.refuge is not None else track.solution)
+    track.reseeded = 0
     if status in EARLY:
-        run.status = status
+        track.status = status

@@ -14,11 +14,12 @@ from fastem.data.samples import Samples
 from fastem.data.threads import Team, resolve, team
 from fastem.em.stopping import Stopping
 from fastem.families.base import Array, Family
-from fastem.fitting import fit as em
+from fastem.fitting.search import Search
+from fastem.fitting.solve import begin, search_for, solve
 from fastem.fitting.survey import prepare
 from fastem.model.evidence import evaluated, sample
 from fastem.model.matching import matched
-from fastem.model.model import Model
+from fastem.model.model import Model, Step
 from fastem.model.result import Result, Status
 from fastem.model.starving import POLICIES, Policy
 from fastem.starts import auto as starts
@@ -121,7 +122,8 @@ def bootstrap(
     """
     validation.check_mixture(result)
     validation.check_choice("kind", kind, KINDS)
-    validation.check_fit_arguments(1, tol, max_iter, n_threads)
+    stopping = Search(tol=tol, max_iter=max_iter).stopping(None)
+    validation.check_n_threads(n_threads)
     validation.check_integer("n_replicates", n_replicates, 2)
     seeds = validation.check_seed(seed)
     checked = validation.check_data(X, result.n_features)
@@ -134,7 +136,6 @@ def bootstrap(
     if weights is not None:
         validation.check_weights_count(total, result.n_components)
         checked, weights = checked[weights > 0], weights[weights > 0]
-    stopping = Stopping("gain", float(tol), int(max_iter), None)
     first, *children = seeds.spawn(1 + int(n_replicates))
     rng = np.random.default_rng(first)
     chosen = np.sort(rng.choice(len(checked), min(MATCHED, len(checked)), replace=False))
@@ -238,8 +239,8 @@ def likelihood_ratio_test(
     0.05
     """
     validation.check_family(family)
-    validation.check_choice("start", start, starts.NAMES)
-    validation.check_fit_arguments(n_init, tol, max_iter, n_threads)
+    search = Search(start=start, n_init=n_init, tol=tol, max_iter=max_iter, progressive=False).by_method()
+    validation.check_n_threads(n_threads)
     validation.check_integer("n_replicates", n_replicates, 1)
     validation.check_min_samples(min_samples)
     validation.check_choice("starving", starving, POLICIES)
@@ -248,19 +249,18 @@ def likelihood_ratio_test(
     validation.check_n_components(n_components, len(checked), None)
     k = int(n_components)
     validation.check_n_components(k + 1, len(checked), None)
-    auto = start == "auto"
-    stopping = Stopping("gain", float(tol), int(max_iter), None, drop_losers=auto, thorough=auto)
+    model = Model(family, k, policy=Policy(float(min_samples), starving))
 
     def pair(data: Array, child: np.random.SeedSequence, threads: Team) -> tuple[Result, Result]:
         """Both fits of a data set."""
         lesser, greater = child.spawn(2)
-        problem = prepare(Model(family, k, policy=Policy(float(min_samples), starving)), Samples(data), threads)
-        null = em.run(problem, em.begin(starts.from_method(problem, start, int(n_init), lesser), None), stopping)
-        step = initialise.from_parameters(problem, null.weights, dict(null.parameters))
-        divided = starts.divided(problem, step)
-        problem = problem.changed(n_components=k + 1)
-        steps = [*starts.from_method(problem, start, int(n_init), greater), *divided]
-        return null, em.run(problem, em.begin(steps, None), stopping)
+        problem = prepare(model, Samples(data), threads)
+        null = search_for(problem, search, lesser)
+        divided: list[Step] = []
+        if null.n_components == k:  # none was dropped
+            step = initialise.from_parameters(problem, null.weights, dict(null.parameters))
+            divided = starts.divided(problem, step)
+        return null, search_for(problem.changed(n_components=k + 1), search, greater, divided)
 
     first, *children = seeds.spawn(1 + int(n_replicates))
     with team(n_threads) as threads:
@@ -309,7 +309,7 @@ def _integers(child: np.random.SeedSequence) -> list[int]:
 def _fitted(X: Array, weights: Array | None, result: Result, stopping: Stopping, threads: Team) -> Result:
     problem = prepare(result.model, Samples(X, weights), threads)
     step = initialise.from_parameters(problem, result.weights, dict(result.parameters))
-    return em.run(problem, em.begin([step], "anderson"), stopping)
+    return solve(problem, begin([step], "anderson"), stopping)
 
 
 def _matched(fitted: Result, resp: Array, others: Array) -> Result:

@@ -11,18 +11,15 @@ import numpy as np
 from fastem import validation
 from fastem.data.samples import Samples
 from fastem.data.threads import Team, team
-from fastem.em.accelerate import NAMES as ACCELERATORS
-from fastem.em.stopping import Stopping
 from fastem.families.base import Array, Family
-from fastem.fitting import fit as em
-from fastem.fitting.parts import random_parts, wanted
+from fastem.fitting.search import Search
+from fastem.fitting.solve import search_for
 from fastem.fitting.survey import survey
 from fastem.model.evidence import evaluated
 from fastem.model.model import Model
 from fastem.model.problem import problem_of
 from fastem.model.result import Result, Status
 from fastem.model.starving import POLICIES, Policy
-from fastem.starts import auto as starts
 
 CRITERIA = ("bic", "aic", "icl", "cv")
 # Samples whose responsibilities exist at a time.
@@ -156,10 +153,10 @@ def select(
     families = validation.check_families(families)
     counts = validation.check_counts(n_components)
     validation.check_choice("criterion", criterion, CRITERIA)
-    validation.check_choice("start", start, starts.NAMES)
-    validation.check_choice("accelerate", accelerate, (None, *ACCELERATORS))
-    validation.check_choice("progressive", progressive, (None, True, False))
-    validation.check_fit_arguments(n_init, tol, max_iter, n_threads)
+    search = Search(
+        start=start, n_init=n_init, tol=tol, max_iter=max_iter, accelerate=accelerate, progressive=progressive
+    ).by_method()
+    validation.check_n_threads(n_threads)
     validation.check_min_samples(min_samples)
     validation.check_choice("starving", starving, POLICIES)
     validation.check_callback(callback)
@@ -167,11 +164,8 @@ def select(
     sample_weight = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_components(max(counts), len(checked), sample_weight)
     seeds = validation.check_seed(seed)
-    auto = start == "auto"
-    stopping = Stopping("gain", float(tol), int(max_iter), None, drop_losers=auto, thorough=auto)
-    in_parts = wanted(progressive, stopping, len(checked))
-    model = Model(families[0], 1, policy=Policy(float(min_samples), starving))
-    settings = _Settings(model, start, int(n_init), stopping, accelerate, seeds, in_parts)
+    # Whatever differs between the cells is put in for each of them.
+    settings = _Settings(Model(families[0], 1, policy=Policy(float(min_samples), starving)), search, seeds)
     if criterion == "cv":
         positive = len(checked) if sample_weight is None else int(np.count_nonzero(sample_weight))
         validation.check_n_folds(n_folds, positive, max(counts))
@@ -196,12 +190,8 @@ _Cell = tuple[int, int]  # the indices of a family and of a number of components
 
 class _Settings(NamedTuple):
     model: Model
-    start: str
-    n_init: int
-    stopping: Stopping
-    accelerate: str | None
+    search: Search
     seed: np.random.SeedSequence
-    in_parts: bool
 
 
 def _grid(
@@ -223,11 +213,7 @@ def _grid(
             source, shared = surveyed.source(models[i].family), keys[i]
         for j, k in enumerate(counts):
             problem = problem_of(replace(models[i], n_components=k), source)
-            # A fresh sequence each time: spawning from one counts up.
-            seed = np.random.SeedSequence(settings.seed.entropy, spawn_key=settings.seed.spawn_key)
-            parts = random_parts(problem, seed) if settings.in_parts else None
-            steps = starts.from_method(parts.part(0) if parts else problem, settings.start, settings.n_init, seed)
-            yield (i, j), em.run(problem, em.begin(steps, settings.accelerate), settings.stopping, None, parts)
+            yield (i, j), search_for(problem, settings.search, settings.seed)
 
 
 def _row(X: Array, sample_weight: Array | None, result: Result, held_out: tuple[float, float], threads: Team) -> Row:

@@ -1,5 +1,6 @@
 """What is estimated, and what is known of it.
 
-`model` has the M-step of whole mixtures, `evidence` the functional core, `result` what a fit returns and its file.
-Nothing here loops, looks for a start or knows where the data come from.
+A `model` is a family, how many components, their `mixing`, and what becomes of a `starving` one; a `problem` is a model
+of the data in a source. `matching` says which component is which, `evidence` is the functional core, `result` what a
+fit returns and its file. Nothing here loops or looks for a start.
 """

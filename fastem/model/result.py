@@ -119,7 +119,8 @@ class Result:
     weights : (n_components,) mixing proportions, sum 1.
     parameters : named arrays, as `family` describes them, in the units of the data, float64.
     log_likelihood : total over the (weighted) samples, nats, of exactly these parameters; NaN if never evaluated.
-    history : (n_iter + 1,) log-likelihood after each step of the best start; the first is the start's own.
+    objective : what EM increased, nats; the log-likelihood, as long as a model has no priors.
+    history : (n_iter + 1,) the objective after each step of the best start; the first is the start's own.
     n_iter : steps of the best start: M-steps, or leaps beyond them where the fit was accelerated.
     n_passes : passes over the data that the loop made for the best start, on refused leaps too.
     status : how the best start ended.
@@ -135,6 +136,7 @@ class Result:
     weights: Array
     parameters: Mapping[str, Array]
     log_likelihood: float = float("nan")
+    objective: float = float("nan")
     history: Array = field(default_factory=lambda: np.empty(0))
     n_iter: int = 0
     n_passes: int = 0
@@ -213,6 +215,7 @@ def save(result: Result, path: str | PathLike[str]) -> None:
         "model": np.array(json.dumps(result.model.to_json())),
         "weights": result.weights,
         "log_likelihood": np.array(result.log_likelihood),
+        "objective": np.array(result.objective),
         "history": result.history,
         "counts": np.array([result.n_iter, result.n_passes, result.best_start, result.n_samples]),
         "total_weight": np.array(result.total_weight),
@@ -266,6 +269,7 @@ def load(path: str | PathLike[str]) -> Result:
         weights=stored["weights"],
         parameters={name[len(prefix) :]: value for name, value in stored.items() if name.startswith(prefix)},
         log_likelihood=float(stored["log_likelihood"]),
+        objective=float(stored.get("objective", stored["log_likelihood"])),
         history=stored["history"],
         n_iter=n_iter,
         n_passes=n_passes,

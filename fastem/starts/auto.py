@@ -10,8 +10,9 @@ import math
 import numpy as np
 
 from fastem.data.fold import shape_of
-from fastem.em.loop import Run, loop
+from fastem.em.loop import loop
 from fastem.em.stopping import Stopping
+from fastem.em.track import Plain, Track
 from fastem.families.base import Array
 from fastem.model.model import Step
 from fastem.model.problem import Problem
@@ -174,20 +175,20 @@ def _short_runs(sample: Problem, rng: np.random.Generator, n_runs: int, n_best: 
     shape = shape_of(sample.family, sample.source.n_features, sample.n_components)
     each = 8 * (2 * math.prod(shape.params) + math.prod(shape.statistics))
     together = max(1, RUN_BYTES // each)
-    runs: list[Run] = []
+    runs: list[Track] = []
     for first in range(0, n_runs, together):
         n = min(together, n_runs - first)
         data = sample.source.in_memory().data
         centres = np.stack([initialise.distinct(data, sample.n_components, rng) for _ in range(n)])
         runs.extend(_moved(sample, initialise.from_centres(sample, centres), ITERATIONS))
-        runs.sort(key=lambda run: (run.status.rank if run.status else 0, -run.log_likelihood))
+        runs.sort(key=lambda run: (run.status.rank if run.status else 0, -run.objective))
         runs = runs[:n_best]
     return [run.solution for run in runs]
 
 
-def _moved(sample: Problem, steps: list[Step], n_iter: int) -> list[Run]:
+def _moved(sample: Problem, steps: list[Step], n_iter: int) -> list[Track]:
     """Starts after a few iterations of EM."""
-    runs = [Run(index, step) for index, step in enumerate(steps)]
+    runs = [Track(index, Plain(step)) for index, step in enumerate(steps)]
     loop(sample, runs, Stopping("gain", 1e-4, n_iter, None), None)
     return runs
 

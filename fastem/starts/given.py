@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from fastem.data.fold import Mixtures
-from fastem.data.potentials import CENTROIDS
 from fastem.data.sources import InMemory
 from fastem.data.tiles import Data
 from fastem.families.base import Array, identity_frame
@@ -17,6 +16,7 @@ from fastem.model.matching import matched
 from fastem.model.model import Step
 from fastem.model.problem import Problem, Responsibilities
 from fastem.starts import kmeans
+from fastem.starts.potentials import CENTROIDS
 
 NAMES = ("kmeans", "k-means++", "random", "random_from_data")
 

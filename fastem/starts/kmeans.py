@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastem.data.fold import Mixtures, Plan, Shape, Task
-from fastem.data.potentials import CENTROIDS, Potentials
 from fastem.data.threads import Team
 from fastem.data.tiles import Data
 from fastem.families import centroids
 from fastem.families.base import Array, Kernels
+from fastem.starts.potentials import CENTROIDS, Potentials
 
 NEAREST = Kernels(centroids.log_prob, centroids.gather, None)
 MAX_ITER = 100

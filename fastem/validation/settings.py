@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from fastem.families.base import Array, Family
-from fastem.validation.data import as_array, check_family, check_integer, check_n_threads, is_finite
+from fastem.validation.data import as_array, check_family, check_integer, is_finite
 
 
-def check_fit_arguments(n_init: Any, tol: Any, max_iter: Any, n_threads: Any) -> None:
+def check_fit_arguments(n_init: Any, tol: Any, max_iter: Any) -> None:
     """Refuse unusable settings of the loop."""
     check_integer("n_init", n_init, 1)
     check_integer("max_iter", max_iter, 0)
-    check_n_threads(n_threads)
     if not is_finite(tol) or tol < 0:
         raise ValueError(f"tol is {tol!r}; it must be a finite number >= 0 (nats per sample).")
 

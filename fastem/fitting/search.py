@@ -1,0 +1,75 @@
+"""How the optimum is looked for: where to begin, how many starts, when to stop, what to do faster."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastem import validation
+from fastem.em.accelerate import NAMES as ACCELERATORS
+from fastem.em.stopping import CRITERIA, Stopping, deadline
+from fastem.fitting.parts import LARGE, SMALLEST
+from fastem.starts import auto as starts
+
+
+@dataclass(frozen=True)
+class Search:
+    """The arguments of `fit` that say how it looks, under their names there; `fit` documents them.
+
+    smallest_part: samples of the smallest part of the data to begin on. large: samples from which on a fit begins on
+    parts unless it is told not to. clock: seconds, for the time limit. deadline: when that is over, from now on.
+    """
+
+    start: Any = "auto"
+    n_init: int = 1
+    tol: float = 1e-6
+    max_iter: int = 1000
+    accelerate: str | None = None
+    criterion: str = "gain"
+    max_passes: int | None = None
+    time_limit: float | None = None
+    drop_losers: bool | None = None
+    progressive: bool | None = None
+    smallest_part: int = SMALLEST
+    large: int = LARGE
+    clock: Callable[[], float] = time.monotonic
+    deadline: float = field(init=False, default=math.inf)
+
+    def __post_init__(self) -> None:
+        """Refuse what no fit can do; the start is looked at beside the data.
+
+        Raises
+        ------
+        ValueError, TypeError : the message names the argument.
+        """
+        validation.check_fit_arguments(self.n_init, self.tol, self.max_iter)
+        validation.check_choice("accelerate", self.accelerate, (None, *ACCELERATORS))
+        validation.check_choice("criterion", self.criterion, CRITERIA)
+        validation.check_limits(self.max_passes, self.time_limit)
+        validation.check_choice("drop_losers", self.drop_losers, (None, True, False))
+        validation.check_choice("progressive", self.progressive, (None, True, False))
+        object.__setattr__(self, "deadline", deadline(self.time_limit, self.clock))
+
+    def by_method(self) -> Search:
+        """The same, for callers that take the name of a method as start and nothing else."""
+        validation.check_choice("start", self.start, starts.NAMES)
+        return self
+
+    def stopping(self, method: str | None) -> Stopping:
+        """What ends the starts, found by a method or, where it is None, given."""
+        auto = method == "auto"
+        losers = auto if self.drop_losers is None else bool(self.drop_losers)
+        return Stopping(
+            self.criterion, float(self.tol), int(self.max_iter), self.max_passes, self.deadline, losers,
+            thorough=auto,
+            clock=self.clock,
+        )  # fmt: skip
+
+    def is_in_parts(self, n_samples: int, sought: bool = True) -> bool:
+        """Whether to begin on parts; None does where there are many samples and not all of the start is given."""
+        if self.tol == 0 or self.max_iter == 0:
+            return False
+        return sought and n_samples >= self.large if self.progressive is None else self.progressive
