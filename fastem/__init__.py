@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fastem.estimators import GaussianMixture as GaussianMixture
     from fastem.estimators import KMeans as KMeans
     from fastem.estimators import PoissonMixture as PoissonMixture
+    from fastem.families import Bernoulli as Bernoulli
     from fastem.families import Gaussian as Gaussian
     from fastem.families import Poisson as Poisson
     from fastem.families import register as register
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "fit": "fitting.fit",
+    "Bernoulli": "families",
     "Gaussian": "families",
     "Poisson": "families",
     "register": "families",

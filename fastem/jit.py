@@ -1,13 +1,19 @@
 """For authors of @njit code: the log density of a mixture over a whole array, and the tile kernels.
 
 `log_density` runs in the calling thread and may be called from your own kernels, inside prange too. The tile kernels
-of a family are `family.kernels()`; their contracts are in `fastem.families.base.Kernels`.
+of a family are `family.kernels()`; their contracts are in `fastem.families.Kernels`. What the kernels of a new family
+are made with: `kernel`, and the blocks `weighted_sums`, `weighted_counts`, `log_counts`, `log_factorials`, `exp`, `log`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from fastem.compiled.counts import log_counts, log_factorials, weighted_counts
+from fastem.compiled.jit import kernel
+from fastem.compiled.squares import weighted_sums
+from fastem.compiled.vectorised import exp
+from fastem.compiled.vectorised import log64 as log
 from fastem.data import fold as folding
 from fastem.data.evaluate import Arguments, log_density
 from fastem.data.pack import derive_address
@@ -15,7 +21,10 @@ from fastem.model.evidence import density_frame, mixture_rows
 from fastem.model.result import Result
 from fastem.validation import check_mixture
 
-__all__ = ["Arguments", "arguments", "log_density"]
+__all__ = [
+    "Arguments", "arguments", "exp", "kernel", "log", "log_counts", "log_density", "log_factorials", "weighted_counts",
+    "weighted_sums",
+]  # fmt: skip
 
 
 def arguments(mixture: Result) -> Arguments:

@@ -1,20 +1,38 @@
 """The kinds of components, and their registry: a new family is one file and one line here.
 
-`base` is what a family answers, `parameters` what its parameters are. Nothing here knows a loop, a start or a thread.
+`base` is what a family answers, `parameters` what its parameters are: whoever writes a family imports both from here.
+Nothing in this folder knows a loop, a start or a thread.
 """
 
 from __future__ import annotations
 
-from fastem.families.base import Family
+from fastem.families.base import Family, Frame, Kernels, Limits, Maximised, Tangent, first_where, identity_frame
+from fastem.families.bernoulli import Bernoulli
 from fastem.families.gaussian import SHAPES, Gaussian
+from fastem.families.parameters import (
+    COVARIANCE,
+    NON_NEGATIVE,
+    POSITIVE,
+    PROBABILITY,
+    REAL,
+    VARIANCE,
+    Kind,
+    Parameter,
+    Parameters,
+)
 from fastem.families.poisson import Poisson
 from fastem.families.registry import FAMILIES, register
 
-__all__ = ["FAMILIES", "SHAPES", "Family", "Gaussian", "Poisson", "register"]
+__all__ = [
+    "COVARIANCE", "FAMILIES", "NON_NEGATIVE", "POSITIVE", "PROBABILITY", "REAL", "SHAPES", "VARIANCE", "Bernoulli",
+    "Family", "Frame", "Gaussian", "Kernels", "Kind", "Limits", "Maximised", "Parameter", "Parameters", "Poisson",
+    "Tangent", "first_where", "identity_frame", "register",
+]  # fmt: skip
 
 FAMILIES.update(
     {
         **{shape.name: shape for shape in SHAPES.values()},
         Poisson.name: Poisson,
+        Bernoulli.name: Bernoulli,
     }
 )

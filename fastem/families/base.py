@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -138,9 +139,10 @@ class Family(ABC):
     def kernels(self) -> Kernels:
         """The tile kernels."""
 
-    @abstractmethod
     def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
         """Rows and columns of a mixture's parameter matrix."""
+        rows, columns = self.reference(np.zeros((n_components, n_features))).shape
+        return rows, columns
 
     @abstractmethod
     def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
@@ -195,9 +197,17 @@ class Family(ABC):
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         """Named parameters, in the user's units, as a parameter matrix in the coordinates of `frame`."""
 
-    @abstractmethod
     def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
-        """The inverse of `pack`."""
+        """The inverse of `pack`.
+
+        Here for families whose rows end with the named parameters, in their order, as they are in the user's units.
+        """
+        shapes = {p.name: p.shape(len(frame.scale), n_components) for p in self.parameters}
+        first, named = params.shape[1] - sum(math.prod(shape[1:]) for shape in shapes.values()), {}
+        for name, shape in shapes.items():
+            last = first + math.prod(shape[1:])
+            named[name], first = params[:n_components, first:last].reshape(shape).copy(), last
+        return named
 
     @abstractmethod
     def located(self, centres: Array) -> Parameters:

@@ -19,6 +19,10 @@ Array = NDArray[Any]
 Parameters = Mapping[str, Array]
 
 
+# exp(-FARTHEST) is 0 in float64: where a vector keeps the border of a kind.
+FARTHEST = 800.0
+
+
 class Kind(ABC):
     """The values that a parameter may take.
 
@@ -121,9 +125,12 @@ class Positive(Kind):
 
 
 class NonNegative(Positive):
-    """A number >= 0, such as a rate: its logarithm may be -inf."""
+    """A number >= 0, such as a rate; 0 lies at a logarithm whose exponential is 0."""
 
     phrase = ">= 0"
+
+    def to_vector(self, value: Array) -> Array:
+        return np.maximum(super().to_vector(value), -FARTHEST)
 
     def why_not(self, name: str, value: Array) -> str | None:
         return None if (value >= 0).all() else f"{name} must be >= 0; its smallest entry is {value.min()}."
@@ -136,7 +143,7 @@ class NonNegative(Positive):
 
 
 class Probability(Kind):
-    """A number in [0, 1], which moves as its logit does."""
+    """A number in [0, 1], which moves as its logit does; 0 and 1 lie at a logit whose exponential is 0."""
 
     phrase = "between 0 and 1"
 
@@ -145,7 +152,8 @@ class Probability(Kind):
         return None if outside.size == 0 else f"{name} must be in [0, 1]; one entry is {outside.flat[0]}."
 
     def to_vector(self, value: Array) -> Array:
-        return np.asarray(np.log(value) - np.log1p(-value)).reshape(-1)
+        logits = np.log(value) - np.log1p(-value)
+        return np.asarray(np.clip(logits, -FARTHEST, FARTHEST)).reshape(-1)
 
     def from_vector(self, vector: Array, shape: tuple[int, ...]) -> Array:
         # The two forms meet at 0, and neither loses digits on its own side of it.

@@ -11,10 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from fastem.compiled.counts import log_counts, log_factorials
 from fastem.compiled.factors import raise_to_floor
-from fastem.compiled.jit import kernel, wide
+from fastem.compiled.jit import kernel
 from fastem.compiled.squares import weighted_sums
-from fastem.compiled.vectorised import log_factorial64
 from fastem.families.base import Family, Frame, Kernels, Limits, Maximised, Tangent, first_where
 from fastem.families.parameters import NON_NEGATIVE, Array, Parameter, Parameters
 
@@ -25,20 +25,7 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
 
     tile IN (d + 1, T), its last row derived; params IN; out OUT (K, T); scratch unused.
     """
-    wide()
-    d = layout[0]
-    size = tile.shape[1]
-    zero = tile.dtype.type(0)
-    for i in range(rows.size):
-        k = rows[i]
-        constant = params[k, d]
-        for t in range(size):
-            out[k, t] = constant - tile[d, t]
-        for j in range(d):
-            log_rate = params[k, j]
-            for t in range(size):
-                x = tile[j, t]
-                out[k, t] += zero if x == zero else x * log_rate
+    log_counts(tile, params, layout[0], -1, 0, layout[0], rows, out)
 
 
 @kernel
@@ -50,13 +37,7 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
 @kernel
 def derive(tile, layout):
     """tile[d, t] = sum_j log x_tj!, the part of the log density that knows no parameter."""
-    wide()
-    d = layout[0]
-    for t in range(tile.shape[1]):
-        tile[d, t] = 0
-    for j in range(d):
-        for t in range(tile.shape[1]):
-            tile[d, t] += log_factorial64(np.float64(tile[j, t]))
+    log_factorials(tile, layout[0])
 
 
 @dataclass(frozen=True)
@@ -103,9 +84,6 @@ class Poisson(Family):
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         return self._rows(np.asarray(parameters["rates"], dtype=np.float64))
-
-    def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
-        return {"rates": params[:, len(frame.scale) + 1 :].copy()}
 
     def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
         return PoissonTangent(params[:, n_features + 1 :])

@@ -67,6 +67,12 @@ def check_regularisation(reg_covar: Any, ridge: Any, floor: Any, min_variance: A
         raise ValueError(f"floor is {floor!r}; it must be a finite number > 0, or None for the default.")
 
 
+def check_fraction(name: str, value: Any, below: float) -> None:
+    """Refuse what is no number from 0 up to, but not including, `below`."""
+    if not is_finite(value) or not 0 <= value < below:
+        raise ValueError(f"{name} is {value!r}; it must be a number >= 0 and < {below}.")
+
+
 def check_n_threads(n_threads: Any) -> None:
     """Refuse a number of threads below 1."""
     if n_threads is not None:

@@ -1,0 +1,128 @@
+"""Components of independent zeros and ones, one probability per feature: latent classes of binary items.
+
+Row of params: log p (d) | log (1 - p) (d) | p (d). Row of statistics: sum r | sum r x (d).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fastem.compiled.jit import kernel, wide
+from fastem.compiled.squares import weighted_sums
+from fastem.families.base import Family, Frame, Kernels, Limits, Maximised, Tangent, first_where
+from fastem.families.parameters import PROBABILITY, Array, Parameter, Parameters
+
+
+@kernel
+def log_prob(tile, params, layout, rows, out, latent, scratch):
+    """out[k, t] = sum_j log p_kj where x_tj is 1, log (1 - p_kj) where it is 0 (Bishop 2006, eq. 9.44). d choices each.
+
+    tile IN (d, T); params IN; out OUT (K, T). A choice, not x log p + (1 - x) log (1 - p): 0 times -inf is NaN.
+    """
+    wide()
+    d = layout[0]
+    half, zero = tile.dtype.type(0.5), tile.dtype.type(0)
+    for i in range(rows.size):
+        k = rows[i]
+        for t in range(tile.shape[1]):
+            out[k, t] = zero
+        for j in range(d):
+            one, none = params[k, j], params[k, d + j]
+            for t in range(tile.shape[1]):
+                out[k, t] += one if tile[j, t] > half else none
+
+
+@kernel
+def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
+    """Add sum r and sum r x to row k of out. 2 d flops per entry. tile IN (d, T); resp IN (K, T)."""
+    weighted_sums(resp, tile, layout[0], rows, out, scratch)
+
+
+@dataclass(frozen=True)
+class Bernoulli(Family):
+    """Independent zeros and ones: p(x | probabilities) = prod_j p_j^x_j (1 - p_j)^(1 - x_j).
+
+    Its one named parameter is `probabilities`, shape (n_components, n_features). Data must be 0 or 1, in any numeric
+    dtype or bool.
+
+    Parameters
+    ----------
+    floor : how far a probability stays from 0 and from 1, in [0, 0.5). With the default, 0, a component that has seen
+        only zeros of a feature cannot explain a one there: that is the maximum of the likelihood.
+    """
+
+    floor: float = 0.0
+
+    name: ClassVar[str] = "bernoulli"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter("probabilities", ("K", "d"), PROBABILITY, has_units=False),
+    )
+
+    def __post_init__(self) -> None:
+        from fastem.validation import check_fraction
+
+        check_fraction("floor", self.floor, 0.5)
+
+    def kernels(self) -> Kernels:
+        return Kernels(log_prob, accumulate)
+
+    def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components, 3 * n_features
+
+    def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
+        return n_components, 1 + n_features
+
+    def why_impossible(self, X: Array) -> str | None:
+        found = first_where(X, lambda x: (x != 0) & (x != 1) & ~np.isnan(x))  # NaN is refused elsewhere
+        return None if found is None else f"Bernoulli needs zeros and ones; X[{found[0]}, {found[1]}] is {found[2]}."
+
+    def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
+        return Limits(np.full_like(location, self.floor), np.zeros_like(location))
+
+    def pack(self, parameters: Parameters, frame: Frame) -> Array:
+        p = np.asarray(parameters["probabilities"], dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            return np.concatenate([np.log(p), np.log1p(-p), p], axis=1)
+
+    def located(self, centres: Array) -> Parameters:
+        return {"probabilities": np.clip(centres, 0.01, 0.99)}
+
+    def moments(self, parameters: Parameters) -> tuple[Array, Array]:
+        p = np.asarray(parameters["probabilities"], dtype=np.float64)
+        return p, p * (1.0 - p)
+
+    def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
+        means = statistics[:, 1:] / np.where(starving, 1.0, statistics[:, 0])[:, None]
+        rows = self.pack({"probabilities": np.clip(means, limits.floor, 1.0 - limits.floor)}, frame)
+        # A probability at its floor is an ordinary maximum, not a singularity: no component is reported.
+        return Maximised(np.where(starving[:, None], params, rows), starving, np.zeros_like(starving))
+
+    def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
+        return BernoulliTangent(params[:, 2 * n_features :])
+
+    def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
+        p = np.asarray(parameters["probabilities"])[labels]
+        return (rng.random(p.shape) < p).astype(np.float64)
+
+
+class BernoulliTangent:
+    """Components with these probabilities (K, d); the free parameters are their logits."""
+
+    def __init__(self, probabilities: Array) -> None:
+        self._p, self.n_free = probabilities, probabilities.size
+
+    def columns(self, k: int) -> Array:
+        return k * self._p.shape[1] + np.arange(self._p.shape[1])
+
+    def scores(self, k: int, x: Array) -> Array:
+        return x - self._p[k]
+
+    def information(self, k: int, x: Array, resp: Array) -> Array:
+        return np.diag(resp.sum() * self._p[k] * (1.0 - self._p[k]))
+
+    def standard_errors(self, covariance: Array, scale: Array) -> dict[str, Array]:
+        errors = np.sqrt(np.maximum(np.diagonal(covariance), 0.0)).reshape(self._p.shape)
+        return {"probabilities": self._p * (1.0 - self._p) * errors}
