@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastem.families.base import Family
 from fastem.families.gaussian import SHAPES, Gaussian
 from fastem.families.poisson import Poisson
 from fastem.families.registry import FAMILIES, register
 
-__all__ = ["FAMILIES", "SHAPES", "Family", "Gaussian", "Poisson", "register"]
+__all__ = ["FAMILIES", "MAKERS", "SHAPES", "Family", "Gaussian", "Poisson", "register"]
 
 FAMILIES.update(
     {
@@ -18,3 +20,5 @@ FAMILIES.update(
         Poisson.name: Poisson,
     }
 )
+# What makes a family, by the name that the command line calls it; its keyword arguments are the options there.
+MAKERS: dict[str, Callable[..., Family]] = {"gaussian": Gaussian, "poisson": Poisson}
