@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fastem.em.fixed_points import fixed_point as fixed_point
     from fastem.estimators import GaussianMixture as GaussianMixture
     from fastem.estimators import KMeans as KMeans
+    from fastem.estimators import Mixture as Mixture
     from fastem.estimators import PoissonMixture as PoissonMixture
     from fastem.families import Bernoulli as Bernoulli
     from fastem.families import Gaussian as Gaussian
@@ -95,7 +96,7 @@ _HOME = {
     **dict.fromkeys(("Row", "Selection", "select"), "judging.select"),
     **dict.fromkeys(("Diagnosis", "Verdict", "diagnose"), "judging.diagnose"),
     **dict.fromkeys(("ProgressBar", "progress_bar"), "cli.progress"),
-    **dict.fromkeys(("GaussianMixture", "KMeans", "PoissonMixture"), "estimators"),
+    **dict.fromkeys(("GaussianMixture", "KMeans", "Mixture", "PoissonMixture"), "estimators"),
     **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "model.result"),
 }
 

@@ -2,7 +2,7 @@
 
 `log_density` runs in the calling thread and may be called from your own kernels, inside prange too. The tile kernels
 of a family are `family.kernels()`; their contracts are in `fastem.families.Kernels`. What the kernels of a new family
-are made with: `kernel`, and the blocks `weighted_sums`, `weighted_counts`, `log_counts`, `log_factorials`, `exp`, `log`.
+are made with: `kernel`, and `weighted_sums`, `weighted_counts`, `log_counts`, `log_factorials`, `exp` and `log`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """The command line, as a user would call it."""
 
+import argparse
 import gzip
+import inspect
+import re
 import subprocess
 import sys
 
@@ -9,7 +12,13 @@ import pytest
 from conftest import HERE
 
 import fastem
+from fastem.cli import makers, parser
 from fastem.cli.main import main
+from fastem.em.accelerate import NAMES as ACCELERATORS
+from fastem.families import FAMILIES, MAKERS, SHAPES
+from fastem.judging.criteria import CRITERIA
+from fastem.model.starving import POLICIES
+from fastem.starts.auto import NAMES as STARTS
 
 FAITHFUL = str(HERE / "data" / "faithful.csv")
 IRIS = str(HERE / "data" / "iris.csv")
@@ -109,7 +118,17 @@ def bad(tmp_path):
         "not gzipped": ([str(tmp_path / "plain.csv.gz")], "cannot be read"),
         "a folder": ([str(tmp_path)], "not a file"),
         "twice": ([FAITHFUL, "--columns", "0,0"], "chosen twice"),
-        "covariance of counts": ([FAITHFUL, "--family", "poisson", "--covariance", "tied"], "no meaning"),
+        "covariance of counts": (
+            [FAITHFUL, "--family", "poisson", "--covariance", "tied", "--reg-covar", "1"],
+            "--covariance, --reg-covar have no meaning with --family poisson, which takes no options.",
+        ),
+        "unknown family": ([FAITHFUL, "--family", "poison"], "must be one of gaussian, poisson, or module:name"),
+        "no module": ([FAITHFUL, "--family", "no_such_module:F"], "no_such_module cannot be imported"),
+        "no class": ([FAITHFUL, "--family", "fastem:Nothing"], "fastem has no class or function of the name 'Nothing'"),
+        "no family": ([FAITHFUL, "--family", "argparse:Namespace"], "family object"),
+        "ridge": ([FAITHFUL, "--ridge", "much"], "ridge is 'much'; it must be a finite number"),
+        "floor": ([FAITHFUL, "--floor", "0"], "floor is 0; it must be a finite number > 0"),
+        "min_samples": ([FAITHFUL, "--min-samples", "-1"], "min_samples is -1"),
         "nan": ([str(tmp_path / "nan.csv"), "--components", "1"], "X[1, 1] is nan"),
         "text column": ([IRIS], "Species"),
         "unknown column": ([IRIS, "--columns", "nothing"], "no column 'nothing'"),
@@ -191,3 +210,126 @@ def test_starts_and_acceleration(capsys):
     assert "1 of 1 start(s)" in capsys.readouterr().out
     assert main(["fit", FAITHFUL, "--start", "best"]) == 2
     assert "start is 'best'" in capsys.readouterr().err
+
+
+# ---- families and lists -----------------------------------------------------------------------------------------
+
+
+def test_every_family_has_its_name_and_its_options(tmp_path, capsys):
+    path = tmp_path / "counts.csv"
+    np.savetxt(path, np.random.default_rng(0).poisson([[2.0, 9.0]] * 60), "%d", ",", header="a,b", comments="")
+    assert main(["families"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [re.split("[ :]", line)[0] for line in lines] == list(MAKERS)
+    for line, (name, maker) in zip(lines, MAKERS.items(), strict=True):
+        assert re.findall("--[a-z-]+", line) == [
+            makers.flag(keyword) for keyword in inspect.signature(maker).parameters
+        ]
+        assert main(["fit", str(path), "--family", name, "--components", "1"]) == 0
+        assert "1 models in" in capsys.readouterr().out
+
+
+def test_the_options_of_a_family_reach_it(tmp_path):
+    model = tmp_path / "m.npz"
+    options = ["--covariance=diag", "--ridge=1e-3", "--reg-covar=0.5", "--floor=1e-9", "--min-variance=2"]
+    assert main(["fit", FAITHFUL, "--components", "1", *options, "--save", str(model)]) == 0
+    expected = fastem.Gaussian("diag", ridge=1e-3, reg_covar=0.5, floor=1e-9, min_variance=2.0)
+    assert fastem.load(model).family == expected
+
+
+OWN = """
+from dataclasses import dataclass
+from typing import ClassVar
+import fastem
+
+@fastem.register
+@dataclass(frozen=True)
+class {name}(fastem.Poisson):
+    name: ClassVar[str] = "{name}"
+    least: int
+    shade: str = "dark"
+
+def clashing(start):
+    return {name}(start)
+"""
+
+
+def test_a_family_of_ones_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_families.py").write_text(OWN.format(name="Shaded"))
+    np.savetxt("counts.csv", np.random.default_rng(0).poisson([[2.0, 9.0]] * 60), "%d", ",", header="a,b", comments="")
+    before = list(sys.path)
+    fit = ["fit", "counts.csv", "--components", "1", "--family", "own_families:Shaded"]
+    assert main([*fit, "--least=3", "--shade", "light", "--save", "m.npz"]) == 0
+    family = fastem.load("m.npz").family
+    assert (family.name, family.least, family.shade) == ("Shaded", 3, "light")
+    assert sys.path == before
+    capsys.readouterr()
+    for arguments, message in (
+        (fit, "--family own_families:Shaded needs --least."),
+        ([*fit, "--least", "3", "--ridge", "1"], "--ridge has no meaning .*, which takes --least, --shade."),
+        ([*fit[:-1], "own_families:clashing"], "takes --start, which fastem fit means otherwise"),
+    ):
+        assert main(arguments) == 2
+        assert re.search(message, capsys.readouterr().err)
+    with pytest.raises(SystemExit):
+        main([*fit, "--help"])
+    assert "(default: dark)" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["fit", "counts.csv", "--least", "3"])
+    assert "unrecognized arguments: --least" in capsys.readouterr().err
+    del FAMILIES["Shaded"], sys.modules["own_families"]
+
+
+def test_starving_components(capsys):
+    arguments = ["fit", FAITHFUL, "--components", "8", "--min-samples", "40", "--seed", "0", "--start", "kmeans"]
+    assert main([*arguments, "--starving", "drop"]) == 0
+    kept = int(re.search(r"full, (\d+) component", capsys.readouterr().out).group(1))
+    assert kept < 8
+    assert main([*arguments, "--starving", "stop"]) == 0
+    assert "starved: Stopped: a component was left with fewer than min_samples" in capsys.readouterr().out
+
+
+def actions():
+    """The options of `fastem fit`, by name."""
+    (commands,) = (a for a in parser._parser(None, "0")._actions if isinstance(a, argparse._SubParsersAction))
+    return {string: action for action in commands.choices["fit"]._actions for string in action.option_strings}
+
+
+@pytest.mark.parametrize(
+    ("option", "names"),
+    [
+        ("--start", STARTS),
+        ("--accelerate", ACCELERATORS),
+        ("--criterion", tuple(CRITERIA)),
+        ("--starving", POLICIES),
+        ("--covariance", tuple(SHAPES)),
+    ],
+)
+def test_lists_are_those_of_the_package(option, names):
+    action = actions()[option]
+    assert action.choices in (None, names)
+    positions = [re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", action.help).start() for name in names]
+    assert len(set(positions)) == len(names)
+
+
+def test_what_is_not_said_is_left_to_the_package_whose_defaults_are_told():
+    assert parser.search(parser.parse(["fit", "x.csv"], "0")) == {}
+    signature = inspect.signature(fastem.select).parameters
+    for name in parser.SEARCH:
+        action, default = actions()[makers.flag(name)], signature[name].default
+        told = re.search(r"\(default: (\S+)\)", action.help)
+        if isinstance(default, str):
+            assert told.group(1) == default, name
+        elif default is not None:
+            assert float(told.group(1)) == default, name
+
+
+def test_what_shared_options_say_of_defaults_is_true():
+    signature = inspect.signature(fastem.Gaussian).parameters
+    assert makers.SHARED.keys() == signature.keys()
+    for name, words in makers.SHARED.items():
+        default = signature[name].default
+        if default is not None:
+            told = re.search(r"\(default: (\S+)\)", words).group(1)
+            assert told == default if isinstance(default, str) else float(told) == default

@@ -19,15 +19,25 @@ from sklearn.utils.estimator_checks import check_estimator
 import fastem
 warnings.simplefilter("ignore")
 
-class CountingMixture(fastem.PoissonMixture):
+class Counting:
     '''The checks feed real numbers, a Poisson mixture takes counts.'''
     def _checked(self, X, reset):
         X = super()._checked(X, reset)
         return np.where(np.isfinite(X) & (X >= 0), np.floor(X), X)
 
+class CountingPoissonMixture(Counting, fastem.PoissonMixture):
+    pass
+
+class CountingMixture(Counting, fastem.Mixture):
+    pass
+
 n_components, shape = int(sys.argv[1]), sys.argv[2]
 if shape == "counts":
-    estimator = CountingMixture(n_components)
+    estimator = CountingPoissonMixture(n_components)
+elif shape == "Mixture of counts":
+    estimator = CountingMixture(fastem.Poisson(), n_components)
+elif shape == "Mixture of diag":
+    estimator = fastem.Mixture(fastem.Gaussian("diag", reg_covar=1e-6), n_components)
 else:
     estimator = fastem.GaussianMixture(n_components, covariance_type=shape)
 for result in check_estimator(estimator, on_skip=None, on_fail=None):
@@ -41,7 +51,13 @@ MARKED = {3: {"check_sample_weight_equivalence_on_dense_data"}}
 
 
 @pytest.mark.parametrize("n_components", [1, 3])
-@pytest.mark.parametrize("shape", ["full", "tied", "diag", "spherical", "tied_diag", "tied_spherical", "counts"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical", "counts"),
+        *("Mixture of diag", "Mixture of counts"),
+    ],
+)
 def test_estimator_checks(shape, n_components):
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(n_components), shape],

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-NAMES = ("anderson", "squarem")
+# The methods, with a few words on each for the command line.
+METHODS = {"anderson": "the last few steps, combined", "squarem": "two steps, extrapolated"}
+NAMES = tuple(METHODS)
 
 # Differences that Anderson's method combines, and plain steps before its first leap. On 120 overlapping mixtures
 # (benchmarks/acceleration.py) orders of 5 and 8 and 3 to 6 first steps took alike, the median a quarter of plain EM's

@@ -1,11 +1,13 @@
 """scikit-learn's interface: the only importers of scikit-learn.
 
-`base` and `predicting` are what all mixtures share, `gaussian`, `poisson` and `kmeans` the estimators; `precisions` and
-`files` are theirs alone. A name that ends in an underscore lives here and nowhere else.
+`base`, `predicting` and `keeping` are what all mixtures share; `mixture` is that of any family, `gaussian`, `poisson`
+and `kmeans` are the named ones; `precisions`, `files` and `verbose` help them. A name that ends in an underscore lives
+here and nowhere else.
 """
 
 from fastem.estimators.gaussian import GaussianMixture
 from fastem.estimators.kmeans import KMeans
+from fastem.estimators.mixture import Mixture
 from fastem.estimators.poisson import PoissonMixture
 
-__all__ = ["GaussianMixture", "KMeans", "PoissonMixture"]
+__all__ = ["GaussianMixture", "KMeans", "Mixture", "PoissonMixture"]

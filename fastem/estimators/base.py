@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from abc import abstractmethod
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -18,6 +17,7 @@ from sklearn.utils.validation import validate_data
 from fastem import validation
 from fastem.em.accelerate import NAMES as ACCELERATORS
 from fastem.estimators import files
+from fastem.estimators.keeping import Keeping, entropy_of
 from fastem.estimators.predicting import Predicting
 from fastem.estimators.verbose import Progress
 from fastem.families.base import Array, Family
@@ -34,10 +34,11 @@ NOT_CONVERGED = (
 )
 
 
-class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc]
-    """A mixture as a scikit-learn estimator. A subclass names its family, its parameters and its attributes.
+class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """A mixture as a scikit-learn estimator. A subclass is a docstring, a constructor and a family.
 
-    Prediction reads the fitted attributes, as in scikit-learn: a user may set them.
+    What all constructors have in common is declared and handed on here, once; scikit-learn wants it repeated in each
+    signature alone.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -58,29 +59,13 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         "starving": [StrOptions(set(POLICIES))],
     }
 
-    @abstractmethod
-    def _family(self, **hyperparameters: Any) -> Family:
-        """The family."""
+    # Whether data must be non-negative, which scikit-learn's tools ask; a subclass asks its family.
+    _positive_only: bool = False
 
-    def _hyperparameters(self) -> dict[str, Any]:
-        """The family's hyper-parameters, for a fit."""
-        return {}
-
-    @abstractmethod
-    def _given(self, n_features: int) -> dict[str, Array]:
-        """The initial parameters that the constructor was given, checked, under the family's names."""
-
-    @abstractmethod
-    def _parameters(self) -> dict[str, Array]:
-        """The family's named parameters, float64, from the fitted attributes, which are checked."""
-
-    def _density(self) -> dict[str, Array]:
-        """The same in the form from which densities come cheapest."""
-        return self._parameters()
-
-    @abstractmethod
-    def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
-        """Set weights_ and the attributes of the parameters."""
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = self._positive_only
+        return tags
 
     def fit(
         self,
@@ -158,7 +143,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
             progress = Progress(int(self.verbose), self.verbose_interval, shown, len(X), callback)
         result = em.fit(
             X,
-            self._family(**self._hyperparameters()),
+            self._family(),
             len(start["weights"]) if continued else self.n_components,
             sample_weight=sample_weight,
             start=start,
@@ -185,7 +170,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         """A seed for `em.fit`. An integer is one itself: a RandomState made of it would take 0.1 ms."""
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
-        return check_random_state(self.random_state).randint(2**31, size=4, dtype=np.int64).tolist()
+        return entropy_of(check_random_state(self.random_state))
 
     def _start(self, X: Array, resp_init: Any) -> Any:
         """The start of `em.fit`: responsibilities, the last solution, or what was given and how to find the rest."""
@@ -196,6 +181,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
             # An earlier fit may have dropped some of its components; then there are as many as it said.
             fewer = self.starving == DROP and found == getattr(self, "n_components_", None)
             checks.check_warm_start(found, self.n_components, fewer)
+            checks.check_warm_family(self._fitted_family().name, self._family().name)
             weights = checks.check_weights_attribute(self.weights_)
             return {"weights": weights / weights.sum(), **self._parameters()}
         given = self._given(X.shape[1])
@@ -217,12 +203,41 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         self.lower_bounds_ = (result.history[1:] / total).tolist()
         self.fit_report_ = result.starts
 
-    def _given_parameters(self, mixture: Result) -> Self:
-        """The estimator fitted, so to speak, by the parameters of a mixture."""
+    def _fitted_by(self, result: Result) -> Self:
+        """The estimator with the attributes that a fit with this result would have set."""
         self._validate_params()
-        self.n_features_in_ = mixture.n_features
-        self._adopt(mixture, np.dtype(np.float64))
+        checks.check_family_of(type(self).__name__, self._fitted_family(), result.family)
+        self.n_features_in_ = result.n_features
+        self._adopt(result, np.dtype(np.float64))
         return self
+
+    @classmethod
+    def _arguments(cls, family: Family) -> dict[str, Any]:
+        """The constructor's arguments that say the family."""
+        return {}
+
+    @classmethod
+    def from_result(cls, result: Result, **settings: Any) -> Self:
+        """An estimator that was fitted, so to speak, by ``fastem.fit``, ``select`` or ``from_parameters``.
+
+        Parameters
+        ----------
+        result : a Result, of this estimator's family.
+        **settings : further arguments of the constructor. `n_components`, the family's, `min_samples` and `starving`
+            are those of the result.
+
+        Returns
+        -------
+        A fitted estimator: it predicts, samples, and continues where `warm_start` is set.
+
+        Raises
+        ------
+        TypeError : `result` is no Result. ValueError : it is of another family, or a setting is unusable.
+        """
+        validation.check_mixture(result)
+        policy = result.model.policy
+        kept = {"min_samples": policy.min_samples, "starving": policy.starving, **cls._arguments(result.family)}
+        return cls(n_components=result.n_components, **{**kept, **settings})._fitted_by(result)
 
     def _checked(self, X: Any, reset: bool) -> Array:
         """X as an array of numbers, by scikit-learn's rules; what is not finite is found (and named) by the core."""
@@ -236,7 +251,7 @@ class BaseMixture(Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc
         """The fitted attributes as the functional core takes them."""
         weights = checks.check_weights_attribute(self.weights_)
         policy = Policy(float(self.min_samples), self.starving)
-        model = Model(self._family(**self._hyperparameters()), len(weights), policy=policy)
+        model = Model(self._fitted_family(), len(weights), policy=policy)
         return Result(model=model, weights=weights, parameters=self._density())
 
     def fit_predict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from fastem.families import FAMILIES
+from fastem.families.base import Family
 from fastem.model.result import StartReport, Status
 from fastem.validation import estimators as checks
 from fastem.validation.data import as_array
@@ -18,24 +21,39 @@ FORMAT = 1
 
 
 def write(estimator: Any, path: str | PathLike[str]) -> None:
-    """Arrays among the constructor's arguments and the fitted attributes as arrays, everything else as JSON."""
+    """Arrays among the constructor's arguments and the fitted attributes as arrays, everything else as JSON.
+
+    A mapping of arrays is one array for each entry, under the names of both with a dot between them. A family is its
+    registered name and its hyper-parameters.
+    """
     fitted = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
     if "fit_report_" in fitted:
         fitted["fit_report_"] = [[report.status.name, *report[1:]] for report in fitted["fit_report_"]]
     if "feature_names_in_" in fitted:
         fitted["feature_names_in_"] = fitted["feature_names_in_"].tolist()
     arrays: dict[str, Any] = {"format": np.array(FORMAT), "estimator": np.array(type(estimator).__name__)}
-    for name, value in estimator.get_params(deep=False).items():
-        if name.endswith("_init") and not isinstance(value, int | str | None):
-            arrays[f"parameter_{name}"] = as_array(name, value)
-    for name, value in fitted.items():
-        if isinstance(value, np.ndarray):
-            arrays[f"attribute_{name}"] = as_array(name, value)
     for kind, values in (("parameter", estimator.get_params(deep=False)), ("attribute", fitted)):
-        plain = {name: value for name, value in values.items() if f"{kind}_{name}" not in arrays}
+        plain = {}
+        for name, value in values.items():
+            if isinstance(value, Family):
+                plain[name] = {"family": value.name, "hyperparameters": value.to_json()}
+            elif isinstance(value, Mapping) and name.endswith("_init"):
+                plain[name] = {}
+                arrays.update({f"{kind}_{name}.{key}": as_array(name, entry) for key, entry in value.items()})
+            elif _is_array(kind, name, value):
+                arrays[f"{kind}_{name}"] = as_array(name, value)
+            else:
+                plain[name] = value
         arrays[f"{kind}s"] = np.array(json.dumps(checks.check_plain(plain)))
     with Path(path).open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
+
+
+def _is_array(kind: str, name: str, value: Any) -> bool:
+    """Whether a value is kept as an array: initial parameters may be lists and frames."""
+    if kind == "attribute":
+        return isinstance(value, np.ndarray)
+    return name.endswith("_init") and not isinstance(value, int | str | None)
 
 
 def read(cls: type[Any], path: str | PathLike[str]) -> Any:
@@ -47,12 +65,7 @@ def read(cls: type[Any], path: str | PathLike[str]) -> Any:
             archive = None
         checks.check_estimator_file(path, archive, cls.__name__)
         checks.check_state_format(int(archive["format"]), FORMAT, str(path))
-        values = {}
-        for kind in ("parameter", "attribute"):
-            prefix = f"{kind}_"
-            names = [name for name in archive.files if name.startswith(prefix)]
-            plain = json.loads(str(archive[f"{kind}s"]))
-            values[kind] = {**plain, **{name.removeprefix(prefix): archive[name] for name in names}}
+        values = {kind: _values(archive, kind, path) for kind in ("parameter", "attribute")}
     estimator, fitted = cls(**values["parameter"]), values["attribute"]
     if "feature_names_in_" in fitted:
         fitted["feature_names_in_"] = np.array(fitted["feature_names_in_"], dtype=object)
@@ -60,3 +73,21 @@ def read(cls: type[Any], path: str | PathLike[str]) -> Any:
         fitted["fit_report_"] = tuple(StartReport(Status[name], *rest) for name, *rest in fitted["fit_report_"])
     vars(estimator).update(fitted)
     return estimator
+
+
+def _values(archive: Any, kind: str, path: str | PathLike[str]) -> dict[str, Any]:
+    """The constructor's arguments, or the fitted attributes, by name."""
+    values: dict[str, Any] = json.loads(str(archive[f"{kind}s"]))
+    for name, value in values.items():
+        if isinstance(value, dict) and value.keys() == {"family", "hyperparameters"}:
+            checks.check_kept_family(path, value["family"], FAMILIES)
+            values[name] = FAMILIES[value["family"]](**value["hyperparameters"])
+    prefix = f"{kind}_"
+    for stored in archive.files:
+        if stored.startswith(prefix):
+            name, _, key = stored.removeprefix(prefix).partition(".")
+            if key:
+                values[name][key] = archive[stored]
+            else:
+                values[name] = archive[stored]
+    return values

@@ -21,6 +21,9 @@ from fastem.families.base import Array, Family
 from fastem.model import evidence as functional
 from fastem.validation import estimators as checks
 
+# How attributes can come to have a wrong shape, besides by hand.
+_OR = "covariance_type was changed after fit"
+
 
 class GaussianMixture(BaseMixture):
     """Gaussian mixture, with the names, defaults, meanings and attributes of ``sklearn.mixture.GaussianMixture``.
@@ -151,26 +154,7 @@ class GaussianMixture(BaseMixture):
         min_samples: float = 0.0,
         starving: str = "reseed",
     ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
-        self.covariances_init = covariances_init
-        self.n_threads = n_threads
-        self.accelerate = accelerate
-        self.progressive = progressive
-        self.min_samples = min_samples
-        self.starving = starving
+        self._keep(locals())
 
     @classmethod
     def from_parameters(
@@ -197,27 +181,31 @@ class GaussianMixture(BaseMixture):
         """
         family = Gaussian(covariance_type)
         mixture = functional.from_parameters(family, weights, means=means, covariances=covariances)
-        return cls(mixture.n_components, covariance_type=covariance_type, **settings)._given_parameters(mixture)
+        return cls(mixture.n_components, covariance_type=covariance_type, **settings)._fitted_by(mixture)
 
     @property
     def _matrices(self) -> bool:
         return self.covariance_type in ("full", "tied")
 
-    def _family(self, **hyperparameters: Any) -> Family:
-        return Gaussian(self.covariance_type, **hyperparameters)
+    @classmethod
+    def _arguments(cls, family: Any) -> dict[str, Any]:
+        shapes = [shape for shape, of_shape in SHAPES.items() if isinstance(family, of_shape)]
+        return {"covariance_type": shapes[0], "reg_covar": family.reg_covar} if shapes else {}
 
-    def _hyperparameters(self) -> dict[str, Any]:
-        return {"reg_covar": float(self.reg_covar)}
+    def _family(self) -> Family:
+        return Gaussian(self.covariance_type, reg_covar=float(self.reg_covar))
+
+    def _fitted_family(self) -> Family:
+        return Gaussian(self.covariance_type)  # whatever has become of reg_covar since
+
+    def _initial(self) -> dict[str, tuple[str, Any]]:
+        return {"means": ("means_init", self.means_init), "covariances": ("covariances_init", None)}  # see _given
 
     def _given(self, n_features: int) -> dict[str, Array]:
         checks.check_one_of_two(self.precisions_init, self.covariances_init)
-        means, covariances = self._family().parameters
+        given = super()._given(n_features)
+        covariances = self._family().parameters[1]
         shape = covariances.shape(n_features, self.n_components)
-        given = {}
-        if self.means_init is not None:
-            given["means"] = checks.check_initial(
-                "means", "means_init", self.means_init, means.shape(n_features, self.n_components), means.kind
-            )
         for kind, value in (("precision", self.precisions_init), ("covariance", self.covariances_init)):
             if value is not None:
                 name = f"{self.covariance_type} {kind}"
@@ -235,12 +223,13 @@ class GaussianMixture(BaseMixture):
     def _density(self) -> dict[str, Array]:
         # precisions_cholesky_ rules, as in scikit-learn: it loses fewer digits in float32 than covariances do. One who
         # has set covariances_ alone is understood too.
-        shapes = [p.shape(np.shape(self.means_)[-1], len(self.weights_)) for p in self._family().parameters]
-        named = {"means": checks.check_attribute("means_", self.means_, shapes[0])}
+        parameters = self._fitted_family().parameters
+        means, covariances = (p.shape(np.shape(self.means_)[-1], len(self.weights_)) for p in parameters)
+        named = {"means": checks.check_attribute("means_", self.means_, means, _OR)}
         if not hasattr(self, "precisions_cholesky_"):
-            named["covariances"] = checks.check_attribute("covariances_", self.covariances_, shapes[1])
+            named["covariances"] = checks.check_attribute("covariances_", self.covariances_, covariances, _OR)
             return named
-        factors = checks.check_attribute("precisions_cholesky_", self.precisions_cholesky_, shapes[1])
+        factors = checks.check_attribute("precisions_cholesky_", self.precisions_cholesky_, covariances, _OR)
         if self._matrices:
             factors = upper_triangular(factors)
         checks.check_factors(np.diagonal(factors, axis1=-2, axis2=-1) if self._matrices else factors)
@@ -261,7 +250,12 @@ class GaussianMixture(BaseMixture):
         self.precisions_cholesky_ = cholesky.astype(dtype)
         self.precisions_ = precisions.astype(dtype)
 
-    def _draw(self, rng: np.random.RandomState, component: int, n_samples: int) -> Array:
+    def _draw(self, rng: np.random.RandomState, labels: Array) -> Array:
+        counts = np.bincount(labels, minlength=len(self.weights_))
+        return np.vstack([self._draws_of(rng, component, int(count)) for component, count in enumerate(counts)])
+
+    def _draws_of(self, rng: np.random.RandomState, component: int, n_samples: int) -> Array:
+        """Samples of one component, (n_samples, n_features)."""
         mean = np.asarray(self.means_[component], dtype=np.float64)
         covariances = np.asarray(self.covariances_, dtype=np.float64)
         covariance = covariances if self.covariance_type.startswith("tied") else covariances[component]

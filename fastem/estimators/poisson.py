@@ -10,7 +10,6 @@ from fastem.estimators.base import BaseMixture
 from fastem.families import Poisson
 from fastem.families.base import Array, Family
 from fastem.model import evidence as functional
-from fastem.validation import estimators as checks
 
 
 class PoissonMixture(BaseMixture):
@@ -61,6 +60,7 @@ class PoissonMixture(BaseMixture):
     [1.0, 20.0]
     """
 
+    _positive_only = Poisson.positive_only
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMixture._parameter_constraints,
         "rates_init": ["array-like", None],
@@ -86,22 +86,7 @@ class PoissonMixture(BaseMixture):
         min_samples: float = 0.0,
         starving: str = "reseed",
     ) -> None:
-        self.n_components = n_components
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.rates_init = rates_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
-        self.n_threads = n_threads
-        self.accelerate = accelerate
-        self.progressive = progressive
-        self.min_samples = min_samples
-        self.starving = starving
+        self._keep(locals())
 
     @classmethod
     def from_parameters(cls, weights: Any, rates: Any, **settings: Any) -> Self:
@@ -122,30 +107,10 @@ class PoissonMixture(BaseMixture):
         ValueError : a wrong shape, a negative rate, weights that do not sum to 1.
         """
         mixture = functional.from_parameters(Poisson(), weights, rates=rates)
-        return cls(mixture.n_components, **settings)._given_parameters(mixture)
+        return cls(mixture.n_components, **settings)._fitted_by(mixture)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = True
-        return tags
+    def _family(self) -> Family:
+        return Poisson()
 
-    def _family(self, **hyperparameters: Any) -> Family:
-        return Poisson(**hyperparameters)
-
-    def _given(self, n_features: int) -> dict[str, Array]:
-        if self.rates_init is None:
-            return {}
-        rates = self._family().parameters[0]
-        shape = rates.shape(n_features, self.n_components)
-        return {"rates": checks.check_initial("rates", "rates_init", self.rates_init, shape, rates.kind)}
-
-    def _parameters(self) -> dict[str, Array]:
-        shape = self._family().parameters[0].shape(np.shape(self.rates_)[-1], len(self.weights_))
-        return {"rates": checks.check_attribute("rates_", self.rates_, shape)}
-
-    def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
-        self.weights_ = weights
-        self.rates_ = parameters["rates"]
-
-    def _draw(self, rng: np.random.RandomState, component: int, n_samples: int) -> Array:
-        return rng.poisson(self.rates_[component], (n_samples, self.rates_.shape[1])).astype(np.float64)
+    def _draw(self, rng: np.random.RandomState, labels: Array) -> Array:
+        return rng.poisson(self.rates_[labels]).astype(np.float64)

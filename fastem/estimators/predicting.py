@@ -33,8 +33,8 @@ class Predicting:
         """The fitted attributes as the functional core takes them."""
 
     @abstractmethod
-    def _draw(self, rng: np.random.RandomState, component: int, n_samples: int) -> Array:
-        """Samples of one component, (n_samples, n_features)."""
+    def _draw(self, rng: np.random.RandomState, labels: Array) -> Array:
+        """One sample of each of these components, which are in order: (len(labels), n_features), float64."""
 
     def predict(self, X: Any) -> Array:
         """The likeliest component of each sample.
@@ -169,9 +169,10 @@ class Predicting:
         return self._mixture().n_parameters
 
     def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
-        """Draw from the fitted mixture: the draws of scikit-learn from equal parameters and `random_state`.
+        """Draw from the fitted mixture.
 
-        With an integer as `random_state`, every call draws the same samples.
+        With an integer as `random_state`, every call draws the same samples. Those of a GaussianMixture are the ones
+        that scikit-learn draws from equal parameters and `random_state`.
 
         Parameters
         ----------
@@ -191,5 +192,5 @@ class Predicting:
         weights = self._mixture().weights  # with it, all attributes are checked
         rng = check_random_state(self.random_state)
         counts = rng.multinomial(n_samples, weights / weights.sum())
-        X = np.vstack([self._draw(rng, component, int(count)) for component, count in enumerate(counts)])
-        return X, np.repeat(np.arange(len(counts)), counts)
+        labels = np.repeat(np.arange(len(counts)), counts)
+        return self._draw(rng, labels), labels

@@ -1,10 +1,12 @@
-"""The kinds of components, and their registry: a new family is one file and one line here.
+"""The kinds of components, and their registry: a new family is one file and one name in `PLAIN` here.
 
 `base` is what a family answers, `parameters` what its parameters are: whoever writes a family imports both from here.
 Nothing in this folder knows a loop, a start or a thread.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from fastem.families.base import Family, Frame, Kernels, Limits, Maximised, Tangent, first_where, identity_frame
 from fastem.families.bernoulli import Bernoulli
@@ -24,15 +26,14 @@ from fastem.families.poisson import Poisson
 from fastem.families.registry import FAMILIES, register
 
 __all__ = [
-    "COVARIANCE", "FAMILIES", "NON_NEGATIVE", "POSITIVE", "PROBABILITY", "REAL", "SHAPES", "VARIANCE", "Bernoulli",
-    "Family", "Frame", "Gaussian", "Kernels", "Kind", "Limits", "Maximised", "Parameter", "Parameters", "Poisson",
-    "Tangent", "first_where", "identity_frame", "register",
+    "COVARIANCE", "FAMILIES", "MAKERS", "NON_NEGATIVE", "POSITIVE", "PROBABILITY", "REAL", "SHAPES", "VARIANCE",
+    "Bernoulli", "Family", "Frame", "Gaussian", "Kernels", "Kind", "Limits", "Maximised", "Parameter", "Parameters",
+    "Poisson", "Tangent", "first_where", "identity_frame", "register",
 ]  # fmt: skip
 
-FAMILIES.update(
-    {
-        **{shape.name: shape for shape in SHAPES.values()},
-        Poisson.name: Poisson,
-        Bernoulli.name: Bernoulli,
-    }
-)
+# The families of one class each.
+PLAIN = (Poisson, Bernoulli)
+
+FAMILIES.update({family.name: family for family in (*SHAPES.values(), *PLAIN)})
+# What makes a family, by the name that the command line calls it; its keyword arguments are the options there.
+MAKERS: dict[str, Callable[..., Family]] = {"gaussian": Gaussian, **{family.name: family for family in PLAIN}}

@@ -124,12 +124,13 @@ class Family(ABC):
 
     name: what files and tables call it. parameters: the named parameters, in order. pooled: whether components share
     rows. Without, a row's M-step depends on that row alone, and several starts are one longer matrix; with, `maximise`
-    takes a leading axis of starts.
+    takes a leading axis of starts. positive_only: whether data must be non-negative.
     """
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
     pooled: ClassVar[bool] = False
+    positive_only: ClassVar[bool] = False
 
     def layout(self, n_features: int, n_components: int) -> Array:
         """What kernels need to know that is not a float."""

@@ -52,6 +52,7 @@ class Poisson(Family):
 
     name: ClassVar[str] = "poisson"
     parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("rates", ("K", "d"), NON_NEGATIVE, has_units=False),)
+    positive_only: ClassVar[bool] = True
 
     def why_impossible(self, X: Array) -> str | None:
         if X.dtype.kind in "bu":

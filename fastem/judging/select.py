@@ -15,13 +15,13 @@ from fastem.families.base import Array, Family
 from fastem.fitting.search import Search
 from fastem.fitting.solve import search_for
 from fastem.fitting.survey import survey
+from fastem.judging.criteria import CRITERIA
 from fastem.model.evidence import evaluated
 from fastem.model.model import Model
 from fastem.model.problem import problem_of
 from fastem.model.result import Result, Status
 from fastem.model.starving import POLICIES, Policy
 
-CRITERIA = ("bic", "aic", "icl", "cv")
 # Samples whose responsibilities exist at a time.
 CHUNK = 65536
 
@@ -152,7 +152,7 @@ def select(
     """
     families = validation.check_families(families)
     counts = validation.check_counts(n_components)
-    validation.check_choice("criterion", criterion, CRITERIA)
+    validation.check_choice("criterion", criterion, tuple(CRITERIA))
     search = Search(
         start=start, n_init=n_init, tol=tol, max_iter=max_iter, accelerate=accelerate, progressive=progressive
     ).by_method()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fastem.families.base import Array
+Array = NDArray[Any]
 
 # A component that holds less than this many average samples has no statistics to divide by.
 STARVING = 1e-6
-RESEED, DROP, STOP = POLICIES = ("reseed", "drop", "stop")
+# What becomes of a component, in words for the command line, which imports nothing that compiles. The first is the
+# default.
+FATES = {"reseed": "put at the samples explained worst", "drop": "left out", "stop": "the end of its start"}
+RESEED, DROP, STOP = POLICIES = tuple(FATES)
 
 
 class Policy(NamedTuple):

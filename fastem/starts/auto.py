@@ -20,8 +20,9 @@ from fastem.model.starving import Policy
 from fastem.starts import given as initialise
 from fastem.starts.agglomerate import Tree
 from fastem.starts.kmeans import weights_of
+from fastem.starts.names import METHODS
 
-NAMES = ("auto", *initialise.NAMES, "splitting", "short-runs", "hierarchical")
+NAMES = tuple(METHODS)
 
 # What "auto" begins with: a method and the number of its starts, ten in all.
 AUTO = (("hierarchical", 1), ("splitting", 1), ("kmeans", 4), ("short-runs", 4))

@@ -16,9 +16,10 @@ from fastem.model.matching import matched
 from fastem.model.model import Step
 from fastem.model.problem import Problem, Responsibilities
 from fastem.starts import kmeans
+from fastem.starts.names import SIMPLE
 from fastem.starts.potentials import CENTROIDS
 
-NAMES = ("kmeans", "k-means++", "random", "random_from_data")
+NAMES = tuple(SIMPLE)
 
 # k-means runs on at most this many samples (or 256 per component): centres estimated from so many are as good a start.
 SAMPLE = 65536

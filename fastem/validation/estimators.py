@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from inspect import signature
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from fastem.families.base import Family
 from fastem.families.parameters import Array, Kind
-from fastem.validation.data import as_array
+from fastem.validation.data import as_array, check_family
 
 
 def check_unmasked(X: Any) -> None:
@@ -95,13 +97,16 @@ def check_representable(parameters: Mapping[str, Any]) -> None:
             )
 
 
-def check_attribute(name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    """A fitted attribute, which the user may have set, as finite float64 of the shape that predictions need."""
+def check_attribute(name: str, value: Any, shape: tuple[int, ...], otherwise: str = "") -> Array:
+    """A fitted attribute, which the user may have set, as finite float64 of the shape that predictions need.
+
+    otherwise: what else than the user's hand may have made it unfit.
+    """
     array = np.asarray(value, dtype=np.float64)
     if array.shape != shape:
         raise ValueError(
-            f"{name} has shape {array.shape}, expected {shape}: it was set by hand, or covariance_type was changed "
-            "after fit."
+            f"{name} has shape {array.shape}, expected {str(shape).replace('-1', 'n_features')}: it was set by hand"
+            f"{otherwise and ', or '}{otherwise}."
         )
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is not finite.")
@@ -137,6 +142,60 @@ def check_warm_start(found: int, n_components: int, fewer: bool = False) -> None
         raise ValueError(
             f"warm_start continues from {found} components, but n_components is {n_components}; set warm_start=False "
             "to start anew."
+        )
+
+
+def check_warm_family(found: str, family: str) -> None:
+    """Refuse to continue with components of another family."""
+    if found != family:
+        raise ValueError(
+            f"warm_start continues from components of {found}, but family is {family}; set warm_start=False to start "
+            "anew."
+        )
+
+
+def check_family_of(estimator: str, own: Family, family: Family) -> None:
+    """Refuse the result of another family than an estimator's own."""
+    if type(own) is not type(family):
+        raise ValueError(
+            f"{estimator}'s components are {own.name}, those of the result {family.name}; use "
+            "fastem.Mixture.from_result, which takes any family."
+        )
+
+
+def check_family_or_name(family: Any, known: Mapping[str, Callable[..., Family]]) -> Family:
+    """A family, or the one of this name where that needs no arguments."""
+    if not isinstance(family, str):
+        check_family(family)
+        return family
+    if family not in known:
+        raise ValueError(
+            f"family is {family!r}; expected an object such as fastem.Poisson(), or one of "
+            f"{', '.join(map(repr, sorted(known)))}."
+        )
+    needed = [p.name for p in signature(known[family]).parameters.values() if p.default is p.empty]
+    if needed:
+        raise ValueError(
+            f"family is {family!r}, which needs {', '.join(needed)}: give the object, "
+            f"{known[family].__name__}({', '.join(f'{name}=...' for name in needed)})."
+        )
+    return known[family]()
+
+
+def check_parameters_init(given: Any, family: Family) -> None:
+    """Refuse initial parameters that the family does not have."""
+    names = [parameter.name for parameter in family.parameters]
+    unknown = [str(name) for name in given or () if name not in names]
+    if unknown:
+        raise ValueError(f"parameters_init has {sorted(unknown)}; the parameters of {family.name} are {names}.")
+
+
+def check_kept_family(path: Any, name: str, known: Mapping[str, Any]) -> None:
+    """Refuse a file whose family is not known here."""
+    if name not in known:
+        raise ValueError(
+            f"{path} holds an estimator of the unknown family {name!r}; import the module that defines it and "
+            "registers it with fastem.register, or, if it is fastem's own, upgrade fastem."
         )
 
 

@@ -1,0 +1,147 @@
+"""The options of `fastem fit`: what a call may say, in words.
+
+Whatever may be chosen from a list is read from the list in the package. Nothing that compiles is imported: the lists
+stand alone, and a family is asked for its options only where it is named. What is not said is left to the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastem.cli import makers
+from fastem.em.accelerate import METHODS as ACCELERATORS
+from fastem.judging.criteria import CRITERIA
+from fastem.model.starving import FATES
+from fastem.starts.names import METHODS as STARTS
+
+_EPILOG = """\
+examples:
+  fastem fit faithful.csv --components 1:9 --covariance full,tied,diag,spherical
+  fastem fit counts.csv --family poisson --components 2,4,8 --n-init 10 --seed 1
+  fastem fit iris.csv --drop Species --components 3 --labels-out labels.csv --save iris.npz
+"""
+
+
+def parse(arguments: Sequence[str] | None, version: str) -> argparse.Namespace:
+    """The options of a call; `run` is the command, "fit" or "families"."""
+    scout = argparse.ArgumentParser(prog="fastem fit", usage="fastem fit [--help]", add_help=False)
+    scout.add_argument("--family")
+    return _parser(scout.parse_known_args(arguments)[0].family, version).parse_args(arguments)
+
+
+def search(options: argparse.Namespace) -> dict[str, Any]:
+    """What was said of how to look for a model, as keyword arguments of `fastem.select`."""
+    return {name: getattr(options, name) for name in SEARCH if hasattr(options, name)}
+
+
+def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
+    """The parser, with the options of this family."""
+    parser = argparse.ArgumentParser(prog="fastem", description="Fit mixture models by Expectation-Maximization.")
+    parser.add_argument("--version", action="version", version=f"fastem {version}")
+    commands = parser.add_subparsers(required=True, metavar="command", dest="command")
+    fit = commands.add_parser(
+        "fit",
+        help="fit a grid of mixtures to a table and report the best",
+        description="Fit every combination of family and number of components; choose the one of lowest BIC, or by "
+        "another criterion, among those that did not collapse.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands.add_parser("families", help="name the families and their options")
+    _add_table(fit)
+    fit.add_argument(
+        "--family",
+        default=makers.DEFAULT,
+        help="kind of components, by name, or module:name of one of your own; `fastem families` names all "
+        f"(default: {makers.DEFAULT})",
+    )
+    fit.add_argument(
+        "--components", type=_components, default=[1, 2, 3], help="such as 3, 1:9 (inclusive) or 2,4,8 (default: 1:3)"
+    )
+    for name, settings in SEARCH.items():
+        fit.add_argument(makers.flag(name), default=argparse.SUPPRESS, **settings)
+    fit.add_argument("--seed", type=int, default=0, help="of all randomness; one seed, one result (default: 0)")
+    fit.add_argument("--threads", type=int, help="number of threads (default: all cores)")
+    _add_output(fit)
+    makers.add_options(fit, family)
+    return parser
+
+
+def _add_table(fit: argparse.ArgumentParser) -> None:
+    """What is read."""
+    fit.add_argument("data", type=Path, help="a .csv (or .csv.gz) with a header, a .npy matrix, or a .npz archive")
+    fit.add_argument("--key", help="which array of a .npz archive (default: X, or its only array)")
+    fit.add_argument("--columns", type=_names, help="comma-separated columns to use, by name or 0-based index")
+    fit.add_argument("--drop", type=_names, help="comma-separated columns to leave out")
+
+
+def _add_output(fit: argparse.ArgumentParser) -> None:
+    """What is written."""
+    fit.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="a bar on standard error, by tqdm, of the models done, which with cv is after all folds "
+        "(default: where that is a terminal and tqdm is installed)",
+    )
+    fit.add_argument("--save", type=Path, metavar="MODEL.npz", help="write the chosen model")
+    fit.add_argument(
+        "--labels-out", type=Path, metavar="LABELS.csv", help="write each row's component, one per line after a header"
+    )
+
+
+def _listed(choices: Mapping[str, str]) -> str:
+    """Choices with a few words on each."""
+    return ", ".join(f"{name} ({words})" for name, words in choices.items())
+
+
+def _default(choices: Iterable[str]) -> str:
+    return f"(default: {next(iter(choices))})"
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _components(text: str) -> list[int]:
+    numbers: list[int] = []
+    for part in _names(text):
+        first, _, last = part.partition(":")
+        try:
+            low, high = int(first), int(last or first)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{part!r} is neither an integer nor a range such as 1:9") from None
+        if low < 1 or high < low:
+            raise argparse.ArgumentTypeError(f"{part!r} is empty or begins below 1")
+        numbers.extend(range(low, high + 1))
+    if not numbers:
+        raise argparse.ArgumentTypeError("no number of components given")
+    return numbers
+
+
+def _chosen(choices: Mapping[str, str], words: str, default: str | None = None) -> dict[str, Any]:
+    """Settings of an option whose value is one of these."""
+    return {"choices": tuple(choices), "help": f"{words} {_listed(choices)} {default or _default(choices)}"}
+
+
+def _number(kind: Callable[[str], Any], words: str) -> dict[str, Any]:
+    return {"type": kind, "help": words}
+
+
+# How a model is looked for: keyword arguments of `fastem.select`, whose defaults are the ones that are told here.
+SEARCH: dict[str, dict[str, Any]] = {
+    "criterion": _chosen(CRITERIA, "what chooses the model, one of"),
+    "start": {"help": f"where EM begins, one of {_listed(STARTS)} {_default(STARTS)}"},
+    "n_init": _number(int, "random starts per model, the best is kept; auto repeats them (default: 1)"),
+    "accelerate": _chosen(ACCELERATORS, "fewer iterations where EM is slow, by", "(default: neither)"),
+    "tol": _number(float, "gain per sample to stop at, nats (default: 1e-6)"),
+    "max_iter": _number(int, "iterations at most (default: 1000)"),
+    "min_samples": _number(float, "what a component must hold, in samples (default: 0)"),
+    "starving": _chosen(FATES, "what becomes of a component that holds less, one of"),
+    "progressive": {
+        "action": argparse.BooleanOptionalAction,
+        "help": "begin on random parts of the data (default: from 32,768 rows on)",
+    },
+}

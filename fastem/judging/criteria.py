@@ -1,0 +1,10 @@
+"""What can choose among models, with a few words on each for the command line; the first is the default."""
+
+from __future__ import annotations
+
+CRITERIA = {
+    "bic": "Bayesian information criterion",
+    "aic": "Akaike's",
+    "icl": "BIC that also asks how well components are told apart",
+    "cv": "held-out log-likelihood, of 5 folds",
+}
