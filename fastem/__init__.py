@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fastem.data.stream import stream as stream
     from fastem.em.fixed_points import FixedPoint as FixedPoint
     from fastem.em.fixed_points import fixed_point as fixed_point
+    from fastem.estimators import BernoulliMixture as BernoulliMixture
     from fastem.estimators import GaussianMixture as GaussianMixture
     from fastem.estimators import KMeans as KMeans
     from fastem.estimators import Mixture as Mixture
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from fastem.model.evidence import predict as predict
     from fastem.model.evidence import responsibilities as responsibilities
     from fastem.model.evidence import sample as sample
+    from fastem.model.model import Model as Model
     from fastem.model.result import Record as Record
     from fastem.model.result import Result as Result
     from fastem.model.result import StartReport as StartReport
@@ -96,7 +98,8 @@ _HOME = {
     **dict.fromkeys(("Row", "Selection", "select"), "judging.select"),
     **dict.fromkeys(("Diagnosis", "Verdict", "diagnose"), "judging.diagnose"),
     **dict.fromkeys(("ProgressBar", "progress_bar"), "cli.progress"),
-    **dict.fromkeys(("GaussianMixture", "KMeans", "Mixture", "PoissonMixture"), "estimators"),
+    **dict.fromkeys(("BernoulliMixture", "GaussianMixture", "KMeans", "Mixture", "PoissonMixture"), "estimators"),
+    "Model": "model.model",
     **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "model.result"),
 }
 

@@ -7,6 +7,7 @@ Nothing in this folder knows a loop, a start or a thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from fastem.families.base import Family, Frame, Kernels, Limits, Maximised, Tangent, first_where, identity_frame
 from fastem.families.bernoulli import Bernoulli
@@ -32,7 +33,7 @@ __all__ = [
 ]  # fmt: skip
 
 # The families of one class each.
-PLAIN = (Poisson, Bernoulli)
+PLAIN: tuple[type[Any], ...] = (Poisson, Bernoulli)
 
 FAMILIES.update({family.name: family for family in (*SHAPES.values(), *PLAIN)})
 # What makes a family, by the name that the command line calls it; its keyword arguments are the options there.

@@ -57,6 +57,7 @@ class Bernoulli(Family):
     floor: float = 0.0
 
     name: ClassVar[str] = "bernoulli"
+    positive_only: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("probabilities", ("K", "d"), PROBABILITY, has_units=False),
     )
