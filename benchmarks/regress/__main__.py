@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CASES = (
     "full", "tied", "diag", "spherical", "full_wide", "diag_wide", "full_float32", "driver", "small_fits", "start",
-    "predict", "estimator",
+    "predict", "estimator", "startup", "startup_auto",
 )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def main() -> int:
     parser.add_argument("head", nargs="?", default="HEAD")
     parser.add_argument(
         "--cases",
-        default="full,tied,diag,spherical,full_wide,diag_wide,full_float32,driver,small_fits,start,predict,estimator",
+        default=",".join(CASES),
     )
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threshold", type=float, default=0.1)
