@@ -21,10 +21,13 @@ class Fields:
         self.names = tuple(names.split())
         self.place = {name: i for i, name in enumerate(self.names)}
         self.dtype = np.dtype([(name, np.int64) for name in self.names])
+        self._nothing = np.zeros(len(self.names), dtype=np.int64)
 
     def job(self, arrays: Mapping[str, Array], numbers: Mapping[str, int]) -> Array:
         """A job with these arrays and numbers, and 0 in all other fields: int64, in the order of the names."""
-        fields = dict(numbers)
+        job, place = self._nothing.copy(), self.place
+        for name, number in numbers.items():
+            job[place[name]] = number
         for name, array in arrays.items():
-            fields[name] = array.ctypes.data
-        return np.array([fields.get(name, 0) for name in self.names], dtype=np.int64)
+            job[place[name]] = array.ctypes.data
+        return job

@@ -62,7 +62,8 @@ def log_prob_address(kernels: Kernels, dtype: Any) -> int:
 
 
 @cache
-def _accumulate_address(kernels: Kernels, dtype: Any) -> int:
+def accumulate_address(kernels: Kernels, dtype: Any) -> int:
+    """The address of a family's accumulate for tiles of this dtype."""
     real, row, integers = matrix(dtype), vector(dtype), vector("i8")
     return address(kernels.accumulate, real, real, row, real, row, real, integers, integers, matrix("f8"), real)
 
@@ -156,7 +157,7 @@ class Plan:
             "layout": layout.ctypes.data,
             "log_prob": 0 if density is None else log_prob_address(density[0], dtype),
             **mode_addresses(mode, dtype),
-            "accumulate": _accumulate_address(statistics[0], dtype),
+            "accumulate": accumulate_address(statistics[0], dtype),
             "density_rows": density_shape.params[0],
             "density_width": density_shape.params[1],
             "params_rows": shape.params[0],

@@ -13,7 +13,7 @@ from fastem.em.reseed import reseed
 from fastem.em.rivals import drop_losers, is_time, revived
 from fastem.em.stopping import Stopping
 from fastem.em.track import Leap, Plain, Track
-from fastem.em.verdicts import Ended, Refused, arrived, ended, exhausted, judge, lands, settle, starves
+from fastem.em.verdicts import ACCEPTED, Ended, arrived, ended, exhausted, judge, lands, settle, starves
 from fastem.families.base import Array
 from fastem.model.model import Step
 from fastem.model.problem import Problem
@@ -72,13 +72,13 @@ def _move(
         track.n_passes += 1
         total = float(totals[i])
         objectives.append(problem.model.objective(total, track.proposal.step))
-        match judge(problem, track, objectives[i], total, stopping, tracks):
-            case Ended(status):
-                track.status = status
-            case Refused():
-                _go_back(track, stopping)
-            case _:
-                going.append(i)
+        verdict = judge(problem, track, objectives[i], total, stopping, tracks)
+        if verdict is ACCEPTED:  # most are: a comparison, where a pattern would cost a microsecond
+            going.append(i)
+        elif isinstance(verdict, Ended):
+            track.status = verdict.status
+        else:
+            _go_back(track, stopping)
     # All of the statistics where all starts move: without copying them.
     chosen = statistics if len(going) == len(active) else statistics[going]
     images = problem.maximise_each(chosen, [active[i].proposal.step.params for i in going])

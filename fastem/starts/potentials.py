@@ -4,42 +4,81 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastem.data.fold import Mixtures, Plan, Shape, Task
+from fastem.data.fold import accumulate_address, log_prob_address, mode_addresses
 from fastem.data.threads import Team
-from fastem.data.tiles import Data
+from fastem.data.tiles import Data, span_bounds
+from fastem.data.walk import FIELDS, walk_address
 from fastem.families import centroids
 from fastem.families.base import Array, Kernels
 
 CENTROIDS = Kernels(centroids.log_prob, centroids.accumulate)
 _POTENTIALS = Kernels(centroids.log_prob, centroids.add_up)
+_DOUBLE, _PLACE = np.dtype(np.float64), FIELDS.place
 
 
 class Potentials:
     """For several runs of a seeding at once, what would be left of the squared distances, were a centre added.
+
+    A job of its own rather than a Plan: on small data a seeding makes a few passes only, and must not prepare for more.
 
     closest: squared distance of each sample to its nearest centre so far, (n_runs, n_tiles, 1, tile_size).
     """
 
     def __init__(self, data: Data, n_runs: int, n_candidates: int, team: Team) -> None:
         dtype, (n_tiles, _, size) = data.tiles.dtype, data.tiles.shape
-        self.closest = np.full((n_runs, n_tiles, 1, size), np.inf, dtype=dtype)
-        self._starts = np.arange(n_runs)
-        self._nothing = {m: np.zeros((n_runs, m)) for m in (1, n_candidates)}
-        self._look, self._add = (
-            Plan(data, _task(data.n_features, m, mode), team) for m, mode in ((n_candidates, "closer"), (1, "closest"))
+        bounds = span_bounds(n_tiles, 8 * n_candidates)
+        n_spans = len(bounds) - 1
+        self.closest = np.empty((n_runs, n_tiles, 1, size), dtype=dtype)
+        self.closest.fill(np.inf)
+        arrays, addresses = team.arena.take(
+            {
+                "density": ((n_runs * n_candidates * data.n_features,), dtype),
+                "statistics": ((n_spans * n_runs * n_candidates,), _DOUBLE),
+                "totals": ((n_spans * n_runs,), _DOUBLE),
+                "block": ((min(team.n_threads, n_spans), n_candidates + 2, size), dtype),
+            }
         )
+        self._density, self._statistics = arrays["density"], arrays["statistics"]
+        self._layout = np.array([data.n_features, n_candidates], dtype=np.int64)
+        # A job holds addresses only.
+        self._kept_alive = data, bounds, np.arange(max(n_candidates, n_runs), dtype=np.int64)
+        indices = self._kept_alive[2]
+        pointers = {"layout": self._layout, "rows": indices, "starts": indices, "bounds": bounds, "known": self.closest}
+        numbers = {
+            **data.fields,
+            **addresses,
+            "log_prob": log_prob_address(_POTENTIALS, dtype),
+            "accumulate": accumulate_address(_POTENTIALS, dtype),
+            "known_rows": 1,
+            "known_start": self.closest.strides[0],
+            "known_tile": self.closest.strides[1],
+            "n_layout": 2,
+            "n_starts": n_runs,
+            "density_width": data.n_features,
+            "statistics_width": 1,
+        }
+        self._job = FIELDS.job(pointers, numbers)
+        self._run = walk_address(dtype), self._job.ctypes.data, n_spans
+        self._modes = {mode: mode_addresses(mode, dtype)["normalise"] for mode in ("closer", "closest")}
+        self._work, self._team, self._n_runs = 4.0 * data.n_features * data.n_samples, team, n_runs
 
     def of(self, candidates: Array) -> Array:
         """The sum of weight times min(closest, squared distance), (n_runs, m), for centres (n_runs, m, n_features)."""
-        mixtures = Mixtures(candidates, self._nothing[candidates.shape[1]])
-        return self._look.run(mixtures, candidates, self._starts, self.closest)[1][:, :, 0]
+        self._pass(candidates, "closer")
+        m = candidates.shape[1]
+        potentials = self._statistics[: self._run[2] * self._n_runs * m].reshape(self._run[2], -1)
+        total = potentials[0].copy() if len(potentials) == 1 else potentials.sum(axis=0)
+        return total.reshape(self._n_runs, m)
 
     def add(self, centres: Array) -> None:
         """Take one centre more for each run, (n_runs, 1, n_features), into account."""
-        self._add.run(Mixtures(centres, self._nothing[1]), centres, self._starts, self.closest)
+        self._pass(centres, "closest")
 
-
-def _task(n_features: int, n_centres: int, mode: str) -> Task:
-    shape = Shape((n_centres, n_features), (n_centres, 1), 2, 5.0 * n_centres * n_features)
-    kernels = _POTENTIALS, shape
-    return Task(n_centres, np.array([n_features, n_centres]), kernels, kernels, mode)
+    def _pass(self, centres: Array, mode: str) -> None:
+        m, job = centres.shape[1], self._job
+        self._density[: centres.size] = centres.reshape(-1)
+        self._layout[1] = m
+        for name in ("n_components", "density_rows", "statistics_rows"):
+            job[_PLACE[name]] = m
+        job[_PLACE["normalise"]] = self._modes[mode]
+        self._team.run(*self._run, self._work * self._n_runs * m)
