@@ -2,7 +2,7 @@
 
 p(x) = inflation [x = 0] + (1 - inflation) rate^x exp(-rate) / x!, independent features. Row of params, with c =
 log(1 - inflation) - rate: log p(0) - c (d) | log rate (d) | sum of c | inflation (d) | rate (d). Row of statistics:
-sum r | sum r x (d) | sum r [x = 0] (d). The derived row of a tile is sum_j log x_j!.
+sum r | sum r x (d) | sum r [x > 0] (d). The derived row of a tile is sum_j log x_j!.
 """
 
 import numpy as np
@@ -62,12 +62,12 @@ class ZeroInflatedPoisson(Family):
         return means, means * (1 + parameters["inflation"] * parameters["rates"])
 
     def maximise(self, statistics, params, frame, limits, starving):
-        count, sums, zeros = np.split(statistics, [1, 1 + len(frame.scale)], axis=1)
-        mean = sums / np.maximum(count - zeros, 1e-300)  # of the positive counts: rate / (1 - exp(-rate))
+        count, sums, positive = np.split(np.maximum(statistics, 1e-300), [1, 1 + len(frame.scale)], axis=1)
+        mean = sums / positive  # of the positive counts: rate / (1 - exp(-rate))
         rates = mean + lambertw(-mean * np.exp(-mean)).real
-        inflation = 1 - sums / np.maximum(count * rates, 1e-300)
+        inflation = 1 - sums / (count * rates)
         # Where there are no more zeros than a Poisson distribution has, it is one.
-        rates = np.where(inflation > 0, rates, sums / np.maximum(count, 1e-300))
+        rates = np.where(inflation > 0, rates, sums / count)
         rows = self.pack({"inflation": np.maximum(inflation, 0), "rates": rates}, frame)
         return Maximised(np.where(starving[:, None], params, rows), starving, np.zeros_like(starving))
 

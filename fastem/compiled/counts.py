@@ -44,10 +44,10 @@ def log_factorials(tile, n_features):
 
 @part
 def weighted_counts(resp, tile, n_features, rows, out):
-    """Add sum r, sum r x_j and sum r [x_j = 0] to columns 0, 1 + j and 1 + n_features + j of row k. 4 flops per entry.
+    """Add sum r, sum r x_j and sum r [x_j > 0] to columns 0, 1 + j and 1 + n_features + j of row k. 4 flops per entry.
 
     tile IN (>= n_features, T); resp IN (K, T); out INOUT float64. Four features at a time: eight sums, four features, a
-    row of resp and the zeros fill the 16 registers of AVX2. A block beyond the last feature repeats it, to no effect.
+    row of resp and a zero fill the 16 registers of AVX2. A block beyond the last feature repeats it, to no effect.
     """
     wide()
     nothing, end = tile.dtype.type(0), n_features - 1
@@ -60,25 +60,25 @@ def weighted_counts(resp, tile, n_features, rows, out):
         for j in range(0, n_features, 4):
             j1, j2, j3 = min(j + 1, end), min(j + 2, end), min(j + 3, end)
             s0 = s1 = s2 = s3 = nothing
-            z0 = z1 = z2 = z3 = nothing
+            p0 = p1 = p2 = p3 = nothing
             for t in range(tile.shape[1]):
                 r = resp[k, t]
                 s0 += r * tile[j, t]
                 s1 += r * tile[j1, t]
                 s2 += r * tile[j2, t]
                 s3 += r * tile[j3, t]
-                z0 += r if tile[j, t] == nothing else nothing
-                z1 += r if tile[j1, t] == nothing else nothing
-                z2 += r if tile[j2, t] == nothing else nothing
-                z3 += r if tile[j3, t] == nothing else nothing
+                p0 += r if tile[j, t] > nothing else nothing
+                p1 += r if tile[j1, t] > nothing else nothing
+                p2 += r if tile[j2, t] > nothing else nothing
+                p3 += r if tile[j3, t] > nothing else nothing
             out[k, 1 + j] += s0
-            out[k, 1 + n_features + j] += z0
+            out[k, 1 + n_features + j] += p0
             if j + 1 < n_features:
                 out[k, 2 + j] += s1
-                out[k, 2 + n_features + j] += z1
+                out[k, 2 + n_features + j] += p1
             if j + 2 < n_features:
                 out[k, 3 + j] += s2
-                out[k, 3 + n_features + j] += z2
+                out[k, 3 + n_features + j] += p2
             if j + 3 < n_features:
                 out[k, 4 + j] += s3
-                out[k, 4 + n_features + j] += z3
+                out[k, 4 + n_features + j] += p3
