@@ -96,10 +96,11 @@ class Team:
     arena: memory that the passes of the call share, one after the other.
     """
 
-    def __init__(self, n_threads: int, engine: str, may_change: bool = False) -> None:
+    def __init__(self, n_threads: int, engine: str, may_change: bool = False, small: float = SMALL) -> None:
         self.n_threads = n_threads
         self.engine = engine
         self._may_change = may_change
+        self._small = small
         self._pool: ThreadPoolExecutor | None = None
         self._pace: dict[int, float] = {}  # the least seconds a flop of each job so far
         self._counter = np.zeros(16, dtype=np.int64)  # two cache lines to itself
@@ -114,7 +115,7 @@ class Team:
         counter, location = self._counter, self._location
         counter[0] = 0
         n_workers = min(self.n_threads, n_spans)
-        if n_workers <= 1 or work < SMALL or self.engine == "serial":
+        if n_workers <= 1 or work < self._small or self.engine == "serial":
             _work(step, job, location, n_spans, 0)
         elif self.engine == "parallel" and not (alone and work < BRIEF and self._may_change):
             before = numba.get_num_threads()
@@ -163,14 +164,17 @@ class Team:
 
 
 @contextmanager
-def team(n_threads: int | None = None, engine: str | None = None) -> Iterator[Team]:
-    """Threads for the length of one call: numba's where they are safe, else a pool that ends with the call."""
+def team(n_threads: int | None = None, engine: str | None = None, small: float = SMALL) -> Iterator[Team]:
+    """Threads for the length of one call: numba's where they are safe, else a pool that ends with the call.
+
+    small: steps of less work, in flops, run in the calling thread.
+    """
     n, may_change = resolve(n_threads), engine is None
     if n == 1:
         engine = "serial"
     elif engine is None:
         engine = "parallel" if n <= config.NUMBA_NUM_THREADS and _numba_is_safe() else "pool"
-    threads = Team(n, engine, may_change)
+    threads = Team(n, engine, may_change, small)
     try:
         yield threads
     finally:

@@ -71,6 +71,10 @@ class Kind(ABC):
     def perturbed(self, value: Array, rng: np.random.Generator, size: float) -> Array:
         """A random value of this kind near another one, for tests of an M-step."""
 
+    def drawn(self, rng: np.random.Generator, shape: tuple[int, ...], spread: float) -> Array:
+        """A random value of this shape, for tests; `spread` is how far apart components lie, about, in units of one."""
+        return self.perturbed(self.unit(shape), rng, 0.3)
+
 
 class Real(Kind):
     """Any number."""
@@ -88,6 +92,9 @@ class Real(Kind):
 
     def perturbed(self, value: Array, rng: np.random.Generator, size: float) -> Array:
         return value + size * rng.standard_normal(value.shape)
+
+    def drawn(self, rng: np.random.Generator, shape: tuple[int, ...], spread: float) -> Array:
+        return self.perturbed(self.unit(shape), rng, spread)
 
 
 class Positive(Kind):
@@ -141,6 +148,9 @@ class NonNegative(Positive):
     def is_representable(self, value: Array) -> bool:
         return bool(np.isfinite(value).all())
 
+    def drawn(self, rng: np.random.Generator, shape: tuple[int, ...], spread: float) -> Array:
+        return spread * rng.gamma(3.0, 1.0, shape)
+
 
 class Probability(Kind):
     """A number in [0, 1], which moves as its logit does; 0 and 1 lie at a logit whose exponential is 0."""
@@ -169,6 +179,9 @@ class Probability(Kind):
     def perturbed(self, value: Array, rng: np.random.Generator, size: float) -> Array:
         inside = np.clip(value, 1e-6, 1.0 - 1e-6)
         return self.from_vector(self.to_vector(inside) + size * rng.standard_normal(value.size), value.shape)
+
+    def drawn(self, rng: np.random.Generator, shape: tuple[int, ...], spread: float) -> Array:
+        return self.perturbed(self.unit(shape), rng, spread)
 
 
 class Covariance(Kind):

@@ -1,0 +1,160 @@
+"""Laws of whole fits: weights, threads, starts, and data of awkward shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fastem.data.samples import Samples
+from fastem.data.threads import team
+from fastem.em.stopping import Stopping
+from fastem.families.base import Array
+from fastem.fitting.fit import begin, fit, run
+from fastem.fitting.survey import prepare
+from fastem.model.evidence import fold, from_parameters, log_density, maximise, responsibilities
+from fastem.model.model import Model
+from fastem.model.result import Result, Status
+from fastem.starts.auto import from_method
+from fastem.testing.subject import EPS, Skipped, Subject, assert_close, start_of
+
+def weight_two_is_the_sample_twice(subject: Subject, rng: np.random.Generator) -> None:
+    """A sample of weight 2 is the same as the sample twice."""
+    mixture, X = subject.blobs(rng, 300, 3, 3)
+    repeats = rng.integers(0, 4, 300)
+    settings: dict[str, Any] = {"start": start_of(mixture), "tol": 0, "max_iter": 10}
+    twice = fit(np.repeat(X, repeats, axis=0), subject.family, 3, **settings)
+    weighted = fit(X, subject.family, 3, sample_weight=repeats, **settings)
+    np.testing.assert_allclose(weighted.log_likelihood, twice.log_likelihood, rtol=1e-12)
+    np.testing.assert_allclose(weighted.history, twice.history, rtol=1e-12)
+    assert_close(weighted.parameters, twice.parameters, rtol=1e-9)
+    assert weighted.total_weight == twice.total_weight == repeats.sum()
+    np.testing.assert_allclose(weighted.bic, twice.bic, rtol=1e-12)
+
+
+def weight_zero_is_no_sample(subject: Subject, rng: np.random.Generator) -> None:
+    """A sample of weight zero changes nothing."""
+    mixture, X = subject.blobs(rng, 300, 2, 3)
+    outlier = X.max(axis=0, keepdims=True) + 40
+    if subject.family.why_impossible(outlier) is not None:
+        outlier = X[:1]
+    settings: dict[str, Any] = {"start": start_of(mixture), "tol": 0, "max_iter": 10}
+    padded, sample_weight = np.concatenate([X, outlier]), np.append(np.ones(300), 0.0)
+    with_it = fit(padded, subject.family, 2, sample_weight=sample_weight, **settings)
+    without = fit(X, subject.family, 2, **settings)
+    np.testing.assert_allclose(with_it.log_likelihood, without.log_likelihood, rtol=1e-12)
+    assert_close(with_it.parameters, without.parameters, rtol=1e-9)
+
+
+def a_fit_from_the_truth_stays_near_it(subject: Subject, rng: np.random.Generator) -> tuple[Result, Result]:
+    """Data sampled from a mixture and fitted from it stay near it; returns the truth and the fit.
+
+    Twice the gain of log-likelihood over the truth is about a chi-squared number with as many degrees of freedom as
+    there are parameters (Wilks 1938): six of its standard deviations above its mean are too many.
+    """
+    mixture, X = subject.blobs(rng, 40_000, 3, 2, spread=4.0)
+    fitted = fit(X, subject.family, 3, start=mixture)
+    assert fitted.status in (Status.CONVERGED, Status.MAX_ITER), fitted.status
+    gain = 2 * (fitted.log_likelihood - log_density(X, mixture).sum())
+    most = fitted.n_parameters + 6 * np.sqrt(2 * fitted.n_parameters)
+    assert subject.family.is_regularised or -1e-9 * abs(fitted.log_likelihood) <= gain, f"the gain is {gain}"
+    assert gain <= most, f"twice the gain over the truth is {gain}; {most} is much"
+    return mixture, fitted
+
+
+def an_iteration_never_lowers_the_likelihood(
+    subject: Subject, rng: np.random.Generator, start: str = "random_from_data"
+) -> None:
+    """An iteration never lowers the likelihood."""
+    if subject.family.is_regularised:
+        raise Skipped("the family's M-step maximises something other than the likelihood (is_regularised)")
+    _, X = subject.blobs(rng, 600, 4, 3)
+    result = fit(X, subject.family, 5, start=start, seed=3, n_init=3, tol=0, max_iter=60)
+    assert all(report.reseeded == 0 for report in result.starts)
+    fall = -np.diff(result.history).min()
+    assert fall <= 64 * EPS * np.abs(result.history).max(), f"it fell by {fall}"
+
+
+def the_bits_do_not_depend_on_threads(subject: Subject, rng: np.random.Generator, dtype: Any = np.float64) -> None:
+    """A fit has the same bits for every number of threads and for every engine."""
+    _, X = subject.blobs(rng, 20_000, 3, 5)
+    samples = Samples(X.astype(dtype), rng.uniform(0, 2, len(X)))
+    first = None
+    for engine in ("serial", "parallel", "pool"):
+        for n in (1, 2, 3, 8):
+            with team(n, engine, small=0.0) as threads:  # or the work would be too small to be shared out
+                problem = prepare(Model(subject.family, 3), samples, threads)
+                steps = from_method(problem, "auto", 2, np.random.SeedSequence(1))
+                fitted = run(problem, begin(steps, None), Stopping("gain", 0.0, 5, None))
+            first = first or fitted
+            for name in ("history", "weights"):
+                assert getattr(fitted, name).tobytes() == getattr(first, name).tobytes(), (engine, n, name)
+            for name, value in first.parameters.items():
+                assert fitted.parameters[name].tobytes() == value.tobytes(), (engine, n, name)
+
+
+def the_reported_likelihood_is_that_of_the_returned_parameters(
+    subject: Subject, rng: np.random.Generator, max_iter: int = 7
+) -> None:
+    """The reported likelihood is that of the returned parameters, after no, some and all iterations."""
+    _, X = subject.blobs(rng, 500, 3, 4)
+    w = rng.uniform(0, 2, 500)
+    result = fit(X, subject.family, 3, sample_weight=w, seed=5, tol=0, max_iter=max_iter)
+    assert result.n_iter == max_iter
+    assert result.n_passes == max_iter + 1 == len(result.history)
+    converged = fit(X, subject.family, 3, sample_weight=w, seed=5, tol=1e-5)
+    for each in (result, converged):
+        np.testing.assert_allclose(each.log_likelihood, w @ subject.e_step(each, X)[0], rtol=1e-12)
+
+
+def a_start_is_the_same_alone_or_beside_others(
+    subject: Subject, rng: np.random.Generator, start: str = "random_from_data"
+) -> None:
+    """A start has the same bits alone or beside others."""
+    _, X = subject.blobs(rng, 3000, 3, 2)
+    settings: dict[str, Any] = {"start": start, "seed": 7, "tol": 1e-6, "max_iter": 40}
+    alone = fit(X, subject.family, 4, n_init=1, **settings)
+    together = fit(X, subject.family, 4, n_init=4, **settings)
+    assert len(together.starts) == 4
+    assert together.starts[0]._replace(distance=0.0) == alone.starts[0]
+    best = together.starts[together.best_start]
+    assert best.log_likelihood == max(report.log_likelihood for report in together.starts)
+
+
+def a_component_without_samples_goes_on(subject: Subject, rng: np.random.Generator) -> None:
+    """A component without samples keeps finite parameters, and a fit seeds it anew."""
+    mixture, X = subject.blobs(rng, 500, 3, 2)
+    weights = np.array([0.6, 0.4, 0.0])
+    after = maximise(fold(X, from_parameters(subject.family, weights, **mixture.parameters)))
+    assert after.weights[2] == 0
+    for name, value in after.parameters.items():
+        assert np.isfinite(value).all(), name
+    result = fit(X, subject.family, 3, start={**start_of(mixture), "weights": weights}, tol=0, max_iter=5)
+    assert result.starts[0].reseeded == 1
+    assert result.weights.min() > 0
+
+
+def awkward_data_are_fitted(subject: Subject, rng: np.random.Generator) -> None:
+    """Data of awkward shapes give finite parameters, weights that sum to 1, and a status."""
+    for what, X, k in _awkward(subject.blobs(rng, 257, 3, 3)[1]):
+        result = fit(X, subject.family, k, seed=0, n_init=2, max_iter=50)
+        np.testing.assert_allclose(result.weights.sum(), 1.0, rtol=1e-12, err_msg=what)
+        for p in subject.family.parameters:
+            value = np.asarray(result.parameters[p.name])
+            assert np.isfinite(value).all(), f"{what}: {p.name} is not finite"
+            assert p.kind.why_not(p.name, value) is None, f"{what}: {p.kind.why_not(p.name, value)}"
+        assert np.isfinite(log_density(X, result)).all(), f"{what}: the log density is not finite"
+        np.testing.assert_allclose(responsibilities(X, result).sum(axis=1), 1.0, rtol=1e-9, err_msg=what)
+
+
+def _awkward(X: Array) -> Iterator[tuple[str, Array, int]]:
+    constant = X.copy()
+    constant[:, 1] = X[0, 1]
+    yield "257 samples, one more than a tile", X, 3
+    yield "one component", X, 1
+    yield "one sample", X[:1], 1
+    yield "one feature", np.ascontiguousarray(X[:, :1]), 3
+    yield "two identical samples", np.repeat(X[:1], 2, axis=0), 2
+    yield "a constant feature", constant, 2
+    yield "as many components as samples", X[:5], 5
