@@ -1,4 +1,4 @@
-"""What the tests ask of a family. A new family is one file in tests/families that fills this in; nothing else changes."""
+"""What the tests ask of a family: a new one is a file in tests/families that fills this in."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -57,7 +57,9 @@ class Case(ABC):
         return X
 
     def assert_proper(self, parameters):
-        """What parameters must be beyond finite."""
+        """Parameters are such as their kinds allow."""
+        for p in self.family.parameters:
+            assert p.kind.why_not(p.name, np.asarray(parameters[p.name])) is None
 
     # What follows from these.
 

@@ -1,6 +1,6 @@
 """Fits with the arguments that `fastem.fit` does not offer: sizes of parts, a clock, an engine."""
 
-from fastem.data.threads import team
+from fastem.data.threads import SMALL, team
 from fastem.fitting.fit import fitted
 from fastem.fitting.search import Search
 from fastem.fitting.survey import samples_or_stream, survey
@@ -10,12 +10,15 @@ from fastem.model.starving import Policy
 
 def fit(
     X, family, n_components, *, sample_weight=None, min_samples=0.0, starving="reseed", seed=None, n_threads=None,
-    engine=None, callback=None, checkpoint=None, checkpoint_interval=60.0, **search
+    engine=None, small=SMALL, callback=None, checkpoint=None, checkpoint_interval=60.0, **search
 ):  # fmt: skip
-    """`fastem.fit`, where `search` may name any field of Search; engine: "serial", "parallel", "pool" or None."""
+    """`fastem.fit`, where `search` may name any field of Search; engine: "serial", "parallel", "pool" or None.
+
+    small: flops of the steps that run in the calling thread.
+    """
     model = Model(family, n_components, policy=Policy(float(min_samples), starving))
     search = Search(**search)
-    with team(n_threads, engine) as threads:
+    with team(n_threads, engine, small) as threads:
         surveyed = survey(samples_or_stream(X, sample_weight), [family], threads)
         return fitted(surveyed, model, search, seed, callback, checkpoint, checkpoint_interval)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import HERE
-from tables import FAMILIES, blobs, problem_on
+from tables import FAMILIES, FULL, blobs, problem_on
 
 import fastem
 from fastem.data.threads import team
@@ -82,8 +82,8 @@ def test_a_collapsing_component_is_left_to_plain_em(rng):
 
 
 def test_float32_is_accelerated_too(rng):
-    _, X = blobs(FAMILIES[0], rng, 2000, 3, 3, spread=1.0)
-    result = fastem.fit(X.astype(np.float32), FAMILIES[0].family, 3, seed=0, accelerate="anderson")
+    _, X = blobs(FULL, rng, 2000, 3, 3, spread=1.0)
+    result = fastem.fit(X.astype(np.float32), FULL.family, 3, seed=0, accelerate="anderson")
     assert result.status is fastem.Status.CONVERGED
 
 

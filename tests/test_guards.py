@@ -10,13 +10,9 @@ from fastem.model.starving import POLICIES
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 
 
-def base(rng, counts):
-    return rng.poisson(6.0, (120, 3)).astype(float) if counts else rng.standard_normal((120, 3))
-
-
-def trouble(rng, counts):
+def trouble(case, rng):
     """Data that break EM elsewhere, by name: (X, n_components)."""
-    X = base(rng, counts)
+    X = case.draw_data(rng, 120, 3)
     outlier = X.copy()
     outlier[7] = 1e12
     constant = X.copy()
@@ -24,7 +20,7 @@ def trouble(rng, counts):
     collinear = X.copy()
     collinear[:, 2] = 2.0 * collinear[:, 0]
     lone = X + np.where(np.arange(120) == 5, 1000.0, 0.0)[:, None]
-    return {
+    found = {
         "duplicated points": (np.concatenate([X[:40], np.repeat(X[:2], 40, axis=0)]), 3),
         "more components than distinct points": (np.repeat(X[:2], 20, axis=0), 5),
         "one outlier at 1e12": (outlier, 3),
@@ -36,13 +32,13 @@ def trouble(rng, counts):
         "one sample": (X[:1], 1),
         "all zero": (np.zeros((20, 2)), 2),
     }
+    return {name: (case.valid(X), n_components) for name, (X, n_components) in found.items()}
 
 
 @every_family
 @pytest.mark.parametrize("policy", POLICIES)
 def test_no_data_raise_and_each_start_says_a_sentence(case, policy, rng):
-    counts = case.shape == "counts"
-    for name, (X, k) in trouble(rng, counts).items():
+    for name, (X, k) in trouble(case, rng).items():
         for start in ("auto", "kmeans", "random_from_data"):
             result = fastem.fit(
                 X, case.family, k, start=start, n_init=2, seed=0, starving=policy, min_samples=1.5, max_iter=300
@@ -91,7 +87,7 @@ def test_a_component_without_samples_is_seeded_anew_by_default(case, rng):
 
 @every_family
 def test_min_samples_keeps_small_components_out(case, rng):
-    X = np.concatenate([base(rng, case.shape == "counts"), np.full((4, 3), 60.0)])
+    X = case.valid(np.concatenate([case.draw_data(rng, 120, 3), np.full((4, 3), 60.0)]))
     w = rng.uniform(0.5, 1.5, len(X))
     small = fastem.fit(X, case.family, 2, seed=0, sample_weight=w)
     kept = fastem.fit(X, case.family, 2, seed=0, sample_weight=w, min_samples=20, starving="drop")

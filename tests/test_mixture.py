@@ -6,7 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from tables import FAMILIES, GAUSSIANS, blobs
+from families.gaussian import BY_SHAPE
+from tables import FAMILIES, blobs
 
 import fastem
 from fastem import GaussianMixture, PoissonMixture
@@ -15,8 +16,10 @@ sklearn = pytest.importorskip("sklearn")
 from sklearn.base import clone  # noqa: E402
 from sklearn.exceptions import ConvergenceWarning, NotFittedError  # noqa: E402
 
-SHAPES = [case.shape for case in GAUSSIANS]
+SHAPES = list(BY_SHAPE)
 every_shape = pytest.mark.parametrize("shape", SHAPES)
+# Families that have an estimator of their own.
+ESTIMATED = [case for case in FAMILIES if case.estimator is not None]
 
 
 @pytest.fixture(name="X")
@@ -24,13 +27,7 @@ def two_clusters(rng):
     return np.concatenate([rng.normal(-3, 1, (150, 2)), rng.normal(3, 1.5, (250, 2))])
 
 
-def estimator_of(case, n_components, **settings):
-    if case.shape == "counts":
-        return PoissonMixture(n_components, **settings)
-    return GaussianMixture(n_components, covariance_type=case.shape, reg_covar=0, **settings)
-
-
-def given_by(case, mixture):
+def given_by(mixture):
     """The constructor's arguments that begin at a mixture."""
     names = {"weights": mixture.weights, **mixture.parameters}
     return {f"{name}_init": value for name, value in names.items()}
@@ -39,12 +36,12 @@ def given_by(case, mixture):
 # ---- on the core ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", FAMILIES, ids=repr)
+@pytest.mark.parametrize("case", ESTIMATED, ids=repr)
 def test_the_estimator_is_the_functional_core(case, rng):
     mixture, data = blobs(case, rng, 700, 3, 2)
     result = fastem.fit(data, case.family, 3, start=mixture, tol=0, max_iter=4)
     with pytest.warns(ConvergenceWarning):
-        estimator = estimator_of(case, 3, tol=0, max_iter=4, **given_by(case, mixture)).fit(data)
+        estimator = case.made(3, tol=0, max_iter=4, **given_by(mixture)).fit(data)
     np.testing.assert_array_equal(estimator.weights_, result.weights)
     for name, value in result.parameters.items():
         np.testing.assert_array_equal(getattr(estimator, f"{name}_"), value)
@@ -92,9 +89,8 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(n_threads, rng):
 
 @every_shape
 def test_covariances_init_is_the_inverse_of_precisions_init(shape, rng):
-    case = next(case for case in GAUSSIANS if case.shape == shape)
-    mixture, data = blobs(case, rng, 400, 2, 3)
-    given = given_by(case, mixture)
+    mixture, data = blobs(BY_SHAPE[shape], rng, 400, 2, 3)
+    given = given_by(mixture)
     covariances = given.pop("covariances_init")
     precisions = np.linalg.inv(covariances) if shape in ("full", "tied") else 1 / covariances
     one, other = (
@@ -189,15 +185,15 @@ def test_warm_start_continues_and_a_changed_size_is_refused(X):
 # ---- weights ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", FAMILIES, ids=repr)
+@pytest.mark.parametrize("case", ESTIMATED, ids=repr)
 def test_weight_two_is_the_sample_twice(case, rng):
     """Law 3, at K > 1 and through the estimator: from given parameters, where no order of rows and no draw matters."""
     mixture, data = blobs(case, rng, 300, 3, 2)
     counts = rng.integers(0, 4, 300)
-    settings = {"tol": 0, "max_iter": 5, **given_by(case, mixture)}
+    settings = {"tol": 0, "max_iter": 5, **given_by(mixture)}
     with pytest.warns(ConvergenceWarning):
-        weighted = estimator_of(case, 3, **settings).fit(data, sample_weight=counts)
-        repeated = estimator_of(case, 3, **settings).fit(np.repeat(data, counts, axis=0))
+        weighted = case.made(3, **settings).fit(data, sample_weight=counts)
+        repeated = case.made(3, **settings).fit(np.repeat(data, counts, axis=0))
     again = np.repeat(data, counts, axis=0)
     for name in ("weights_", *(f"{name}_" for name in mixture.parameters)):
         np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-9)
@@ -296,12 +292,12 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("case", FAMILIES, ids=repr)
+@pytest.mark.parametrize("case", ESTIMATED, ids=repr)
 def test_saved_and_pickled_estimators_are_the_same(case, dtype, rng, tmp_path):
     pandas = pytest.importorskip("pandas")
     mixture, data = blobs(case, rng, 300, 2, 3)
     data = pandas.DataFrame(data.astype(dtype), columns=["a", "b", "c"])
-    estimator = estimator_of(case, 2, random_state=0, weights_init=mixture.weights.tolist(), n_init=2).fit(data)
+    estimator = case.made(2, random_state=0, weights_init=mixture.weights.tolist(), n_init=2).fit(data)
     estimator.save(tmp_path / "model")
     for again in (type(estimator).load(tmp_path / "model"), pickle.loads(pickle.dumps(estimator))):
         assert_same(estimator, again)
@@ -351,15 +347,11 @@ def test_a_later_format_is_refused(X, tmp_path):
         GaussianMixture.load(tmp_path / "later.npz")
 
 
-@pytest.mark.parametrize("case", FAMILIES, ids=repr)
+@pytest.mark.parametrize("case", ESTIMATED, ids=repr)
 def test_from_parameters_predicts_and_draws(case, rng):
     mixture, data = blobs(case, rng, 200, 2, 3)
-    if case.shape == "counts":
-        estimator = PoissonMixture.from_parameters(mixture.weights, **mixture.parameters, random_state=0)
-    else:
-        estimator = GaussianMixture.from_parameters(
-            mixture.weights, **mixture.parameters, covariance_type=case.shape, random_state=0
-        )
+    settings = {**case.settings, "random_state": 0}
+    estimator = case.estimator.from_parameters(mixture.weights, **mixture.parameters, **settings)
     np.testing.assert_allclose(estimator.score_samples(data), fastem.log_density(data, mixture), rtol=1e-9)
     drawn, labels = estimator.sample(20_000)
     np.testing.assert_allclose(np.bincount(labels) / 20_000, mixture.weights, atol=0.02)

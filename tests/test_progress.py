@@ -23,7 +23,7 @@ def test_a_fit_and_a_grid_move_the_bar(faithful):
 
 
 def test_the_estimators_take_it():
-    _, X = tables.blobs(tables.FAMILIES[0], np.random.default_rng(0), 500, 2, 2)
+    _, X = tables.blobs(tables.FULL, np.random.default_rng(0), 500, 2, 2)
     out = io.StringIO()
     with fastem.progress_bar(file=out, mininterval=0) as bar:
         fastem.GaussianMixture(2, random_state=0).fit(X, callback=bar)

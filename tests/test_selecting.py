@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from tables import FAMILIES, blobs
+from tables import FULL, blobs
 from test_references import MODELS, read_labelled, shared_file
 
 import fastem
@@ -39,9 +39,9 @@ def test_a_model_is_the_same_alone_and_in_a_grid(faithful):
 
 
 def test_icl_adds_twice_the_entropy(rng):
-    _, X = blobs(FAMILIES[0], rng, 400, 2, 2, spread=1.0)
+    _, X = blobs(FULL, rng, 400, 2, 2, spread=1.0)
     w = rng.uniform(0.5, 2.0, len(X))
-    chosen = fastem.select(X, FAMILIES[0].family, 2, criterion="icl", sample_weight=w, seed=0)
+    chosen = fastem.select(X, FULL.family, 2, criterion="icl", sample_weight=w, seed=0)
     resp = fastem.responsibilities(X, chosen.best)
     entropy = -(w[:, None] * resp * np.log(np.where(resp > 0, resp, 1.0))).sum()
     np.testing.assert_allclose(chosen.table[0].icl, chosen.best.bic + 2 * entropy, rtol=1e-10)

@@ -5,7 +5,7 @@ import tracemalloc
 import driving
 import numpy as np
 import pytest
-from tables import FAMILIES, blobs
+from tables import DIAG, FAMILIES, FULL, blobs
 
 import fastem
 from fastem import Status
@@ -53,7 +53,7 @@ def test_starts_are_those_of_a_fit_in_memory(case, start, rng):
 
 
 def test_labels_and_responsibilities_are_dealt_out_to_the_chunks(rng):
-    _, X = blobs(FAMILIES[0], rng, 700, 2, 2)
+    _, X = blobs(FULL, rng, 700, 2, 2)
     labels = rng.integers(2, size=700)
     for start in (labels, np.eye(2)[labels]):
         expected = fastem.fit(X, fastem.Gaussian("full"), 2, start=start, max_iter=4, tol=0)
@@ -63,7 +63,7 @@ def test_labels_and_responsibilities_are_dealt_out_to_the_chunks(rng):
 
 def test_parts_and_reseeding_of_a_stream(rng, monkeypatch):
     monkeypatch.setattr(streams, "TAKEN", 20_000)  # larger parts stay in chunks
-    _, X = blobs(FAMILIES[2], rng, 6000, 3, 2, spread=4.0)
+    _, X = blobs(DIAG, rng, 6000, 3, 2, spread=4.0)
     settings = {"start": "kmeans", "seed": 0, "progressive": True, "tol": 1e-9, "smallest_part": 300}
     expected = driving.fit(X, fastem.Gaussian("diag"), 3, **settings)
     actual = driving.fit(np.array_split(X, 7), fastem.Gaussian("diag"), 3, **settings)
@@ -96,7 +96,7 @@ def test_a_large_memory_map_is_read_in_little_memory(tmp_path, rng):
 
 
 def test_a_stream_is_checkpointed(tmp_path, rng):
-    _, X = blobs(FAMILIES[0], rng, 3000, 3, 2)
+    _, X = blobs(FULL, rng, 3000, 3, 2)
     settings = {"checkpoint": tmp_path / "fit", "checkpoint_interval": 0.0, "seed": 0, "tol": 1e-9}
     stopped = fastem.fit(
         [X[:999], X[999:]], fastem.Gaussian("full"), 3, callback=lambda r: r.iteration == 4, **settings

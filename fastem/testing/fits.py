@@ -9,15 +9,15 @@ import numpy as np
 
 from fastem.data.samples import Samples
 from fastem.data.threads import team
-from fastem.em.stopping import Stopping
 from fastem.families.base import Array
-from fastem.fitting.fit import begin, fit, run
-from fastem.fitting.survey import prepare
+from fastem.fitting.fit import fit, fitted
+from fastem.fitting.search import Search
+from fastem.fitting.survey import survey
 from fastem.model.evidence import fold, from_parameters, log_density, maximise, responsibilities
 from fastem.model.model import Model
 from fastem.model.result import Result, Status
-from fastem.starts.auto import from_method
-from fastem.testing.subject import EPS, Skipped, Subject, assert_close, start_of
+from fastem.testing.subject import EPS, REGULARISED, Skipped, Subject, assert_close, start_of
+
 
 def weight_two_is_the_sample_twice(subject: Subject, rng: np.random.Generator) -> None:
     """A sample of weight 2 is the same as the sample twice."""
@@ -54,13 +54,13 @@ def a_fit_from_the_truth_stays_near_it(subject: Subject, rng: np.random.Generato
     there are parameters (Wilks 1938): six of its standard deviations above its mean are too many.
     """
     mixture, X = subject.blobs(rng, 40_000, 3, 2, spread=4.0)
-    fitted = fit(X, subject.family, 3, start=mixture)
-    assert fitted.status in (Status.CONVERGED, Status.MAX_ITER), fitted.status
-    gain = 2 * (fitted.log_likelihood - log_density(X, mixture).sum())
-    most = fitted.n_parameters + 6 * np.sqrt(2 * fitted.n_parameters)
-    assert subject.family.is_regularised or -1e-9 * abs(fitted.log_likelihood) <= gain, f"the gain is {gain}"
+    found = fit(X, subject.family, 3, start=mixture)
+    assert found.status in (Status.CONVERGED, Status.MAX_ITER), found.status
+    gain = 2 * (found.log_likelihood - log_density(X, mixture).sum())
+    most = found.n_parameters + 6 * np.sqrt(2 * found.n_parameters)
+    assert subject.family.is_regularised or -1e-9 * abs(found.log_likelihood) <= gain, f"the gain is {gain}"
     assert gain <= most, f"twice the gain over the truth is {gain}; {most} is much"
-    return mixture, fitted
+    return mixture, found
 
 
 def an_iteration_never_lowers_the_likelihood(
@@ -68,7 +68,7 @@ def an_iteration_never_lowers_the_likelihood(
 ) -> None:
     """An iteration never lowers the likelihood."""
     if subject.family.is_regularised:
-        raise Skipped("the family's M-step maximises something other than the likelihood (is_regularised)")
+        raise Skipped(REGULARISED)
     _, X = subject.blobs(rng, 600, 4, 3)
     result = fit(X, subject.family, 5, start=start, seed=3, n_init=3, tol=0, max_iter=60)
     assert all(report.reseeded == 0 for report in result.starts)
@@ -79,19 +79,17 @@ def an_iteration_never_lowers_the_likelihood(
 def the_bits_do_not_depend_on_threads(subject: Subject, rng: np.random.Generator, dtype: Any = np.float64) -> None:
     """A fit has the same bits for every number of threads and for every engine."""
     _, X = subject.blobs(rng, 20_000, 3, 5)
-    samples = Samples(X.astype(dtype), rng.uniform(0, 2, len(X)))
-    first = None
+    samples, model = Samples(X.astype(dtype), rng.uniform(0, 2, len(X))), Model(subject.family, 3)
+    search, first = Search(n_init=2, tol=0, max_iter=5), None
     for engine in ("serial", "parallel", "pool"):
         for n in (1, 2, 3, 8):
             with team(n, engine, small=0.0) as threads:  # or the work would be too small to be shared out
-                problem = prepare(Model(subject.family, 3), samples, threads)
-                steps = from_method(problem, "auto", 2, np.random.SeedSequence(1))
-                fitted = run(problem, begin(steps, None), Stopping("gain", 0.0, 5, None))
-            first = first or fitted
+                found = fitted(survey(samples, [subject.family], threads), model, search, seed=1)
+            first = first or found
             for name in ("history", "weights"):
-                assert getattr(fitted, name).tobytes() == getattr(first, name).tobytes(), (engine, n, name)
+                assert getattr(found, name).tobytes() == getattr(first, name).tobytes(), (engine, n, name)
             for name, value in first.parameters.items():
-                assert fitted.parameters[name].tobytes() == value.tobytes(), (engine, n, name)
+                assert found.parameters[name].tobytes() == value.tobytes(), (engine, n, name)
 
 
 def the_reported_likelihood_is_that_of_the_returned_parameters(

@@ -13,6 +13,7 @@ from fastem.model.evidence import from_parameters, log_density, sample
 from fastem.model.result import Result
 
 EPS = float(np.finfo(np.float64).eps)
+REGULARISED = "the family's M-step maximises something other than the likelihood (is_regularised)"
 Draw = Callable[[np.random.Generator, int, int, float], tuple[Array, Parameters]]
 LogProb = Callable[[Parameters, Array], Array]
 

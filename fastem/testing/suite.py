@@ -50,9 +50,7 @@ class Report:
     skipped: dict[str, str]
 
 
-def check_family(
-    family: Family, *, draw: Draw | None = None, log_prob: LogProb | None = None, seed: int = 0
-) -> Report:
+def check_family(family: Family, *, draw: Draw | None = None, log_prob: LogProb | None = None, seed: int = 0) -> Report:
     """Hold a family of components against every law that fastem's own families obey.
 
     Parameters
