@@ -16,12 +16,14 @@ class Case(ABC):
     the package.
 
     has_offset: whether the family's first parameter is a location, which moves with the data while all else stays.
+    has_border: whether a component that has not seen a value may call it impossible.
     estimator, settings: the estimator of this family, where it has one of its own, with the arguments that make it EM
     without regularisation.
     """
 
     family: Any
     has_offset: ClassVar[bool] = False
+    has_border: ClassVar[bool] = False
     estimator: Any = None
     settings: dict[str, Any] = {}
 
@@ -76,9 +78,9 @@ class Case(ABC):
         """A random mixture of this family."""
         return self.subject.mixture(rng, n_components, n_features, spread)
 
-    def clusters(self, rng, n_each):
-        """Data of three clusters that hardly overlap, and their labels."""
-        labels = np.repeat([0, 1, 2], n_each)
+    def clusters(self, rng, *sizes):
+        """Data of up to three clusters that hardly overlap, and their labels."""
+        labels = np.repeat(np.arange(len(sizes)), sizes)
         parameters = {name: np.asarray(value, dtype=float) for name, value in self.apart().items()}
         return self.family.sample(rng, parameters, labels), labels
 

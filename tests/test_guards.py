@@ -87,7 +87,7 @@ def test_a_component_without_samples_is_seeded_anew_by_default(case, rng):
 
 @every_family
 def test_min_samples_keeps_small_components_out(case, rng):
-    X = case.valid(np.concatenate([case.draw_data(rng, 120, 3), np.full((4, 3), 60.0)]))
+    X, _ = case.clusters(rng, 120, 4)
     w = rng.uniform(0.5, 1.5, len(X))
     small = fastem.fit(X, case.family, 2, seed=0, sample_weight=w)
     kept = fastem.fit(X, case.family, 2, seed=0, sample_weight=w, min_samples=20, starving="drop")

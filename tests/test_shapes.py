@@ -121,10 +121,12 @@ def test_tight_clusters_far_apart_keep_their_covariance(rng):
         np.testing.assert_allclose(result.parameters["covariances"], expected["covariances"], rtol=1e-6, atol=1e-13)
 
 
-@pytest.mark.parametrize("shape", ["full", "tied", "diag", "spherical"])
-def test_images_of_784_pixels(shape):
+@pytest.mark.parametrize(
+    ("shape", "start"), [("full", "kmeans"), ("tied", "kmeans"), ("diag", "auto"), ("spherical", "auto")]
+)
+def test_images_of_784_pixels(shape, start):
     X = np.load(HERE / "data" / "digits2000.npz")["X"]
-    result = fastem.fit(X, fastem.Gaussian(shape, ridge=0.1), 3, seed=0, tol=0, max_iter=3)
+    result = fastem.fit(X, fastem.Gaussian(shape, ridge=0.1), 3, start=start, seed=0, tol=0, max_iter=3)
     case = BY_SHAPE[shape]
     assert_sound(case, result, X[:200])
     assert result.n_features == 784

@@ -65,7 +65,7 @@ def test_named_starts_lead_to_separated_clusters(case, start, rng):
 
     Random responsibilities make all components alike at first, so early gains are minute: they need a small tol.
     """
-    X, truth = case.clusters(rng, 200)
+    X, truth = case.clusters(rng, 200, 200, 200)
     best = fastem.fit(X, case.family, 3, start=truth)
     result = fastem.fit(X, case.family, 3, start=start, n_init=10, seed=1, tol=1e-12 if start == "random" else 1e-6)
     np.testing.assert_allclose(result.log_likelihood, best.log_likelihood, rtol=1e-4)
@@ -161,8 +161,7 @@ def test_span_bounds_depend_on_shape_alone_and_cover_every_tile():
 @every_family
 def test_what_a_partly_given_start_leaves_out_is_found(case, rng):
     """The given parameters begin as they are, the others come from the method, matched to the given centres."""
-    X, labels = case.clusters(rng, 700)
-    X, labels = X[300:], labels[300:]
+    X, labels = case.clusters(rng, 400, 700, 700)
     location = case.family.parameters[0].name
     order = [2, 0, 1]
     centres = np.asarray(case.apart()[location], dtype=float)[order]

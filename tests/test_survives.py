@@ -32,7 +32,8 @@ warnings.filterwarnings("ignore", "Best performing initialization did not conver
 
 def fit(n_threads=None):
     if sys.argv[1] == "core":
-        result = fastem.fit(X, fastem.Gaussian("full"), 3, seed=0, tol=0, max_iter=4, n_threads=n_threads)
+        settings = dict(start="kmeans", seed=0, tol=0, max_iter=4)
+        result = fastem.fit(X, fastem.Gaussian("full"), 3, n_threads=n_threads, **settings)
         labels = fastem.predict(X, result, n_threads=n_threads)
         return result.history.tobytes().hex() + labels[:99].tobytes().hex()
     mixture = fastem.GaussianMixture(3, random_state=0, tol=0, max_iter=4, n_threads=n_threads).fit(X)
@@ -57,9 +58,16 @@ if len(sys.argv) > 2:
 """
 
 
+def with_path(folder):
+    """The path of modules with one more folder."""
+    return os.pathsep.join([str(folder), os.environ["PYTHONPATH"]])
+
+
 def python(code, *arguments, options=(), timeout=120, **environment):
     """The last line that code prints in a fresh process; an environment variable of None is taken away."""
-    env = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
+    # Of OpenBLAS's threads, which conftest.py does without, a child may have as many as it likes.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": None, **environment}
+    env = {name: value for name, value in environment.items() if value is not None}
     done = subprocess.run(
         [sys.executable, *options, "-c", code, *arguments],
         env=env, capture_output=True, text=True, timeout=timeout, check=False, cwd=tempfile.gettempdir(),
@@ -137,7 +145,7 @@ def test_a_fit_survives(scene, layer, kind, expected, tmp_path):
         pytest.importorskip("dask")
     (tmp_path / "spawned.py").write_text(f"{PRELUDE.replace('sys.argv[1]', 'KIND')}\nKIND = None\n{SPAWNED}")
     code = BEFORE.get(scene, "") + PRELUDE + ("import spawned\n" if scene == "spawn" else "") + SCENES[scene]
-    environment = {"NUMBA_THREADING_LAYER": layer, "PYTHONPATH": str(tmp_path), **ENVIRONMENT.get(scene, {})}
+    environment = {"NUMBA_THREADING_LAYER": layer, "PYTHONPATH": with_path(tmp_path), **ENVIRONMENT.get(scene, {})}
     assert python(code, kind, expected[kind], **environment) == "True"
 
 
@@ -282,7 +290,11 @@ def test_odd_environments(name, kind, expected, tmp_path):
         for key, value in ENVIRONMENTS[name].items()
     }
     options = settings.pop("options", ())
-    assert python(PRELUDE + "print(fit() == expected)", kind, expected[kind], options=options, **settings) == "True"
+    # With -I, PYTHONPATH is not read, and another fastem may be installed.
+    here = f"import sys\nsys.path.insert(0, {str(Path(fastem.__file__).parents[1])!r})\n"
+    assert (
+        python(here + PRELUDE + "print(fit() == expected)", kind, expected[kind], options=options, **settings) == "True"
+    )
 
 
 @KINDS

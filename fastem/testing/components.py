@@ -131,12 +131,13 @@ def derivatives_agree_with_finite_differences(subject: Subject, rng: np.random.G
         raise Skipped("the family has no derivatives (tangent)")
     if family.is_regularised:
         raise Skipped(REGULARISED)
-    mixture, X = subject.blobs(rng, 800, 2, 2)
+    d = 4  # enough for components of zeros and ones to be told apart
+    mixture, X = subject.blobs(rng, 800, 2, d)
     w = rng.uniform(0.5, 2.0, 800)
     result = fit(X, family, 2, sample_weight=w, start=mixture, tol=1e-13, max_iter=20_000)
     found = diagnose(result, X, sample_weight=w)
     assert found.verdict is Verdict.MAXIMUM and found.standard_errors is not None, found.verdict
-    kinds = {p.name: (p.kind, p.shape(2, 2)) for p in family.parameters}
+    kinds = {p.name: (p.kind, p.shape(d, 2)) for p in family.parameters}
     sizes = np.cumsum([1, *(kind.n_entries(shape) for kind, shape in kinds.values())])
 
     def named(theta: Array) -> dict[str, Array]:

@@ -9,6 +9,7 @@ import fastem
 
 class Bernoulli(Case):
     family = fastem.Bernoulli()
+    has_border = True
 
     def draw_parameters(self, rng, n_components, n_features, spread):
         return {"probabilities": 1.0 / (1.0 + np.exp(-spread / 2 * rng.standard_normal((n_components, n_features))))}
