@@ -17,7 +17,7 @@ N_ITER = 10
 def china():
     from sklearn.datasets import load_sample_image
 
-    return load_sample_image("china.jpg").reshape(-1, 3).astype(np.float64)
+    return load_sample_image("china.jpg")[::2, ::2].reshape(-1, 3).astype(np.float64)
 
 
 def table(name, n_features):

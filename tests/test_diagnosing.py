@@ -12,7 +12,7 @@ from fastem.judging.diagnose import Verdict
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 
 
-def fitted(case, rng, k=2, d=4, n=800):
+def fitted(case, rng, k=2, d=6, n=800):
     _, X = blobs(case, rng, n, k, d)
     w = rng.uniform(0.5, 2.0, n)
     result = fastem.fit(X, case.family, k, sample_weight=w, seed=0, tol=1e-13, max_iter=20_000)

@@ -69,7 +69,7 @@ def an_iteration_never_lowers_the_likelihood(
     """An iteration never lowers the likelihood."""
     if subject.family.is_regularised:
         raise Skipped(REGULARISED)
-    _, X = subject.blobs(rng, 600, 4, 6)
+    _, X = subject.blobs(rng, 600, 4, 8)
     result = fit(X, subject.family, 5, start=start, seed=3, n_init=3, tol=0, max_iter=60)
     assert all(report.reseeded == 0 for report in result.starts)
     fall = -np.diff(result.history).min()

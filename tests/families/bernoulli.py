@@ -12,7 +12,8 @@ class Bernoulli(Case):
     has_border = True
 
     def draw_parameters(self, rng, n_components, n_features, spread):
-        return {"probabilities": 1.0 / (1.0 + np.exp(-spread / 2 * rng.standard_normal((n_components, n_features))))}
+        logits = spread * rng.standard_normal((n_components, n_features))
+        return {"probabilities": np.clip(1.0 / (1.0 + np.exp(-logits)), 0.05, 0.95)}
 
     def log_prob(self, parameters, X):
         return stats.bernoulli.logpmf(X[:, None], parameters["probabilities"]).sum(axis=2)
