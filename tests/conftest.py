@@ -15,10 +15,9 @@ import pytest
 _spec = importlib.util.find_spec("fastem")
 assert _spec is not None and _spec.origin is not None, "install fastem first: pip install '.[test]'"
 PACKAGE = Path(_spec.origin).parent
-# What compiled code depends on, as test_imports.py sees to.
-_sources = [PACKAGE / "jit.py"]
-for _folder in ("compiled", "data", "families"):
-    _sources += sorted((PACKAGE / _folder).rglob("*.py"))
+# The folders that may hold compiled code: an edit of any other compiles nothing anew.
+COMPILED = ("compiled", "data", "families")
+_sources = [PACKAGE / "jit.py", *(path for folder in COMPILED for path in sorted((PACKAGE / folder).rglob("*.py")))]
 _key = hashlib.sha256(b"".join(source.read_bytes() for source in _sources)).hexdigest()[:16]
 os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"fastem-tests-{_key}")
 os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])

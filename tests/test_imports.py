@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import conftest
 import pytest
 
 import fastem
@@ -15,7 +16,7 @@ from fastem.compiled import jit
 PACKAGE = Path(fastem.__file__).parent
 # A room imports from its own folder and from those before it. `validation` is called from everywhere, and looks at
 # families alone.
-RANKS = ("compiled", "families", "data", "model", "em", "starts", "fitting", "judging", "estimators", "cli")
+RANKS = ("compiled", "families", "data", "model", "em", "starts", "fitting", "judging", "estimators", "cli", "testing")
 # The rooms at the top: the public names, and the door for users' own compiled code.
 TOP = {"__init__": RANKS.index("cli"), "jit": RANKS.index("judging"), "validation": RANKS.index("families")}
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
@@ -76,6 +77,10 @@ def test_compiled_code_lives_where_its_changes_are_seen():
     for module, path in MODULES.items():
         if module.split(".")[0] not in jit.COMPILED:
             assert not re.search(makers, path.read_text(), flags=re.MULTILINE), module
+
+
+def test_the_cache_of_the_tests_is_keyed_by_the_same_folders():
+    assert conftest.COMPILED == jit.COMPILED
 
 
 def test_an_edited_docstring_of_an_estimator_recompiles_nothing(tmp_path):

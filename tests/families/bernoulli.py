@@ -10,6 +10,7 @@ import fastem
 class Bernoulli(Case):
     family = fastem.Bernoulli()
     has_border = True
+    estimator = fastem.BernoulliMixture
 
     def draw_parameters(self, rng, n_components, n_features, spread):
         logits = spread * rng.standard_normal((n_components, n_features))
