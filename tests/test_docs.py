@@ -57,8 +57,9 @@ def run_page(page, capsys):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where examples run: the data can be reached as tests/data, and what they write is gone afterwards."""
+    """Where examples run: data lie at tests/data, examples/ can be imported, and what they write is gone afterwards."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "examples")
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "data").symlink_to(HERE / "data")
     return tmp_path
@@ -103,6 +104,16 @@ def anchors(path):
     outside = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
     titles = re.findall(r"^#+ (.*)$", outside, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_tutorial_quotes_its_example():
+    """The lines that are indented there are those of the file."""
+    code = [line.strip() for line in (ROOT / "examples" / "zero_inflated_poisson.py").read_text().splitlines()]
+    code = [line for line in code[code.index("import numpy as np") :] if line]
+    text = (ROOT / "docs" / "families.md").read_text()
+    outside = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    quoted = [line.strip() for line in outside.splitlines() if line.startswith("    ")]
+    assert sorted([*quoted, "@register"]) == sorted(code)
 
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: page.stem)
