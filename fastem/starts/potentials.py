@@ -21,8 +21,8 @@ class Potentials:
 
     `of` says what would be left of them with one more centre, and `add` takes that centre in.
 
-    It makes its own job rather than a Plan: on small data a seeding makes only a few passes, too few for preparations to
-    pay off.
+    It makes its own job rather than a Plan: on small data a seeding makes only a few passes, too few for a Plan to pay
+    off.
 
     closest: squared distance of each sample to its nearest centre so far, (n_runs, n_tiles, 1, tile_size).
     """
