@@ -1,7 +1,7 @@
 """Densities, responsibilities and labels of samples under one mixture, packed into tiles on the way.
 
-The sibling of the fold: the same walk with the same kernels, and no knowledge of any family. For callers from compiled
-code there is `log_density`, in the calling thread.
+Like the fold, this is the walk over tiles with the kernels of a family, and it knows no family. Compiled code can call
+`log_density`, which works in the calling thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TILE = 128
 
 
 class Evaluation(NamedTuple):
-    """values: what was wanted, see `evaluate`. finite: whether all values of X are."""
+    """values: what was wanted, see `evaluate`. finite: whether all values of X are finite."""
 
     values: Array
     finite: bool
@@ -45,8 +45,8 @@ def evaluate(
     """Evaluate one mixture at data (n_samples, n_features), in pieces.
 
     want: "log_density", (n,) float64; "resp", (n, K) in `dtype`; or "labels", (n,) int64, by hard assignment, which
-    spares the exponentials. alone: nothing else is computed in this team's call. Beyond the values it holds one
-    converted piece of X at most, and none where X is C-contiguous of this dtype.
+    spares the exponentials. alone: whether nothing else is computed in this team's call. Besides the values, it holds
+    at most one converted piece of X, and none if X is C-contiguous of this dtype.
     """
     n, d = X.shape
     n_components = len(log_weights)
@@ -76,7 +76,7 @@ def evaluate(
         "item_bytes": np.dtype(dtype).itemsize,
         "tile_rows": tile_rows,
         "tile_size": size,
-        "last_tile": -1,  # every sample counts the same, also where a tile is not full
+        "last_tile": -1,  # every tile has the same weights, even one that is not full
         "n_components": n_components,
         "n_starts": 1,
         "n_layout": len(arrays["layout"]),
