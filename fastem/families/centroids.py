@@ -1,7 +1,7 @@
 """Centres without a density: k-means is hard assignment with these kernels.
 
 `log_prob` is minus half the squared distance. Row of params: centre (d). Row of statistics: sum r | sum r x (d).
-`gather` has the same statistics as `accumulate`, but adds each sample to its own component's row alone.
+`gather` gathers the same statistics as `accumulate`, but adds each sample only to the row of its own component.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def gather(tile, resp, labels, latent, sample_weight, params, layout, rows, out,
 
 @kernel
 def add_up(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
-    """Add sum_t sample_weight_t resp[c, t] to out[c, 0]: the potentials of what `closer` leaves in resp, (C, T)."""
+    """Add sum_t sample_weight_t resp[c, t] to out[c, 0]: the potential of centre c. resp (C, T) comes from `closer`."""
     for c in range(resp.shape[0]):
         added = 0.0
         for t in range(resp.shape[1]):

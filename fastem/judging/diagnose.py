@@ -60,7 +60,7 @@ class Diagnosis:
     score : (n_parameters,) the gradient of the log-likelihood
         The coordinates are first the log weights relative to the last weight, then those of the family: for Gaussians
         the entries of the precisions' factors and of factor times mean, in a frame of unit spread; for Poisson
-        components the logarithms of the rates.
+        components the logarithms of the rates; for Bernoulli components the logits of the probabilities.
     information : (n_parameters, n_parameters) minus the second derivatives of the log-likelihood in the same
         coordinates; None with more than 5,000 parameters.
     smallest : the smallest eigenvalue of the information relative to the complete-data information, at most 1

@@ -111,7 +111,7 @@ class Model:
             moved = self.family.to_vector(after.params, n_features, self.n_components) - self.family.to_vector(
                 before.params, n_features, self.n_components
             )
-        # An entry that is infinite in both steps, such as the logarithm of a rate of zero, has not moved.
+        # An entry that no finite number stands for, see `Family.to_vector`, counts as not moved.
         largest = float(np.abs(np.where(np.isnan(moved), 0.0, moved)).max())
         return max(self.mixing.change(before.log_weights, after.log_weights), largest)
 
