@@ -1,4 +1,4 @@
-"""A numba cache of the tests' own, keyed by the sources, so that no stale machine code is ever tested."""
+"""The tests have a numba cache of their own, keyed by the sources, so that no stale machine code is ever tested."""
 
 import hashlib
 import importlib.util

@@ -1,6 +1,6 @@
 """The textbook: mixtures in plain NumPy and SciPy. Slow, obvious, and sharing no line with the package.
 
-Bishop (2006), Pattern Recognition and Machine Learning, section 9.2. Families go by the package's names.
+Bishop (2006), Pattern Recognition and Machine Learning, section 9.2. Families are named as in the package.
 """
 
 import numpy as np

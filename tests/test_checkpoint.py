@@ -29,7 +29,7 @@ result = driving.fit(X, fastem.Gaussian("full"), 4, accelerate="anderson", progr
 
 
 class Killed(BaseException):
-    """As an interrupt: no `except Exception` sees it."""
+    """Like an interrupt, this is not caught by `except Exception`."""
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def same(one, other):
 
 
 def killer(after):
-    """A callback that ends the process, so to speak, after so many calls."""
+    """A callback that raises Killed after this many calls, as if the process had ended."""
     calls = [0]
 
     def callback(record):
@@ -73,7 +73,7 @@ def test_any_interruption_ends_in_the_same_bits(data, family, accelerate, in_par
     path = tmp_path / "fit.npz"
     settings |= {"checkpoint": path, "checkpoint_interval": 0.0}
     interruptions = 0
-    for after in (3, 60, 25, 9, 40, 15, 33):  # each goes on where the one before was interrupted
+    for after in (3, 60, 25, 9, 40, 15, 33):  # each fit goes on where the one before was interrupted
         try:
             fit(data, family, 3, callback=killer(after), **settings)
         except Killed:
@@ -175,7 +175,7 @@ def test_the_file_needs_no_pickle(data, tmp_path):
 @pytest.mark.parametrize("in_parts", [True, False])
 @pytest.mark.parametrize("seconds", [1, 2, 5, 40])
 def test_a_limit_of_time_leaves_the_file_to_go_on_from(data, in_parts, seconds, tmp_path):
-    """A limit that is over before the first pass does, too."""
+    """So does a limit that is over before the first pass."""
     path = tmp_path / "fit.npz"
     settings = {"seed": 1, "tol": 1e-7, "progressive": in_parts, "accelerate": "anderson"}
     whole = fit(data, fastem.Gaussian("full"), 4, **settings)

@@ -26,7 +26,7 @@ def log_likelihood(X, w, result, named, weights):
 
 @every_family
 def test_standard_errors_agree_with_finite_differences_of_the_likelihood(case, rng):
-    """The information about the named parameters themselves, by second differences, inverted."""
+    """The reference inverts the information about the named parameters, which second differences give."""
     X, w, result = fitted(case, rng)
     found = fastem.diagnose(result, X, sample_weight=w)
     assert found.verdict is Verdict.MAXIMUM
@@ -130,7 +130,7 @@ def twins(family, one):
 
 
 def test_two_equal_components_are_a_saddle_on_the_eruptions_and_on_the_deaths(faithful):
-    """With one variance for both, the likelihood is flat to second order where the means part: no saddle by that."""
+    """If both had one variance, the likelihood would be flat to second order where the means part: no saddle."""
     eruptions = faithful[:, :1]
     for shape in ("full", "diag", "spherical"):
         family = fastem.Gaussian(shape)

@@ -1,8 +1,8 @@
 """The documentation: its examples run and print what it says, its links lead somewhere, its figures were measured.
 
-Blocks of Python are executed, and so are the `fastem ...` commands in blocks of sh: all of a page in order, in one
-namespace, in a folder where the data lie at tests/data. Where a block of text follows, it is what they print; three
-dots in it stand for anything.
+Blocks of Python are executed, and so are the `fastem ...` commands in blocks of sh. The blocks of a page run in order,
+in one namespace, in a folder where the data lie at tests/data. A block of text shows what the block before it prints;
+three dots in it stand for anything.
 """
 
 import doctest
@@ -29,7 +29,7 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
 def run_commands(block):
-    """Run the `fastem` commands of a block of sh: the others install something, or take long."""
+    """Run the `fastem` commands of a block of sh, and no others, which install something or take long."""
     for command in re.split(r"&&|\n", block.replace("\\\n", " ")):
         words = shlex.split(command, comments=True)
         if words[:1] == ["fastem"]:
@@ -37,7 +37,7 @@ def run_commands(block):
 
 
 def run_page(page, capsys):
-    """Execute a page; its names."""
+    """Execute a page and return its names."""
     names = {}
     out = ""
     for language, block in BLOCK.findall(page.read_text()):
@@ -57,7 +57,7 @@ def run_page(page, capsys):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where examples run: the data can be reached as tests/data, and what they write is gone afterwards."""
+    """A folder for examples to run in: the data are at tests/data, and what is written here is gone afterwards."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "data").symlink_to(HERE / "data")

@@ -13,8 +13,8 @@ import fastem
 from fastem.compiled import jit
 
 PACKAGE = Path(fastem.__file__).parent
-# A room imports from its own folder and from those before it. `validation` is called from everywhere, and looks at
-# families alone.
+# A file imports from its own folder and from those before it. `validation` is called from everywhere, and imports only
+# from families.
 RANKS = ("compiled", "families", "data", "model", "em", "starts", "fitting", "judging", "estimators", "cli")
 # The rooms at the top: the public names, and the door for users' own compiled code.
 TOP = {"__init__": RANKS.index("cli"), "jit": RANKS.index("judging"), "validation": RANKS.index("families")}
@@ -42,14 +42,14 @@ def imported(path):
 
 
 def rank(module):
-    """How high a room stands; `validation` counts as a family, as it looks at families alone."""
+    """The rank of a file's folder. `validation` ranks with families, because it imports only from these."""
     folder = module.split(".")[0]
     return RANKS.index(folder) if folder in RANKS else TOP.get(module, TOP.get(folder))
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_never_run_upwards(module):
-    """From lower folders, from its own, and from `validation`."""
+    """A file may import from lower folders, from its own, and from `validation`."""
     assert rank(module) is not None, f"{module} stands in no room; the folders are {RANKS}"
     upwards = {name for name in imported(MODULES[module]) if rank(name) > rank(module)}
     assert not {name for name in upwards if not name.startswith("validation")}
@@ -148,7 +148,7 @@ def test_the_core_never_imports_sklearn():
 
 
 def test_every_function_but_kernels_is_annotated():
-    """The type checker skips functions without annotations, which is meant for kernels alone."""
+    """The type checker skips functions without annotations, and only kernels should be skipped."""
     for module, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):

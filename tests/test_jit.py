@@ -82,6 +82,6 @@ def test_tile_kernels_from_compiled_code(case, rng):
 
 
 def one_component(parameters, case, i):
-    """The parameters of a mixture's i-th component alone."""
+    """The parameters of a mixture with one component, the i-th of a larger one."""
     shared = case.shape in ("tied", "tied_diag", "tied_spherical")
     return {n: v if shared and n == "covariances" else v[i : i + 1] for n, v in parameters.items()}

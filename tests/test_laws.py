@@ -45,7 +45,7 @@ def test_log_density_is_minus_infinity_outside_the_support():
     density = fastem.log_density([[0, 1], [1, 1]], mixture)
     assert np.isfinite(density[0])
     assert density[1] == -np.inf
-    # An impossible sample says nothing about the components.
+    # An impossible sample favours no component.
     np.testing.assert_array_equal(fastem.responsibilities([[1, 1]], mixture), [[0.5, 0.5]])
 
 
@@ -62,7 +62,7 @@ def test_fold_and_maximise_are_the_textbooks(case, shape, weighted, rng):
     np.testing.assert_allclose(evidence.log_likelihood, log_likelihood, rtol=1e-12)
     actual = fastem.maximise(evidence)
     np.testing.assert_allclose(actual.weights, weights, rtol=1e-10)
-    if n > d + 1 and k * (d + 1) < n:  # otherwise a floor acts, which the textbook has not
+    if n > d + 1 and k * (d + 1) < n:  # otherwise a floor acts, and the textbook has none
         assert_same_parameters(actual.parameters, parameters, rtol=1e-9)
 
 
@@ -171,7 +171,7 @@ def test_the_same_bits_for_every_number_of_threads_and_both_engines(case, dtype,
     _, X = blobs(case, rng, 20_000, 3, 5)
     X = X.astype(dtype)
     sample_weight = rng.uniform(0, 2, len(X))
-    monkeypatch.setattr(threads, "SMALL", 0)  # or the work would be too small to be shared out
+    monkeypatch.setattr(threads, "SMALL", 0)  # otherwise the work would be too small to be shared out
     results = []
     for engine in ("serial", "parallel", "pool"):
         for n in (1, 2, 3, 8):
@@ -249,7 +249,7 @@ def test_a_component_without_samples_keeps_its_parameters_and_the_fit_goes_on(ca
 
 @every_family
 def test_a_component_with_next_to_nothing_has_no_weight_after_an_m_step_by_hand(case, rng):
-    """Its parameters are those of before the M-step: with a weight, they would enter the next likelihood."""
+    """It keeps the parameters that it had before the M-step. With a weight, they would enter the next likelihood."""
     mixture, X = blobs(case, rng, 500, 3, 2)
     weights = np.array([0.6, 0.4, 1e-40])
     before = fastem.from_parameters(case.family, weights, **mixture.parameters)

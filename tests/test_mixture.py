@@ -31,7 +31,7 @@ def estimator_of(case, n_components, **settings):
 
 
 def given_by(case, mixture):
-    """The constructor's arguments that begin at a mixture."""
+    """Arguments of the constructor that make a fit begin at a mixture."""
     names = {"weights": mixture.weights, **mixture.parameters}
     return {f"{name}_init": value for name, value in names.items()}
 
@@ -384,7 +384,7 @@ def test_a_user_may_set_the_attributes(X):
 
 @pytest.mark.parametrize("shape", ["full", "tied"])
 def test_any_factor_of_the_precisions_may_be_set(shape, X):
-    """scikit-learn uses the whole matrix; a lower triangle, as NumPy makes it, is the best-known recipe."""
+    """scikit-learn uses the whole matrix, so users often set a lower triangle, which is what NumPy returns."""
     from sklearn.mixture import GaussianMixture as Theirs
 
     fitted = GaussianMixture(2, covariance_type=shape, random_state=0).fit(X)
@@ -403,7 +403,7 @@ def test_any_factor_of_the_precisions_may_be_set(shape, X):
 
 
 def test_prediction_loses_no_digits_to_an_inverse():
-    """The density is computed from the factors of the precisions, not from covariances made of them."""
+    """The density comes from the factors of the precisions themselves, not from covariances made of them."""
     mixture = GaussianMixture(1)
     scale = np.diag([1.0, 1.0, 1e10])
     shear = np.triu(np.ones((3, 3)))
@@ -458,7 +458,7 @@ def test_from_parameters_checks_what_it_is_given():
     with pytest.raises(ValueError, match="not finite in the units"):
         GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1]], [1e-320, 1e300], covariance_type="spherical")
     mixture = GaussianMixture.from_parameters([1.0], [[0.0, 0]], [[[1.0, 1], [1, 1]]])
-    # Singular to the last bit: what predicts and what is drawn from are the same guarded matrix.
+    # These are singular to the last bit. Predictions and draws must come from the same guarded matrix.
     np.testing.assert_allclose(mixture.covariances_ @ mixture.precisions_, [np.eye(2)], atol=0.5)
 
 

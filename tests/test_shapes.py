@@ -15,7 +15,7 @@ every_gaussian = pytest.mark.parametrize("case", GAUSSIANS, ids=repr)
 
 
 def assert_sound(result, X):
-    """What every result of valid input must be."""
+    """Check what holds for every result of valid input."""
     np.testing.assert_allclose(result.weights.sum(), 1.0, rtol=1e-12)
     assert (result.weights >= 0).all()
     for name, value in result.parameters.items():
@@ -82,7 +82,7 @@ def test_no_finite_data_set_raises_in_float32(case, name, rng):
 
 @every_gaussian
 def test_scales_three_hundred_decades_apart(case, rng):
-    """Floors and frames are per feature; spherical shapes see the large feature alone, as their model says."""
+    """Floors and frames are per feature. Spherical shapes see only the large feature, as their model says."""
     _, Z = blobs(case, rng, 500, 2, 2)
     scale = np.array([1e-150, 1e150])
     X = Z * scale
@@ -180,7 +180,7 @@ def test_any_memory_layout_is_accepted_and_gives_the_same_bits(layout, rng, tmp_
     np.testing.assert_array_equal(fastem.log_density(other, one), fastem.log_density(X, one))
 
 
-@pytest.mark.parametrize("order", [1, 4, 7, 260])  # the last is beyond what is kept
+@pytest.mark.parametrize("order", [1, 4, 7, 260])  # the places of the last are not kept
 def test_triangles_survive_their_blocks(order, rng):
     matrices = rng.standard_normal((2, order, order))
     matrices = matrices + matrices.swapaxes(1, 2)

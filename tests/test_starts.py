@@ -61,9 +61,9 @@ def test_given_parameters_are_the_start(case, rng):
 @every_family
 @pytest.mark.parametrize("start", initialise.NAMES)
 def test_named_starts_lead_to_separated_clusters(case, start, rng):
-    """Three clusters far apart: the best of ten starts finds them, whatever the method.
+    """With any method, the best of ten starts finds three clusters that are far apart.
 
-    Random responsibilities make all components alike at first, so early gains are minute: they need a small tol.
+    Random responsibilities make all components alike at first, so the first gains are minute and tol must be small.
     """
     if case.shape == "counts":
         X = np.concatenate([rng.poisson(rate, (200, 2)) for rate in (3.0, 60.0, 300.0)]).astype(float)
@@ -91,7 +91,7 @@ def test_seeds_are_never_samples_of_weight_zero(rng):
     with threads.team(1) as team:
         for seed in range(50):
             centres = kmeans.seed(data, 5, [np.random.default_rng(seed)], team)[0]
-            assert {tuple(c) for c in centres} == allowed  # five distinct points: k-means++ finds them all
+            assert {tuple(c) for c in centres} == allowed  # k-means++ finds all five distinct points
     for start in initialise.NAMES:
         result = fastem.fit(X, fastem.Gaussian("diag"), 3, sample_weight=w, start=start, seed=0, n_init=3)
         assert np.isfinite(result.log_likelihood)
@@ -164,7 +164,7 @@ def test_span_bounds_depend_on_shape_alone_and_cover_every_tile():
 
 @every_family
 def test_what_a_partly_given_start_leaves_out_is_found(case, rng):
-    """The given parameters begin as they are, the others come from the method, matched to the given centres."""
+    """The given parameters begin as given. The others come from the method, matched to the given centres."""
     mixture, X = blobs(case, rng, 2_000, 3, 2, spread=20.0)
     location = next(iter(mixture.parameters))
     centres = mixture.parameters[location][[2, 0, 1]]
@@ -188,7 +188,7 @@ def test_a_centre_beyond_all_squares_can_be_given(rng):
 @pytest.mark.parametrize(("n", "d", "k"), [(1, 1, 1), (50, 3, 2), (300, 5, 3), (1000, 4, 4), (1000, 9, 7), (700, 1, 5)])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_lloyds_iterations_are_the_textbooks(n, d, k, dtype, weighted, rng):
-    """From the same centres, scored and gathered without distances or responsibilities, the same centres."""
+    """From the same centres they reach the same centres, although they use neither distances nor responsibilities."""
     X = rng.standard_normal((n, d)).astype(dtype)
     weights = rng.integers(1, 4, n).astype(float) if weighted else None
     with threads.team(1) as team:

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 KINDS = pytest.mark.parametrize("kind", ["core", "estimator"])
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
-# fit(n_threads) fits in place and returns the bits it found; `expected` are those of a quiet process.
+# fit(n_threads) makes a fit in the process that runs it and returns its bits; `expected` are those of a quiet process.
 PRELUDE = """
 import os, sys, threading, warnings
 import numpy as np
@@ -58,7 +58,7 @@ if len(sys.argv) > 2:
 
 
 def python(code, *arguments, options=(), timeout=120, **environment):
-    """The last line that code prints in a fresh process; an environment variable of None is taken away."""
+    """The last line that code prints in a fresh process. An environment variable of None is removed."""
     env = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
     done = subprocess.run(
         [sys.executable, *options, "-c", code, *arguments],
@@ -128,7 +128,7 @@ BEFORE = {"one core by affinity": "import os\nos.sched_setaffinity(0, {min(os.sc
 @pytest.mark.parametrize("layer", [None, "workqueue"])
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_fit_survives(scene, layer, kind, expected, tmp_path):
-    """And gives the bits of a quiet process, with numba's own choice of threading layer and with the unsafe one."""
+    """It gives the bits of a quiet process, with numba's own choice of threading layer and with the unsafe one."""
     if "fork" in scene and not hasattr(os, "fork"):
         pytest.skip("this system has no fork")
     if "affinity" in scene and not hasattr(os, "sched_setaffinity"):
@@ -190,7 +190,7 @@ def test_other_peoples_parallel_code_goes_on_working(kind, expected):
 
 @KINDS
 def test_a_machine_without_libgomp(kind, expected):
-    """numba's OpenMP layer cannot be imported there, nor TBB's: what is left is workqueue."""
+    """numba's OpenMP layer cannot be imported there, nor TBB's, so only workqueue is left."""
     code = """
 import sys
 sys.modules["numba.np.ufunc.omppool"] = None
@@ -287,7 +287,7 @@ def test_odd_environments(name, kind, expected, tmp_path):
 
 @KINDS
 def test_no_folder_at_all_can_be_written(kind, expected, tmp_path):
-    """Neither the package's, nor the home. As root permissions prove nothing: files stand where folders would be."""
+    """Neither the package's, nor the home. Permissions prove nothing as root, so files stand where folders would be."""
     package = tmp_path / "site" / "fastem"
     shutil.copytree(Path(fastem.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     for folder in (package, *(path for path in package.rglob("*") if path.is_dir())):
