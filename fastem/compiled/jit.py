@@ -86,7 +86,7 @@ def _quick_to_load(dispatcher: Any) -> Any:
     return dispatcher
 
 
-# Without the two functions that numba adds around each kernel, to be called from Python and from C.
+# These options leave out the two functions that numba adds around each kernel, to call it from Python and from C.
 _BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
@@ -246,7 +246,7 @@ if JIT:
 
     @intrinsic
     def wide(_typing: Any) -> Any:
-        """Let the enclosing kernel use 512-bit registers where the processor has them.
+        """Let the enclosing kernel use 512-bit registers if the processor has them.
 
         LLVM prefers 256 bits on Intel's server processors; 512 made the full-covariance kernels 1.3 to 1.6 times
         faster on an Emerald Rapids (E-step at d = 32: 32 -> 47 GFLOP/s; M-step 27 -> 36).

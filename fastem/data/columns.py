@@ -36,7 +36,7 @@ def _column_span(job_address, span, worker, real):
     """Facts about the columns in the rows of one span. A row of weight 0 counts only as to whether it is finite.
 
     high, low OUT (d,): largest and smallest value. sums OUT (3 d + 1,): sums of w u and w u^2 with u = x - shift, of
-    0 x, which is NaN where x is not finite, and of the weights w.
+    0 x, which is NaN if x is not finite, and of the weights w.
     """
     job = record_at(job_address, _DTYPE)
     bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)

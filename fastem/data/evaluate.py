@@ -20,7 +20,7 @@ from fastem.data.tiles import tile_size as choose_tile_size
 from fastem.data.walk import FIELDS, pack_address, walk_address
 from fastem.families.base import Array, Family, Frame
 
-# Samples of a tile of `log_density`.
+# The number of samples in a tile of `log_density`.
 _TILE = 128
 
 
@@ -125,7 +125,7 @@ def log_density(X, arguments, out):
     """out[i] = log density of the mixture at X[i], nats.
 
     X IN (n_samples, n_features), any strides, float64 or float32; arguments from `fastem.jit.arguments`; out OUT
-    (n_samples,). Raises ValueError where the shapes disagree; values are not checked. Allocates a few kB once per call.
+    (n_samples,). Raises ValueError if the shapes disagree; values are not checked. Allocates a few kB once per call.
     """
     n = X.shape[0]
     if X.shape[1] != arguments.shift.size or out.size != n:

@@ -167,7 +167,7 @@ class Squarem:
 
     Two plain steps from x give r = F(x) - x and v = F(F(x)) - F(x) - r; the leap is x + 2 a r + a^2 v, and a plain step
     from it begins the next cycle. From six starts on the Times deaths, seven digits took 53 to 90 passes with
-    a = -r'v / v'v. With a = |r| / |v| (SqS3) they took hundreds, and 71 to 92 with the best of 96 rules that cap a.
+    a = -r'v / v'v. With a = |r| / |v| (SqS3) they took hundreds, or 71 to 92 with the best of 96 caps on a that adapt.
     """
 
     name, patience = "squarem", 3

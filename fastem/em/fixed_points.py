@@ -174,7 +174,7 @@ def _is_worse(change: float, value: float, end: _End, has_objective: bool, growt
 
 
 def _next(sequence: Accelerator | None, project: Map | None, point: Array, image: Array) -> tuple[Array, Array | None]:
-    """The next point, and, where that is a leap, the image to fall back to."""
+    """The next point, and the image to fall back to if that point is a leap."""
     if sequence is None:
         return image, None
     leap = sequence.tell(point.reshape(-1), image.reshape(-1))

@@ -1,4 +1,4 @@
-"""One start on its way: what is known of it, and where it is to be evaluated next."""
+"""One start on its way: what is known about it, and where it is to be evaluated next."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Leap(NamedTuple):
 
 @dataclass
 class Track:
-    """What is known of one start. The loop owns it; everything else reads it.
+    """What is known about one start. The loop owns it; everything else reads it.
 
     index: its place among the starts. proposal: what is evaluated next. status: how it ended; None while it is on its
     way. history: the objective after each accepted step. accepted: the last accepted step. log_likelihood: that of the

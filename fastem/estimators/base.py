@@ -228,7 +228,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
         Returns
         -------
-        A fitted estimator: it predicts, samples, and continues where `warm_start` is set.
+        A fitted estimator. It predicts and samples, and with `warm_start` its `fit` goes on from the result.
 
         Raises
         ------

@@ -51,8 +51,8 @@ class Bernoulli(Family):
 
     Parameters
     ----------
-    floor : how far a probability stays from 0 and from 1, in [0, 0.5). With the default, 0, a component that has seen
-        only zeros of a feature cannot explain a one there, which is where the likelihood has its maximum.
+    floor : how far a probability stays from 0 and from 1, in [0, 0.5). The default, 0, gives the maximum of the
+        likelihood, where a component that has seen only zeros of a feature cannot explain a one there.
     """
 
     floor: float = 0.0

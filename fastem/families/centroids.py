@@ -26,7 +26,7 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
 
 @kernel
 def gather(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
-    """Add w and w x to the row of out of each sample's own component. 2 d flops a sample, whatever K.
+    """Add w and w x to the row of out of each sample's own component. 2 d flops per sample, for any K.
 
     tile IN (>= d, T), T a multiple of 4; labels IN (T,), the component of each sample; sample_weight IN (T,); out INOUT
     float64; resp unused. Four samples at a time.

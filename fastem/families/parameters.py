@@ -93,7 +93,8 @@ class Real(Kind):
 class Positive(Kind):
     """A number > 0. A vector holds its logarithm, divided by `power`.
 
-    With power 2 and a variance, that is the logarithm of the standard deviation, which has the units of means.
+    With power 2 and a variance, that is the logarithm of the standard deviation, whose small changes compare to those
+    of means.
     """
 
     phrase = "positive"

@@ -1,7 +1,7 @@
 """Components of independent Poisson counts, one rate per feature.
 
 Row of params: log rate (d) | minus the sum of the rates | rate (d). Row of statistics: sum r | sum r x (d).
-The derived row of a tile is sum_j log x_j!, infinite where x is not a vector of counts.
+The derived row of a tile is sum_j log x_j!, which is infinite if x is not a vector of counts.
 """
 
 from __future__ import annotations

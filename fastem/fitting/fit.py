@@ -136,8 +136,8 @@ def fit(
     Notes
     -----
     Each iteration is one pass over the data, at O(n K d) for diagonal shapes and O(n K d^2) for full ones; the
-    responsibilities are never stored. The likelihood never falls (with reg_covar = ridge = 0) except where a starving
-    component was seeded anew or dropped. It does not search for the number of components.
+    responsibilities are never stored. With reg_covar = ridge = 0 the likelihood never falls, except when a starving
+    component is seeded anew or dropped. `fit` does not search for the number of components; `select` does.
 
     References
     ----------

@@ -170,7 +170,7 @@ class LikelihoodRatioTest:
 
     Attributes
     ----------
-    statistic : twice the log-likelihood of `alternative` over that of `null`; 0 where it is lower.
+    statistic : twice the gain in log-likelihood from `null` to `alternative`; 0 if there is none.
     p_value : of the simulated statistics and this one together, the share that is at least as large as this one.
     replicates : (n_replicates - n_failed,) statistics of data simulated from `null`.
     null, alternative : the fits, with K and K + 1 components.

@@ -116,5 +116,5 @@ class Model:
         return max(self.mixing.change(before.log_weights, after.log_weights), largest)
 
     def to_json(self) -> dict[str, Any]:
-        """The mixing and the policy, for `save`; the family and the number of components stand beside them."""
+        """The mixing and the policy, for `save`, which writes the family and the weights itself."""
         return {"mixing": self.mixing.name, **self.policy._asdict()}

@@ -121,7 +121,7 @@ class Result:
     log_likelihood : total over the (weighted) samples, nats, of exactly these parameters; NaN if never evaluated.
     objective : what EM increased, nats; the log-likelihood, as models have no priors.
     history : (n_iter + 1,) the objective after each step of the best start; the first is the start's own.
-    n_iter : steps of the best start: M-steps, or leaps beyond them where the fit was accelerated.
+    n_iter : steps of the best start: M-steps, or leaps beyond them if the fit was accelerated.
     n_passes : passes over the data that the loop made for the best start, on refused leaps too.
     status : how the best start ended.
     criterion : the criterion of convergence, as in `fit`; "" if nothing was fitted.

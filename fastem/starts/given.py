@@ -1,7 +1,7 @@
 """Where EM begins: each start is a parameter matrix, made from centres, responsibilities, labels or given parameters.
 
 All randomness comes from one seed: child 0 of its SeedSequence draws the sample that k-means runs on, child 1 + g
-drives start g, so a start is the same alone or beside others.
+drives start g, so a start is the same whether it is made alone or with others.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def seed(data: Data, n_clusters: int, generators: Sequence[np.random.Generator],
     distance to the nearest centre so far; a sample of weight 0 is never drawn. One run for each generator; they share
     their passes over the data.
     """
-    together = 12 * max(1, SEED_BYTES // (12 * 24 * data.n_samples))  # 12: the runs of one start stay together
+    together = 12 * max(1, SEED_BYTES // (12 * 24 * data.n_samples))  # so that the 1 to 4 runs of a start stay together
     if len(generators) > together:
         batches = range(0, len(generators), together)
         return np.concatenate([seed(data, n_clusters, generators[b : b + together], team) for b in batches])

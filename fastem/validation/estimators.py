@@ -83,7 +83,7 @@ def check_initial(name: str, argument: str, value: Any, shape: tuple[int, ...], 
 
 
 def check_one_of_two(precisions_init: Any, covariances_init: Any) -> None:
-    """Refuse initial precisions beside initial covariances."""
+    """Refuse initial precisions together with initial covariances."""
     if precisions_init is not None and covariances_init is not None:
         raise ValueError("precisions_init and covariances_init are both given; give one of them.")
 
