@@ -4,9 +4,9 @@ python -m benchmarks.acceleration [--orders 3,5,8]
 
 Data are drawn from mixtures whose components overlap: unit covariances (or random ones), means drawn with a standard
 deviation of `spread`. From the same k-means start, plain and accelerated EM run until Aitken's estimate says that 1e-9
-nats per sample are left to gain, or 20,000 passes. Shown per method: the median of passes over plain EM's, the worst
-ratio, how often the final likelihood is not below plain EM's by 1e-6 nats per sample, and on standard error the cases
-where it is.
+nats per sample are left to gain, or for 20,000 passes. For each method it prints the median ratio of passes to plain
+EM's, the worst ratio, and how often the final likelihood is at least plain EM's less 1e-6 nats per sample; the cases
+where it is not go to standard error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bits of everything that fastem computes, as digests: did a change of the code change any of them?
+"""Digests of everything that fastem computes, to see whether a change of the code changes any bit of it.
 
     python -m benchmarks.golden write FILE     # before the change
     python -m benchmarks.golden check FILE     # after it; ends with 1 and names the cases that differ
@@ -126,7 +126,7 @@ def _answers(name: str, family: Any, dtype: str) -> Iterator[tuple[str, Case]]:
 
     def diagnosed() -> Any:
         found = fastem.diagnose(mixture(), X, n_threads=1)
-        # Sums of products are BLAS's own, whose last bits may change from call to call.
+        # BLAS makes these sums of products, and their last bits may change from call to call.
         return [found.verdict.name, np.round(found.smallest, 8), np.round(found.score, 4)]
 
     def resumed() -> Any:
@@ -215,7 +215,7 @@ def cases() -> Iterator[tuple[str, Case]]:
 
 
 def main() -> int:
-    """0 where nothing differs, else 1."""
+    """Write or check a file of digests; 1 if something differs, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("write", "check"))
     parser.add_argument("file", type=Path)

@@ -4,10 +4,9 @@ python -m benchmarks.limit [--cases overlapping,mfcc] [--starts kmeans,samples]
 
 Full covariances, K = 16: overlapping clusters (1M x 16) and MFCC frames (125,237 x 39). The start "samples" has random
 samples as means, identities and equal weights; "kmeans" is fastem's. The limit is where plain EM converges by Aitken's
-estimate to 1e-8. fastem is stopped by a callback; scikit-learn, whose iterations are those of plain EM, takes its
-seconds per iteration, measured over a few of them on one thread and on all and the better taken, times the iterations
-that plain EM needs. Random parts differ by
-seed: all seeds are shown.
+estimate to 1e-8. A callback stops fastem. The time of scikit-learn, whose iterations are those of plain EM, is the
+number of iterations that plain EM needs times its seconds per iteration, which are measured over a few iterations, on
+one thread and on all; the better counts. Random parts depend on the seed, so all seeds are shown.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ SKLEARN_ITERATIONS = 6
 
 
 def limit(X: np.ndarray, start: object) -> tuple[float, int]:
-    """Where plain EM converges, nats per sample, and the iterations until it is near."""
+    """The likelihood at which plain EM converges, nats per sample, and its iterations until it is close enough."""
     family = fastem.Gaussian("full")
     settings = {"criterion": "aitken", "tol": 1e-8, "max_iter": 5000, "progressive": False}
     history = fastem.fit(X, family, 16, start=start, **settings).history / len(X)
@@ -44,7 +43,7 @@ def limit(X: np.ndarray, start: object) -> tuple[float, int]:
 
 
 def ours(X: np.ndarray, start: object, enough: float, settings: dict[str, object]) -> tuple[float, float, float]:
-    """Seconds, likelihood per sample and passes until it is enough, or the fit ends."""
+    """Seconds, likelihood per sample and passes until the likelihood is high enough, or the fit ends."""
     begun = time.perf_counter()
     result = fastem.fit(
         X,

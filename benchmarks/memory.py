@@ -19,7 +19,7 @@ def peak() -> float:
 
 
 def measure(n_init: int, tol: float) -> None:
-    """Fit once in this process and print what it took beyond X and one packed copy of it; in parts where tol > 0."""
+    """Fit once in this process and print the memory beyond X and one packed copy of it; in parts if tol > 0."""
     rng = np.random.default_rng(0)
     X = np.empty((N, D))
     centres = rng.normal(size=(K, D)) * 3

@@ -4,8 +4,8 @@ python -m benchmarks.optima [--starts auto,kmeans,...] [--seeds 1] [--missed]
 
 Five data sets (faithful, iris, diabetes, banknote, wine13 with standardised columns), the six covariance shapes that
 mclust has too, K = 1 .. 9 (wine13: 6). A cell is reached if its log-likelihood is at least mclust's at convergence
-minus 1e-3. Cells are left out where mclust found none, and where the smallest eigenvalue of a component of what was
-reached is below 1e-6 of the data's: a higher likelihood is a collapse there.
+minus 1e-3. A cell is left out if mclust found no fit, or if the smallest eigenvalue of a component of the fit is below
+1e-6 of the data's, because a higher likelihood is then only a collapse.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def read_all(shared: Path) -> dict[str, np.ndarray]:
 
 
 def compare(way, data: dict[str, np.ndarray], tables: dict, seed: int) -> tuple[int, int, list[str]]:
-    """Cells reached, cells in all, and those that were missed with what was missing."""
+    """The number of cells reached, that of all cells, and the missed ones with the likelihood that each lacked."""
     reached, missed = 0, []
     for name, X in data.items():
         for model, shape in MODELS.items():

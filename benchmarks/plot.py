@@ -1,4 +1,4 @@
-"""What the README shows of benchmarks/RESULTS.md: the plot docs/speed.svg, and its table of figures.
+"""The part of benchmarks/RESULTS.md that the README shows: the plot docs/speed.svg and a table of figures.
 
     python -m benchmarks.plot
 
@@ -20,7 +20,7 @@ PLOT = ROOT / "docs" / "speed.svg"
 README = ROOT / "README.md"
 SHAPES = ("full", "tied", "diag", "spherical")
 SHOWN = ("full", "diag")
-# Largest size of the plot and of the table, in samples x features x components; one row beyond it would dwarf the rest.
+# Largest size in the plot and in the table, in samples x features x components. A row beyond it would dwarf the rest.
 LARGEST = 10**8
 COLOURS = {"fastem": "#c0392b", "oneDAL": "#2c6fbb", "Armadillo": "#7a9a2e", "scikit-learn": "#666666"}
 MARKERS = {"fastem": "o", "oneDAL": "s", "Armadillo": "^", "scikit-learn": "D"}
@@ -34,13 +34,13 @@ class Row(NamedTuple):
     cells: dict[str, str]
 
     def milliseconds(self, library: str) -> float | None:
-        """What an iteration took; None where there is no number."""
+        """Milliseconds per iteration; None if the cell holds no number."""
         found = re.match(r"[\d.,]+(e\+\d+)?", self.cells[library])
         return float(found[0].replace(",", "")) if found else None
 
 
 def read(path: Path = RESULTS) -> list[Row]:
-    """The rows for float64 data of the section "iterations", but for sizes beyond the largest.
+    """The rows for float64 data of the section "iterations", without sizes beyond the largest.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """One panel a shape: milliseconds per iteration, on a logarithmic scale, against the size of the data."""
+    """A panel for each shape: milliseconds per iteration, on a logarithmic scale, against the size of the data."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -103,7 +103,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False)
     figure.tight_layout(rect=(0, 0, 1, 0.92))
-    # Without a date the same figures are the same file.
+    # Without a date, the same figures give the same file.
     figure.savefig(path, metadata={"Date": None}, facecolor="white")
     plt.close(figure)
 

@@ -39,7 +39,8 @@ CHINA = "import fastem, numpy as np; X = np.load('../shared/data/china_427x640x3
 class Section(NamedTuple):
     """What is run for one section of RESULTS.md.
 
-    commands: as one would type them at the root of the repository. plain: what they print is no Markdown.
+    commands: as one would type them at the root of the repository. plain: whether they print something else than
+    Markdown.
     """
 
     commands: tuple[str, ...]
@@ -138,7 +139,7 @@ def facts() -> str:
         name: subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
         for name, words in asked.items()
     }
-    # What earlier sections have written is no change of what is measured.
+    # Files that earlier sections have written do not change what is measured.
     changed = [line for line in told["changed"] if not line.endswith(("RESULTS.md", "README.md", "speed.svg"))]
     commit = (told["hash"] or ["unknown"])[0] + (", with changes that are not committed" if changed else "")
     packages = ", ".join(f"{name} {version(name)}" for name in ("numba", "numpy", "scipy", "scikit-learn"))
@@ -163,7 +164,7 @@ def output(command: str) -> str:
 
 
 def measured(section: Section, head: str) -> str:
-    """A section's commands, run, as Markdown."""
+    """Run a section's commands and return what they print, as Markdown."""
     shown = [output(command) for command in section.commands]
     if section.plain:
         lines = [f"$ {command}\n{text}" for command, text in zip(section.commands, shown, strict=True)]
@@ -177,11 +178,11 @@ def markers(name: str) -> tuple[str, str]:
 
 
 def between(text: str, name: str) -> tuple[str, str, str]:
-    """What stands before a section's first comment (and that), between its two, and after.
+    """The text up to a section's first comment, that between its two comments, and the rest from the second one.
 
     Raises
     ------
-    ValueError : the text lacks one of them.
+    ValueError : the text lacks one of the comments.
     """
     begin, end = markers(name)
     before, found, rest = text.partition(begin)
@@ -213,7 +214,7 @@ def main(
             print(name, *section.commands, sep="\n    ")
         return
     for name in options.sections or sections:
-        between(path.read_text(), name)  # before hours are spent
+        between(path.read_text(), name)  # a missing place must show before hours are spent
         rewrite(path, name, measured(sections[name], facts()))
 
 

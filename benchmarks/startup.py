@@ -28,7 +28,7 @@ import fastem
 fastem.fit(X, fastem.Gaussian("SHAPE"), 2, start="START", seed=0, max_iter=10)
 print(time.perf_counter() - begun)
 """
-# The same for the estimators; NAME is a package that has a GaussianMixture.
+# A first fit by an estimator; NAME is a package that has a GaussianMixture.
 ESTIMATOR = """
 import time
 import numpy as np
@@ -41,7 +41,7 @@ print(time.perf_counter() - begun)
 
 
 def seconds(code: str, cache: str) -> float:
-    """What the code prints, run in a fresh process with this cache folder."""
+    """The seconds that the code prints in a fresh process with this cache folder."""
     env = {**os.environ, "NUMBA_CACHE_DIR": cache}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     return float(done.stdout)

@@ -1,6 +1,6 @@
 """fastem: mixture models by fast Expectation-Maximization.
 
-The folders are ranks, and a room imports from its own and from those before it:
+The folders are ranks: a file imports from its own folder and from those before it.
 
     compiled    numba's options, vectorised functions, blocks of linear algebra
     families    kinds of components, a file each, and their registry
@@ -13,7 +13,7 @@ The folders are ranks, and a room imports from its own and from those before it:
     estimators  scikit-learn's interface
     cli         the command line
 
-`validation`, every sentence about user input, is called from all of them.
+`validation` has every check of user input and its error message; all of them call it.
 
 Names are imported when they are first used, so that `import fastem` costs a few milliseconds.
 """

@@ -1,8 +1,8 @@
 """For authors of @njit code: the log density of a mixture over a whole array, and the tile kernels.
 
 `log_density` runs in the calling thread and may be called from your own kernels, inside prange too. The tile kernels
-of a family are `family.kernels()`; their contracts are in `fastem.families.Kernels`. What the kernels of a new family
-are made with: `kernel`, and `weighted_sums`, `weighted_counts`, `log_counts`, `log_factorials`, `exp` and `log`.
+of a family are `family.kernels()`; their contracts are in `fastem.families.Kernels`. To write the kernels of a new
+family, there are `kernel`, `weighted_sums`, `weighted_counts`, `log_counts`, `log_factorials`, `exp` and `log`.
 """
 
 from __future__ import annotations

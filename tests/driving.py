@@ -24,7 +24,7 @@ def fit(
 
 
 class Clock:
-    """A clock that moves on by a second each time that it is read."""
+    """A clock that moves on by a second whenever it is read."""
 
     def __init__(self):
         self.now = 0.0

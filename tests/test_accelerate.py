@@ -1,4 +1,4 @@
-"""Leaps beyond the M-step: fewer passes, the same place, and never a fall of the likelihood."""
+"""Leaps beyond the M-step take fewer passes, end at the same place, and never lower the likelihood."""
 
 import numpy as np
 import pytest

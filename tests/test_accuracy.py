@@ -8,7 +8,7 @@ from tables import FAMILIES, blobs
 import fastem
 
 Long = np.longdouble
-# 64 bits of mantissa where the processor has them; elsewhere long double is double and proves little.
+# This has 64 bits of mantissa if the processor does; otherwise long double is double, and the test proves little.
 pytestmark = pytest.mark.skipif(np.finfo(Long).eps > 2e-19, reason="long double is no wider than double here")
 N, D, K = 3_000, 5, 4
 
@@ -27,8 +27,8 @@ def reference(X, mixture, case):
     return norm.sum(), {"weights": resp.sum(axis=0) / len(X), **case.m_step(resp, X)}
 
 
-# float64: 1e-12, norm-wise, is what the project promises. float32: responsibilities carry 7 digits, log densities an
-# absolute error of about 1e-6 times their size; sums over samples are float64 and average it out.
+# float64: the project promises 1e-12, norm-wise. float32: responsibilities have 7 digits, and log densities an absolute
+# error of about 1e-6 times their size; sums over samples are float64 and average that out.
 @pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-12), (np.float32, 2e-6)])
 @pytest.mark.parametrize("case", EXACT, ids=repr)
 def test_one_iteration_agrees_with_extended_precision(case, dtype, bound, rng):

@@ -68,7 +68,7 @@ def test_parameters_and_likelihoods_agree_with_sklearn(data, covariance_type, re
         theirs, ours = getattr(expected, name), getattr(actual, name)
         assert ours.shape == theirs.shape
         assert np.linalg.norm(ours - theirs) <= 1e-8 * np.linalg.norm(theirs), name
-    # scikit-learn's bounds are those of the parameters before each M-step, ours of those after it.
+    # scikit-learn's bounds are those of the parameters before each M-step, ours are those of the parameters after it.
     np.testing.assert_allclose(actual.lower_bounds_[:-1], expected.lower_bounds_[1:], rtol=1e-8)
     np.testing.assert_allclose(actual.lower_bound_, expected.score(X), rtol=1e-8)
     few = X[:5000]

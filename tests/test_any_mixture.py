@@ -1,4 +1,4 @@
-"""`fastem.Mixture`: one estimator for all families, and what the named ones share with it."""
+"""`fastem.Mixture`, the estimator for all families, and what the named estimators share with it."""
 
 import inspect
 import pickle
@@ -29,7 +29,7 @@ def two_kinds_of_counts(rng):
 
 @dataclass(frozen=True)
 class Levelled(fastem.Poisson):
-    """A user's family: it needs an argument, and the data decide another."""
+    """A user's family. It needs one argument, and the data decide another."""
 
     name: ClassVar[str] = "levelled"
     least: int

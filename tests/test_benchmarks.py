@@ -1,4 +1,4 @@
-"""That the comparison with other libraries and the search for regressions say what they measured. No time is judged."""
+"""The comparison with other libraries and the search for regressions report what they measured. No time is judged."""
 
 import csv
 import itertools

@@ -1,4 +1,4 @@
-"""Mixtures of zeros and ones against fits that others computed, and through everything that a fit can be asked."""
+"""Mixtures of zeros and ones: against fits that others computed, and in every function that takes a fit."""
 
 import json
 
@@ -24,7 +24,7 @@ def whiskey():
 
 
 def test_digits_from_their_labels_go_the_way_of_the_reference(digits):
-    """Probabilities of exactly 0 stay there: the maximum of the likelihood, iteration by iteration."""
+    """Probabilities of exactly 0 stay 0, because the likelihood has its maximum there in each iteration."""
     X, y = digits
     expected = REFERENCE["bernoulli_digits_binarised_K10_ML"]
     result = fastem.fit(X, fastem.Bernoulli(), 10, start=y, tol=1e-13, max_iter=1000)

@@ -36,7 +36,7 @@ def test_they_agree_with_the_information_where_components_are_apart(case):
 
 
 def test_components_are_matched_even_where_means_are_equal():
-    """A narrow and a wide component about one mean: their covariances tell them apart, in every replicate."""
+    """A narrow and a wide component have the same mean, and their covariances tell them apart in every replicate."""
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(0, 1, (500, 1)), rng.normal(0, 8, (500, 1))])
     result = fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0, tol=1e-9)
@@ -58,7 +58,7 @@ def test_one_seed_gives_the_same_bits_on_any_number_of_threads(faithful):
 
 @pytest.mark.parametrize("kind", ["nonparametric", "weighted", "parametric"])
 def test_a_weight_is_a_number_of_samples(kind):
-    """Weight 4 is the sample four times, and weight 0 is no sample, however far it lies."""
+    """Weight 4 is the same as the sample four times, and weight 0 the same as no sample, even if it lies far away."""
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(-3, 1, (150, 1)), rng.normal(3, 1, (150, 1))])
     repeated = np.repeat(X, 4, axis=0)
@@ -96,7 +96,7 @@ def test_two_components_are_enough_for_two():
 
 @pytest.mark.parametrize("start", ["auto", "random_from_data"])
 def test_the_test_keeps_its_level_whatever_the_start(start):
-    """Under the null hypothesis p-values are uniform: 30 of them from data of two components."""
+    """Under the null hypothesis p-values are uniform. This looks at 30 of them, from data of two components."""
     rng = np.random.default_rng(0)
     found = []
     for i in range(30):

@@ -1,4 +1,4 @@
-"""KMeans: scikit-learn's results from scikit-learn's start, and its habits."""
+"""KMeans has scikit-learn's results from scikit-learn's start, and behaves like it."""
 
 import os
 import pickle
@@ -172,7 +172,7 @@ def test_estimator_checks():
     assert done.returncode == 0, done.stderr[-3000:]
     *failures, last = done.stdout.strip().splitlines()
     assert last == "done"
-    # As with scikit-learn's: rows are shuffled and the start is random, so another optimum is found.
+    # As in scikit-learn, rows are shuffled and the start is random, so another optimum is found.
     marked = "check_sample_weight_equivalence_on_dense_data"
     assert all(marked in line for line in failures if line.startswith("{")), failures
 

@@ -81,7 +81,7 @@ def test_each_engine_loads_its_own_binary_from_a_cold_and_a_warm_cache(order, tm
 
 
 def test_the_cache_key_sees_every_source_file(tmp_path):
-    """An edit in another file of the package makes the cached machine code stale: it must not be loaded."""
+    """After an edit in another file of the package, cached machine code is stale and must not be loaded."""
     code = """
 import fastem.compiled.jit as j, sys
 j.SOURCES = sys.argv[1]
@@ -187,12 +187,12 @@ print(child(2))
 
 
 def test_a_parallel_engine_that_stalls_turns_to_the_pool_and_computes_the_same(monkeypatch):
-    """However long launches take, and whichever of them are alone, the bits are the same."""
+    """The bits are the same however long launches take, and no matter which of them are the only ones."""
     X = np.random.default_rng(0).standard_normal((30_000, 6))
     family = fastem.Gaussian("diag")
     quiet = fastem.fit(X, family, 8, seed=0, max_iter=5, tol=0, n_threads=2)
     labels = fastem.predict(X, quiet, n_threads=2)
-    monkeypatch.setattr(threads, "STALL", -1.0)  # every launch looks like one
+    monkeypatch.setattr(threads, "STALL", -1.0)  # every launch looks as if it had stalled
     with threads.team(2) as team:
         engine = team.engine
     stalled = fastem.fit(X, family, 8, seed=0, max_iter=5, tol=0, n_threads=2)
@@ -205,8 +205,8 @@ def test_a_launch_that_takes_too_long_is_the_last_of_its_engine():
     team = threads.Team(2, "parallel", may_change=True)
     asked_for = threads.Team(2, "parallel")
     for each in (team, asked_for):
-        each._judge(job=1, work=1e7, seconds=2e-3)  # 5 GFLOP/s: an honest pace
-        each._judge(job=1, work=1e7, seconds=7e-3)  # within three times that, and STALL
+        each._judge(job=1, work=1e7, seconds=2e-3)  # 5 GFLOP/s, as fast as it should be
+        each._judge(job=1, work=1e7, seconds=7e-3)  # less than three times that plus STALL
         assert each.engine == "parallel"
         each._judge(job=1, work=1e7, seconds=9e-3)
     assert (team.engine, asked_for.engine) == ("pool", "parallel")

@@ -1,6 +1,6 @@
-"""scikit-learn's estimator checks, none skipped, in a process of its own.
+"""scikit-learn's estimator checks, none of them skipped.
 
-SCIPY_ARRAY_API is read when SciPy is imported.
+They run in a process of their own, because SCIPY_ARRAY_API is read when SciPy is imported.
 """
 
 import os
@@ -45,8 +45,8 @@ for name, estimator in estimators.items():
             print(name, result["check_name"], result["status"], result["exception"], sep="|")
     print("done", name, sep="|")
 """
-# Rows are shuffled and the start is random: with several components, another optimum is found. Law 3 is tested at
-# K > 1 from given parameters, in test_mixture.py.
+# Rows are shuffled and the start is random, so another optimum is found if there are several components. Law 3 is
+# tested at K > 1 from given parameters, in test_mixture.py.
 MARKED = {3: {"check_sample_weight_equivalence_on_dense_data"}}
 
 

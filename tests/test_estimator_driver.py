@@ -1,4 +1,4 @@
-"""What the estimators hand on to the driver: acceleration, parts, guards, checkpoints."""
+"""The arguments that the estimators hand on to the driver: acceleration, parts, guards, checkpoints."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_warm_start_goes_on_with_what_is_left(faithful):
     fitted = GaussianMixture(8, min_samples=30, starving="drop", random_state=0, max_iter=300, warm_start=True)
     k = fitted.fit(faithful).n_components_
     fitted.set_params(tol=1e-9, max_iter=1000).fit(faithful)
-    assert fitted.n_components_ <= k and fitted.converged_  # a smaller tol may see another component starve
+    assert fitted.n_components_ <= k and fitted.converged_  # with a smaller tol another component may starve
     assert len(fitted.means_) == fitted.n_components_
     with pytest.raises(ValueError, match="n_components"):
         fitted.set_params(n_components=1).fit(faithful)
@@ -65,7 +65,7 @@ def test_an_interrupted_fit_goes_on(random_state, faithful, tmp_path):
     assert path.exists() and not hasattr(mixture, "means_")
     before = []
     mixture.fit(faithful, callback=before.append, checkpoint=path)
-    assert before[0].iteration == 5 and not path.exists()  # 5 is told again: its pass was not kept
+    assert before[0].iteration == 5 and not path.exists()  # 5 comes again, because its pass was not kept
     if random_state is not None:
         whole = GaussianMixture(3, **settings).fit(faithful)
         assert np.array_equal(whole.means_, mixture.means_) and whole.lower_bounds_ == mixture.lower_bounds_

@@ -1,4 +1,4 @@
-"""Maps that fastem did not write."""
+"""Fixed points of maps that fastem did not write."""
 
 import numba
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every guard, on data built to trigger it, for every family: no exception, and a sentence."""
+"""Every guard, on data built to trigger it, for every family: no exception, and a sentence that says what happened."""
 
 import numpy as np
 import pytest
@@ -129,7 +129,7 @@ def test_a_fit_goes_on_after_a_component_was_dropped(rng):
 
 
 def test_small_components_are_dropped_one_at_a_time():
-    """Twelve components for six clusters: each of twelve holds too little, but not each of six."""
+    """With twelve components for six clusters, each holds too little; with six components, none does."""
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(0, 1, (500, 2)) + centre for centre in 12 * rng.standard_normal((6, 2))])
     result = fastem.fit(X, fastem.Gaussian("full"), 12, seed=0, start="kmeans", starving="drop", min_samples=300)

@@ -1,4 +1,4 @@
-"""What LLVM makes of the hot kernels on two kinds of processor: packed arithmetic, no call of a scalar exp or log."""
+"""LLVM makes packed arithmetic of the hot kernels on two kinds of processor, and no call of a scalar exp or log."""
 
 import json
 import os

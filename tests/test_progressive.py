@@ -41,7 +41,7 @@ def test_parts_are_nested_random_and_doubling():
     assert np.allclose(np.array(sizes) / 6000, found.fractions, rtol=0.2)
     for smaller, larger in pairwise(parts):
         assert set(smaller.source.samples.X[:, 0]) < set(larger.source.samples.X[:, 0])
-    # Sorted data: every part reaches from one end to the other.
+    # The data are sorted, and every part reaches from one end to the other.
     assert all(part.source.samples.X.min() < 200 and part.source.samples.X.max() > 5800 for part in parts)
 
 

@@ -1,4 +1,4 @@
-"""Results that other people's software gets on real data, from given starts."""
+"""Results of other people's software on real data, from given starts."""
 
 import csv
 import gzip
@@ -73,8 +73,8 @@ def test_mclust_from_given_labels(name, model):
     np.testing.assert_allclose(first.log_likelihood, expected["mstep0"]["loglik_after_first_mstep"], rtol=1e-8)
     assert_mixture(first, MODELS[model], expected["mstep0"]["parameters"], rtol=1e-8)
     assert first.n_parameters == expected["n_params"]
-    # mclust's "tight" fit, after as many M-steps as it made: on slow cells its own rule (a relative gain of 1e-14)
-    # leaves up to 2e-6 to go, which is not what is compared here.
+    # mclust's "tight" fit is compared after as many M-steps as it made. On slow cells its own rule (a relative gain of
+    # 1e-14) stops up to 2e-6 before the optimum, and that is not the question here.
     tight = expected["tight"]
     same = fastem.fit(X, family, n_components, start=labels, tol=0, max_iter=tight["iterations"] - 1)
     np.testing.assert_allclose(same.log_likelihood, tight["loglik"], rtol=1e-12)
@@ -111,7 +111,7 @@ def test_mclust_iteration_by_iteration_on_large_data(name, model):
     cell = datasets[name][model]
     X, labels = large(name)
     np.testing.assert_array_equal(np.bincount(labels), datasets[name]["counts"])
-    # mclust gives up at a singular covariance (None); everything before it must agree.
+    # mclust gives up at a singular covariance (None); all iterations before it must agree.
     expected = {i: v for i, v in zip(cell["iterations"], cell["loglik_at_iteration"], strict=True) if v is not None}
     settings = {"start": labels, "tol": 0, "max_iter": max(expected) - 1}
     result = fastem.fit(X, fastem.Gaussian(MODELS[model]), datasets[name]["G"], **settings)
@@ -133,7 +133,7 @@ def test_mclust_weighted(model, faithful):
         tol=1e-14,
         max_iter=10_000,
     )
-    # mclust rescales weights to maximum 1: its log-likelihood is half of ours.
+    # mclust rescales weights so that the largest is 1, so its log-likelihood is half of ours.
     np.testing.assert_allclose(result.log_likelihood, 2 * expected["loglik"], rtol=1e-8)
     assert_mixture(result, MODELS[model], expected["parameters"], rtol=1e-6)
 

@@ -56,7 +56,7 @@ def test_cross_validation_chooses_the_smallest_model_within_one_standard_error(r
     assert (errors > 0).all()
     best = scores.argmax()
     assert chosen.best_index == np.flatnonzero(scores >= scores[best] - errors[best])[0]
-    # Held-out samples are not those that were fitted: the score is below that of the fit, and near the truth's.
+    # Held-out samples were not fitted, so their score is below that of the fit and near that of the truth.
     truth = fastem.from_parameters(
         fastem.Gaussian("diag"), [0.5, 0.5], means=[[-4.0], [4.0]], covariances=[[1.0], [1.0]]
     )
@@ -91,7 +91,7 @@ def test_the_table_becomes_a_frame(faithful):
 
 @pytest.mark.parametrize("name", DATA)
 def test_from_mclusts_own_starts_the_shared_cells_agree(name):
-    """To 1e-6, as mclust's "tight" fits are themselves as far as that from their limits; see tests/test_references."""
+    """They agree to 1e-6, because mclust's "tight" fits are as far from their own limits; see tests/test_references."""
     table = json.loads(shared_file("reference", "mclust_bic_tables.json").read_text())["multivariate"][name]
     with shared_file("data", "starts", f"{name}_hc_labels.csv").open(newline="") as file:
         starts = np.array(list(csv.reader(file))[1:], dtype=np.int64) - 1  # columns of labels for K = 2, 3, ...

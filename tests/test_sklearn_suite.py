@@ -1,4 +1,4 @@
-"""scikit-learn's own tests of GaussianMixture, run on ours: those of its public interface."""
+"""scikit-learn's own tests of the public interface of GaussianMixture, run on ours."""
 
 import numpy as np
 import pytest

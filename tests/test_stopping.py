@@ -14,7 +14,7 @@ every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 def test_aitken_knows_the_limit_of_a_geometric_sequence():
     history = [10.0 - 0.9**i for i in range(8)]
     np.testing.assert_allclose(distance("aitken", history, 2.0), (10.0 - history[-1]) / 2.0, rtol=1e-9)
-    assert distance("aitken", [1.0, 2.0, 4.0], 1.0) == np.inf  # gains that grow say nothing of a limit
+    assert distance("aitken", [1.0, 2.0, 4.0], 1.0) == np.inf  # growing gains say nothing about a limit
     assert np.isnan(distance("aitken", [1.0, 2.0], 1.0))
     assert distance("gain", [1.0, 2.0], 4.0) == 0.25
     assert distance("relative", [-4.0, -3.0], 1.0) == 0.25

@@ -85,7 +85,7 @@ def test_a_large_memory_map_is_read_in_little_memory(tmp_path, rng):
         X[first : first + 100_000] = rng.standard_normal((100_000, d)) + 3.0 * rng.integers(0, 2, (100_000, 1))
     X.flush()
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    fastem.fit(mapped[:2000], fastem.Gaussian("diag"), 2, seed=0, max_iter=2)  # compiled here
+    fastem.fit(mapped[:2000], fastem.Gaussian("diag"), 2, seed=0, max_iter=2)  # compile before memory is measured
     tracemalloc.start()
     result = fastem.fit(mapped, fastem.Gaussian("diag"), 2, seed=0, start="kmeans", max_iter=3, progressive=False)
     peak = tracemalloc.get_traced_memory()[1]

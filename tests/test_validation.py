@@ -1,4 +1,4 @@
-"""Bad input is answered with one sentence that names the argument and the place."""
+"""Bad input gets one sentence that names the argument and the place."""
 
 import re
 
@@ -18,7 +18,7 @@ def replaced(index, value):
 
 
 class Sparse:
-    """Stands in for scipy.sparse, whose module name is what is looked at."""
+    """Stands in for scipy.sparse, which is recognised by the name of its module."""
 
 
 Sparse.__module__ = "scipy.sparse._csr"
@@ -176,7 +176,7 @@ def test_bad_parameters_are_refused(name):
     with pytest.raises(ValueError, match=message):
         fastem.from_parameters(G, [1.0], **parameters)
     if name == "missing":
-        return  # as a start, what is missing is found
+        return  # in a start, a missing parameter is no error: the method finds it
     with pytest.raises(ValueError, match="start has .'mean'" if name == "name" else message):
         fastem.fit(X, G, 1, start={"weights": [1.0], **parameters})
 

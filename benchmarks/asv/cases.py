@@ -42,7 +42,7 @@ def start(name: str, X: np.ndarray, k: int) -> Any:
 
 
 def zeros(shape: tuple[int, int], dtype: str) -> np.ndarray:
-    """Zeros aligned as in a fit: lines of the cache that cross two would cost kernels up to half their speed."""
+    """Zeros aligned as in a fit. Vectors that cross two cache lines would cost kernels up to half their speed."""
     array = aligned(shape, dtype)
     array[...] = 0
     return array
@@ -72,17 +72,17 @@ class TileCase:
         self.scratch = zeros((family.scratch_rows(d, k), TILE), dtype)
 
     def log_prob_arguments(self) -> tuple[Any, ...]:
-        """What log_prob takes."""
+        """The arguments of log_prob."""
         return self.tile, self.params, self.layout, self.rows, self.log_prob_out, self.latent, self.scratch
 
     def accumulate_arguments(self) -> tuple[Any, ...]:
-        """What accumulate takes."""
+        """The arguments of accumulate."""
         before = self.tile, self.resp, self.labels, self.latent, self.ones
         return *before, self.params, self.layout, self.rows, self.statistics, self.scratch
 
 
 def repeated(kernel: Any, times: int = 100) -> Any:
-    """A compiled function that calls a kernel `times` times, so that a call from Python costs nothing beside it."""
+    """A compiled function that calls a kernel `times` times, so that the call from Python hardly counts."""
 
     @njit
     def repeat(arguments):

@@ -39,13 +39,13 @@ class Starts:
         fastem.fit(self.X, fastem.Gaussian("diag"), 16, start=method, seed=0, max_iter=0)
 
     def time_ten_starts(self, method):
-        if method == "auto":  # is ten starts of its own
+        if method == "auto":  # makes ten starts by itself
             raise NotImplementedError
         fastem.fit(self.X[:20_000], fastem.Gaussian("diag"), 8, start=method, seed=0, n_init=10, tol=0, max_iter=10)
 
 
 class Driver:
-    """What stands above the loop."""
+    """Calls of the layers above the loop."""
 
     def setup(self):
         self.X = overlapping(300, 2, 3)
@@ -67,7 +67,7 @@ class Driver:
 
 
 class Parts:
-    """Fits that begin on random parts of the data, and the same on all of it."""
+    """Fits that begin on random parts of the data, and the same fits on all of it."""
 
     params = ((True, False),)
     param_names = ("progressive",)

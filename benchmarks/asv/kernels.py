@@ -11,7 +11,7 @@ class Kernels:
         case = TileCase(family, dtype)
         self.log_prob, self.log_prob_arguments = repeated(case.kernels.log_prob), case.log_prob_arguments()
         self.accumulate, self.accumulate_arguments = repeated(case.kernels.accumulate), case.accumulate_arguments()
-        self.log_prob(self.log_prob_arguments)  # compiled here, not in what is timed
+        self.log_prob(self.log_prob_arguments)  # compile it before it is timed
         self.accumulate(self.accumulate_arguments)
 
     def time_log_prob(self, family, dtype):

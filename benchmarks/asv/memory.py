@@ -1,4 +1,4 @@
-"""Peak memory of the process, the data's 122 MiB included."""
+"""Peak memory of the process, including the 122 MiB of the data."""
 
 import fastem
 

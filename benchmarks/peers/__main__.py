@@ -6,10 +6,10 @@
     python -m benchmarks.peers solve --out results              defaults against defaults, on real data
 
 Each library runs in a process of its own, at its better number of threads of 1 and all, without `OPENBLAS_*`. The time
-per iteration is the difference of two fits of unlike length, so that checks, copies and the start cancel; libraries
-take turns; medians over the rounds. Before a time is shown, the parameters after 3 iterations must give the same mean
-log-likelihood as fastem's (1e-9 relative, float32 1e-4), computed in one place for all. Standard output is Markdown;
-how far it has come is told on standard error.
+per iteration comes from the difference of two fits of unlike length, so that checks, copies and the start cancel.
+Libraries take turns, and medians are taken over the rounds. Before a time is shown, the parameters after 3 iterations
+must give the same mean log-likelihood as fastem's (1e-9 relative, float32 1e-4), computed in one place for all.
+Standard output is Markdown; progress goes to standard error.
 """
 
 from __future__ import annotations

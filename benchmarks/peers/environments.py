@@ -1,4 +1,4 @@
-"""Where each library lives: its own virtual environment where it would not fit beside the others.
+"""Where each library lives: in a virtual environment of its own if it cannot be installed beside the others.
 
     python -m benchmarks.peers install [--peers onedal,...]
 

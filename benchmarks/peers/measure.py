@@ -15,7 +15,7 @@ import fastem
 from benchmarks.peers.pool import Peer, PeerError
 from benchmarks.peers.problems import Case, Start
 
-# Iterations after which all must have the same likelihood, and how closely, relatively.
+# Iterations after which all libraries must have the same likelihood, and by how much it may differ, relatively.
 CHECKED = 3
 EQUAL = {"float64": 1e-9, "float32": 1e-4}
 SHORT = 2
@@ -28,7 +28,7 @@ SLOW = 2.0
 
 @dataclass
 class Row:
-    """One library in one cell. Times in ms per iteration; `note` says what is wrong, "" where nothing is."""
+    """One library in one cell. Times in ms per iteration; `note` says what is wrong, and is "" if nothing is."""
 
     data: str
     n: int
@@ -108,8 +108,8 @@ class Bench:
             weights, means, covariances = (
                 stored[name].astype(np.float64) for name in ("weights", "means", "covariances")
             )
-        weights = weights / weights.sum()  # float32 sums to 1 only nearly
-        if shape in ("full", "tied"):  # and is symmetric only nearly
+        weights = weights / weights.sum()  # float32 weights sum to 1 only nearly
+        if shape in ("full", "tied"):  # float32 matrices are symmetric only nearly
             covariances = 0.5 * (covariances + np.swapaxes(covariances, -1, -2))
         mixture = fastem.from_parameters(fastem.Gaussian(shape), weights, means=means, covariances=covariances)
         return float(fastem.log_density(X, mixture).mean())
@@ -148,14 +148,14 @@ def _prepare(bench: Bench, row: Row, threads: int, problem: Path, start: Start, 
     row.log_likelihood = bench.log_likelihood(start.X, shape)
     if seconds > SLOW:
         return 2 * CHECKED
-    # The first fit may have compiled or started threads, and what is done once is no iteration.
+    # The first fit may have compiled or started threads, which happens once and is no part of an iteration.
     short, long = (peer.fit(iterations, bench.result) for iterations in (CHECKED, 4 * CHECKED))
     per_iteration = max((long - short) / (3 * CHECKED), LONG_ENOUGH / MOST)
     return int(np.clip(round(LONG_ENOUGH / per_iteration), FEWEST, MOST))
 
 
 def _time(bench: Bench, rows: list[Row], lengths: dict[tuple[str, int], int], rounds: int) -> None:
-    """Fill in the times: all libraries in turn, and again. Slow ones keep their better number of threads only."""
+    """Fill in the times, round by round over all libraries. Slow ones keep only their better number of threads."""
     found: dict[tuple[str, int], list[float]] = {}
     best: dict[str, list[int]] = {row.peer: list(bench.threads) for row in rows}
     for _ in range(rounds):
@@ -194,7 +194,7 @@ def solutions(bench: Bench, case: Case, start: Start, shape: str) -> list[Soluti
                 continue
             peer.ask(do="load", problem=str(problem), shape=shape)
             with contextlib.suppress(PeerError):  # mlpack takes no start
-                peer.fit(1, bench.result)  # whatever compiles does so before the clock starts
+                peer.fit(1, bench.result)  # a library that compiles does so before the clock starts
             reply = peer.ask(do="solve", result=str(bench.result))
             row.seconds, row.iterations = reply["seconds"], reply["iterations"]
             row.log_likelihood = bench.log_likelihood(start.X, shape)

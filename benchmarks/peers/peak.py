@@ -23,7 +23,7 @@ def flops(shape: str, n: int, d: int, n_components: int) -> float:
 def _loop(x, repeats):
     """x INOUT (8, n): each value goes through 16 dependent multiply-adds, `repeats` times.
 
-    Eight rows at a time, so that both units are busy while a result, four cycles later, is waited for.
+    Eight rows at a time keep both units busy, because a result takes four cycles.
     """
     wide()
     factor, term = x.dtype.type(0.999), x.dtype.type(0.001)
@@ -45,7 +45,7 @@ def _loop(x, repeats):
 
 
 def peak(dtype: str, threads: int) -> float:
-    """Flops a second, the best of five, of so many threads together."""
+    """Flops per second of this many threads together, the best of five."""
     arrays = [np.ones((8, SAMPLES), dtype=dtype) for _ in range(threads)]
     _loop(arrays[0], 1)
     best = np.inf

@@ -20,7 +20,7 @@ QUIET = 0.25
 
 
 class PeerError(Exception):
-    """What a library could not do, in one line."""
+    """A library could not do something; the message says what, in one line."""
 
 
 class Peer:
@@ -69,7 +69,7 @@ class Peer:
         return said[-1][:200] if said else f"ended with {self._process.returncode}"
 
     def fit(self, iterations: int, result: Path) -> float:
-        """Seconds of a fit of so many iterations."""
+        """Seconds of a fit of this many iterations."""
         time.sleep(QUIET)
         return float(self.ask(do="fit", iterations=iterations, result=str(result))["seconds"])
 

@@ -10,7 +10,7 @@ import numpy as np
 import fastem
 
 GRID = ((200_000, 4, 8), (200_000, 16, 16), (100_000, 32, 16), (50_000, 64, 16), (1_000_000, 8, 64))
-# One of n, d and K at a time, for the plot.
+# Sizes that vary one of n, d and K at a time, for the plot.
 SWEEP = (
     *((n, 16, 16) for n in (500, 5_000, 50_000, 500_000)),
     *((50_000, d, 16) for d in (2, 4, 8, 32, 128)),

@@ -1,4 +1,4 @@
-"""What was measured, as Markdown, CSV and a plot."""
+"""The measurements as Markdown, CSV and a plot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def machine() -> str:
 
 
 def write_csv(path: Path, records: list[dict[str, Any]]) -> None:
-    """One line a record."""
+    """Write one line per record."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(records[0]))
         writer.writeheader()
@@ -60,7 +60,7 @@ def iterations_table(rows: list[Row], peak: dict[str, float]) -> str:
 
 
 def ratios(rows: list[Row], peer: str) -> str:
-    """The smallest and the geometric mean of the ratios to one library, a list over covariances and precisions."""
+    """The smallest and the geometric mean of the ratios to one library, listed by covariances and precisions."""
     lines = []
     for dtype in dict.fromkeys(row.dtype for row in rows):
         for shape in dict.fromkeys(row.shape for row in rows):
@@ -76,7 +76,7 @@ def ratios(rows: list[Row], peer: str) -> str:
 
 
 def solutions_table(rows: list[Solution]) -> str:
-    """Seconds, iterations and nats per sample of each library's own fit: a line a problem, a column a library."""
+    """Seconds, iterations and nats per sample of each library's own fit: a line per problem, a column per library."""
     peers = list(dict.fromkeys(row.peer for row in rows))
     lines = [
         "| | covariance, K | " + " | ".join(TITLES[peer] for peer in peers) + " |",

@@ -7,7 +7,7 @@ load  {"problem": path of .npz, "shape"}  -> {}
 fit   {"iterations", "result": path}      -> {"seconds"}, parameters in the .npz at `result`
 solve {"result": path}                    -> {"seconds", "iterations"}, likewise
 
-What goes wrong is answered as {"error": ...}; what a library prints goes to standard error.
+An error is answered as {"error": ...}; what a library prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Problem(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """Parameters laid out as in Problem; seconds of the fit alone, without making arrays that the library needs."""
+    """Parameters laid out as in Problem, and the seconds of the fit alone, without the making of its input arrays."""
 
     seconds: float
     weights: np.ndarray
@@ -47,7 +47,7 @@ class Fitted(NamedTuple):
 
 
 class Solved(NamedTuple):
-    """A fit with the library's defaults and the number of EM iterations, -1 where it does not tell."""
+    """A fit with the library's defaults and the number of EM iterations, -1 if the library does not tell it."""
 
     fitted: Fitted
     iterations: int
@@ -92,7 +92,7 @@ def main() -> None:
     for line in sys.stdin:
         try:
             problem, reply = _answer(side, problem, json.loads(line))
-        except Exception as error:  # whatever a library raises is its answer
+        except Exception as error:  # any error of a library is its answer
             reply = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()

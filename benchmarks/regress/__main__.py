@@ -1,11 +1,11 @@
-"""Is a commit slower than another? Both run at once, taking turns; ends with 1 where something is.
+"""Is a commit slower than another? Both run at once, taking turns; it ends with 1 if a case is slower.
 
     python -m benchmarks.regress BASE [HEAD] [--cases full,driver,...] [--rounds 11] [--threshold 0.1]
 
 Each commit is checked out into a folder of its own and runs in a process of its own, with its own cache of kernels. A
-round times each case on one side, then the other, in alternating order; what counts is the median over the rounds of
-the ratio of the two, in which the drift of a noisy machine cancels. What looks slower than the threshold is measured
-again with twice the rounds, and is reported only if it is slower again.
+round times each case on one side and then on the other, in alternating order. The result is the median over the rounds
+of the ratio of the two, in which the drift of a noisy machine cancels. A case that looks slower than the threshold is
+measured again with twice the rounds, and reported only if it is slower again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Side:
         )
 
     def seconds(self, case: str) -> float | None:
-        """What a case takes, None where this commit lacks it."""
+        """The seconds that a case takes; None if this commit lacks it."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(case + "\n")
         self._process.stdin.flush()
@@ -57,7 +57,7 @@ class Side:
 
 
 def ratios(base: Side, head: Side, case: str, rounds: int) -> list[float]:
-    """Time of head over time of base, round by round; empty where one lacks the case."""
+    """Time of head over time of base, round by round; empty if one of them lacks the case."""
     found = []
     for i in range(rounds):
         if i % 2:
@@ -89,7 +89,7 @@ def compare(base: Side, head: Side, cases: list[str], rounds: int, threshold: fl
 
 
 def main() -> int:
-    """0 where nothing is slower, else 1."""
+    """Compare two commits; 1 if some case is slower, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base")
     parser.add_argument("head", nargs="?", default="HEAD")

@@ -1,6 +1,6 @@
-"""What is timed on each side: a process that imports fastem from PYTHONPATH and reads names of cases, one a line.
+"""The process that times cases on each side: it imports fastem from PYTHONPATH and reads names of cases, one per line.
 
-It answers each with seconds, the least of three, or with "missing" where that commit has no such thing.
+It answers each with seconds, the least of three, or with "missing" if that commit cannot run the case.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def main() -> None:
         try:
             if name not in ready:
                 ready[name] = CASES[name]()
-                ready[name]()  # compiled here, not in what is timed
+                ready[name]()  # compile it before it is timed
             times = []
             for _ in range(3):
                 begun = time.perf_counter()

@@ -82,7 +82,7 @@ def _shortened(names: list[str]) -> str:
 
 
 def _shape(row: Row) -> str:
-    """A covariance shape as the command line spells it; poisson as it is."""
+    """The covariance shape of a Gaussian as the command line spells it; the name of any other family."""
     return row.family.removeprefix("gaussian_")
 
 
@@ -107,7 +107,7 @@ def _grid(X: Array, options: argparse.Namespace) -> Selection:
 
 
 def _bar(wanted: bool | None, total: int) -> ProgressBar | None:
-    """A progress bar, where one is wanted and can be had."""
+    """A progress bar; None if none is wanted, or if tqdm is not installed and the user did not ask for a bar."""
     if wanted is False or (wanted is None and not sys.stderr.isatty()):
         return None
     try:
@@ -121,7 +121,7 @@ def _bar(wanted: bool | None, total: int) -> ProgressBar | None:
 def _print_constant(table: Table) -> None:
     constant = [name for j, name in enumerate(table.names) if (table.X[:, j] == table.X[0, j]).all()]
     if constant:
-        print(f"note: constant column(s) {', '.join(constant[:8])}: they say nothing; leave them out with --drop.")
+        print(f"note: constant column(s) {', '.join(constant[:8])}: they tell nothing; leave them out with --drop.")
 
 
 def _print_model(row: Row, criterion: str, bar: ProgressBar | None) -> None:

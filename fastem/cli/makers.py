@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from fastem import Family
 
 DEFAULT = "gaussian"
-# Options that several families share, in words for --help, which imports no family. What else a family takes is asked
-# of itself, where --family names it.
+# Options that several families share, in words for --help, which imports no family. The other options of a family are
+# read from its signature, but only when --family names it.
 SHARED = {
     "covariance": "comma-separated shapes, a model of the grid each: full, tied, diag, spherical, tied_diag, "
     "tied_spherical (default: full)",
@@ -28,22 +28,22 @@ SHARED = {
 }
 # The one option that takes several values.
 SEVERAL = "covariance"
-# Of their names among those of all options.
+# The names of these options among all options begin with this.
 PREFIX = "family_"
 
 
 def flag(name: str) -> str:
-    """A keyword argument as an option."""
+    """A keyword argument as the option of the command line."""
     return "--" + name.replace("_", "-")
 
 
 def flags(names: Iterable[str]) -> str:
-    """Several of them."""
+    """Several keyword arguments as options, separated by commas."""
     return ", ".join(map(flag, names))
 
 
 def maker(family: str) -> Callable[..., Family]:
-    """What makes the family of this name, or of this module:name."""
+    """The class or function that makes the family of this name, or of this module:name."""
     from fastem.families import MAKERS
 
     if family in MAKERS:
@@ -67,13 +67,13 @@ def maker(family: str) -> Callable[..., Family]:
 
 
 def keywords(family: str) -> dict[str, Any]:
-    """The options of a family by keyword, with their defaults; `inspect.Parameter.empty` where there is none."""
+    """The options of a family by keyword, with their defaults, or `inspect.Parameter.empty` if they have none."""
     parameters = inspect.signature(maker(family)).parameters.values()
     return {p.name: p.default for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
 
 
 def add_options(parser: argparse.ArgumentParser, family: str | None) -> None:
-    """The options that several families share, and those of this one."""
+    """Add the options that several families share, and those of this family."""
     options = dict(SHARED)
     for name, default in (keywords(family) if family else {}).items():
         needed = default is inspect.Parameter.empty
@@ -90,7 +90,7 @@ def add_options(parser: argparse.ArgumentParser, family: str | None) -> None:
 
 
 def families(options: argparse.Namespace) -> list[Family]:
-    """The families that are asked for: one, or one for each covariance shape."""
+    """The families that the user named: one, or one for each covariance shape."""
     make, known = maker(options.family), keywords(options.family)
     given = {name.removeprefix(PREFIX): text for name, text in vars(options).items() if name.startswith(PREFIX)}
     strange = given.keys() - known.keys()
@@ -108,7 +108,7 @@ def families(options: argparse.Namespace) -> list[Family]:
 
 
 def _value(text: str) -> Any:
-    """A number, true, false or null as such, anything else as text; the family says what it cannot use."""
+    """A number, true, false or null as a Python value, anything else as text. The family refuses what it cannot use."""
     try:
         return json.loads(text)
     except ValueError:

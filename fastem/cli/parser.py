@@ -1,7 +1,8 @@
-"""The options of `fastem fit`: what a call may say, in words.
+"""The options of `fastem fit`.
 
-Whatever may be chosen from a list is read from the list in the package. Nothing that compiles is imported: the lists
-stand alone, and a family is asked for its options only where it is named. What is not said is left to the package.
+If the value of an option is one of a list, that list is read from the package. Nothing that compiles is imported: the
+lists are in files of their own, and a family's options are looked up only if --family names it. An option that is not
+given is not passed on, so the default is that of the package.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ examples:
 
 
 def parse(arguments: Sequence[str] | None, version: str) -> argparse.Namespace:
-    """The options of a call; `run` is the command, "fit" or "families"."""
+    """The options of a call; `command` is "fit" or "families"."""
     scout = argparse.ArgumentParser(prog="fastem fit", usage="fastem fit [--help]", add_help=False)
     scout.add_argument("--family")
     return _parser(scout.parse_known_args(arguments)[0].family, version).parse_args(arguments)
 
 
 def search(options: argparse.Namespace) -> dict[str, Any]:
-    """What was said of how to look for a model, as keyword arguments of `fastem.select`."""
+    """The options that say how to look for a model, as keyword arguments of `fastem.select`; only those given."""
     return {name: getattr(options, name) for name in SEARCH if hasattr(options, name)}
 
 
@@ -71,7 +72,7 @@ def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
 
 
 def _add_table(fit: argparse.ArgumentParser) -> None:
-    """What is read."""
+    """Add the options that say what is read."""
     fit.add_argument("data", type=Path, help="a .csv (or .csv.gz) with a header, a .npy matrix, or a .npz archive")
     fit.add_argument("--key", help="which array of a .npz archive (default: X, or its only array)")
     fit.add_argument("--columns", type=_names, help="comma-separated columns to use, by name or 0-based index")
@@ -79,7 +80,7 @@ def _add_table(fit: argparse.ArgumentParser) -> None:
 
 
 def _add_output(fit: argparse.ArgumentParser) -> None:
-    """What is written."""
+    """Add the options that say what is written."""
     fit.add_argument(
         "--progress",
         action=argparse.BooleanOptionalAction,
@@ -122,7 +123,7 @@ def _components(text: str) -> list[int]:
 
 
 def _chosen(choices: Mapping[str, str], words: str, default: str | None = None) -> dict[str, Any]:
-    """Settings of an option whose value is one of these."""
+    """Settings of an option whose value is one of these choices."""
     return {"choices": tuple(choices), "help": f"{words} {_listed(choices)} {default or _default(choices)}"}
 
 
@@ -130,7 +131,7 @@ def _number(kind: Callable[[str], Any], words: str) -> dict[str, Any]:
     return {"type": kind, "help": words}
 
 
-# How a model is looked for: keyword arguments of `fastem.select`, whose defaults are the ones that are told here.
+# How a model is looked for: keyword arguments of `fastem.select`. The texts name the defaults of that function.
 SEARCH: dict[str, dict[str, Any]] = {
     "criterion": _chosen(CRITERIA, "what chooses the model, one of"),
     "start": {"help": f"where EM begins, one of {_listed(STARTS)} {_default(STARTS)}"},

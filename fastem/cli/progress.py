@@ -1,4 +1,4 @@
-"""A progress bar of tqdm's for fits and grids: a callback. tqdm is an optional extra."""
+"""A callback that shows the progress of fits and grids in a bar of tqdm's. tqdm is an optional extra."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ProgressBar:
         self._bar.write(line, file=file)
 
     def close(self) -> None:
-        """End the bar; it stays as it is."""
+        """End the bar and leave it on the screen."""
         self._bar.close()
 
     def __enter__(self) -> Self:
@@ -47,11 +47,12 @@ def progress_bar(**settings: Any) -> ProgressBar:
 
     Parameters
     ----------
-    **settings : of ``tqdm.tqdm``, such as ``total=``, ``desc=`` or ``disable=``.
+    **settings : arguments of ``tqdm.tqdm``, such as ``total=``, ``desc=`` or ``disable=``.
 
     Returns
     -------
-    ProgressBar : counts iterations of a fit, of all its starts together, or models of a grid. A context manager, too.
+    ProgressBar : counts the models of a grid, or the iterations of a fit, those of all starts together. It is a context
+        manager too.
 
     Raises
     ------

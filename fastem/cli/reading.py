@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 class CommandError(Exception):
-    """Something that the user can mend; its message is the whole explanation."""
+    """An error that the user can mend; its message is the whole explanation."""
 
 
 class Table(NamedTuple):
@@ -134,9 +134,9 @@ def _choose(names: list[str], columns: list[str] | None, drop: list[str] | None)
     dropped = {_index(name, names) for name in drop or []}
     chosen = [j for j in kept if j not in dropped]
     if len(set(chosen)) < len(chosen):
-        raise CommandError("a column is chosen twice; mend --columns.")
+        raise CommandError("a column is chosen twice; correct --columns.")
     if not chosen:
-        raise CommandError("no column is left; mend --columns or --drop.")
+        raise CommandError("no column is left; correct --columns or --drop.")
     return chosen
 
 

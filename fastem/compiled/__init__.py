@@ -1,4 +1,4 @@
-"""What is compiled and knows no mixture.
+"""Compiled code that knows no mixture.
 
 `jit` is the only place that spells numba's options. `vectorised` has exp and log, `squares`, `triangular` and `merging`
 are loops that several kernels or starts share, `factors` has Cholesky factors above a floor.

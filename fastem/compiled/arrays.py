@@ -1,4 +1,4 @@
-"""What is asked of small arrays at every step, in as little time as NumPy allows."""
+"""Operations on small arrays that every step makes, in as little time as NumPy allows."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Array = NDArray[Any]
 
 
 def some(mask: Array) -> bool:
-    """mask.any(), which takes five times as long on a few values: it counts in fits of small data."""
+    """The same as mask.any(), which takes five times as long on a few values. In fits of small data that counts."""
     return bool(np.count_nonzero(mask))
 
 
 def for_each(floored: Array, shape: tuple[int, ...]) -> Array:
-    """What holds for a start, for each of its components: `floored` (...,) to shape (..., n_components)."""
+    """Repeat what holds for each start, `floored` (...,), for each of its components: (..., n_components)."""
     each = np.empty(shape, dtype=np.bool_)
     each[...] = floored[..., None]
     return each

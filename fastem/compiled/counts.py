@@ -10,10 +10,10 @@ from fastem.compiled.vectorised import log_factorial64
 
 @part
 def log_counts(tile, params, n_features, zero, log_rate, constant, rows, out):
-    """out[k, t] = params[k, constant] - tile[-1, t] + sum_j (zero_kj where x_tj is 0, else x_tj log rate_kj).
+    """out[k, t] = params[k, constant] - tile[-1, t] + sum_j (zero_kj if x_tj is 0, else x_tj log rate_kj).
 
-    tile IN (> n_features, T), its last row sum_j log x_j!; zero_k and log rate_k begin at these columns of params; a
-    `zero` of -1 stands for 0, as 0 log rate must not be NaN for a rate of 0. out OUT (K, T). 2 flops per entry.
+    tile IN (> n_features, T), its last row sum_j log x_j!; zero_k and log rate_k begin at these columns of params. If
+    `zero` is -1, zero_kj is 0, so that a rate of 0 does not make 0 log rate NaN. out OUT (K, T). 2 flops per entry.
     """
     wide()
     nothing, last = tile.dtype.type(0), tile.shape[0] - 1
@@ -32,7 +32,7 @@ def log_counts(tile, params, n_features, zero, log_rate, constant, rows, out):
 
 @part
 def log_factorials(tile, n_features):
-    """The last row of a tile becomes sum_j log x_j!, infinite where some x_j is no count."""
+    """Set the last row of a tile to sum_j log x_j!, which is infinite if some x_j is no count."""
     wide()
     last = tile.shape[0] - 1
     for t in range(tile.shape[1]):

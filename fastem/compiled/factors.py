@@ -29,7 +29,7 @@ def raise_to_floor(values: Array, floor: Array) -> tuple[Array, Array]:
 
 
 class Factor(NamedTuple):
-    """Covariance matrices above a floor, and what a density needs of them.
+    """Covariance matrices above a floor, and what a density needs from them.
 
     covariances: (m, d, d); inverse_factors: (m, d, d) lower triangular W with W' W = inverse covariance;
     log_determinants: (m,) of the covariances; floored: (m,) bool.
@@ -41,8 +41,8 @@ class Factor(NamedTuple):
     floored: Array
 
 
-# Up to this order the loops below beat LAPACK's calls: at 128 104 us a matrix against 160 on one thread of OpenBLAS,
-# and 8,000 on two, which wait for each other while numba's threads still spin. At 512 they are even.
+# Up to this order the loops below are faster than LAPACK. At order 128 a matrix takes 104 us, against 160 on one thread
+# of OpenBLAS and 8,000 on two, which wait for each other while numba's threads still spin. At 512 they are even.
 _SMALL_ORDER = 512
 
 
@@ -52,8 +52,8 @@ def _factorise_small(covariances, root, work, inverse, log_determinants, healthy
 
     covariances IN (m, d, d); root IN (d,), square roots of the floor; work OUT (d, d), the upper factor of the last;
     inverse OUT (m, d, d), zeroed; log_determinants OUT (m,); healthy OUT (m,) bool, whether there is a factor and the
-    bound on the smallest eigenvalue holds. 2/3 d^3 flops each, in rows that are added to rows: sums of products along
-    a row, which must not be reassociated, took four times as long at 128.
+    bound on the smallest eigenvalue holds. 2/3 d^3 flops each. Rows are added to rows, because sums of products along a
+    row must not be reassociated and took four times as long at 128.
     """
     d = root.size
     for m in range(log_determinants.size):
@@ -95,8 +95,8 @@ def _factorise_small(covariances, root, work, inverse, log_determinants, healthy
 
 
 def _factorise_large(covariances: Array, root: Array, inverse: Array, log_determinants: Array, healthy: Array) -> None:
-    """The same by LAPACK."""
-    from scipy.linalg import lapack  # an import of 90 ms, which smaller matrices do without
+    """What `_factorise_small` does, by LAPACK."""
+    from scipy.linalg import lapack  # takes 90 ms, so fits with smaller matrices do not import it
 
     for m, covariance in enumerate(covariances):
         factor, info = lapack.dpotrf(covariance, lower=1, clean=1)
@@ -111,8 +111,8 @@ def factorise(covariances: Array, floor: Array) -> Factor:
     """Cholesky factors of covariances (m, d, d), eigenvalues below the floor (d,) raised to it.
 
     With D = diag(sqrt(floor)), eigenvalues of D^-1 C D^-1 below 1 become 1, which is the exact M-step under C >= D^2.
-    1 / ||W D||_F^2 bounds the smallest such eigenvalue from below, so the eigenvalues are computed only where that
-    bound fails. A floor of 0 touches only what rounding has left without a Cholesky factor. A matrix that is not
+    1 / ||W D||_F^2 bounds the smallest such eigenvalue from below, so the eigenvalues are computed only if that bound
+    fails. A floor of 0 changes only matrices that rounding has left without a Cholesky factor. A matrix that is not
     finite comes back as NaN.
     """
     root = np.sqrt(floor)

@@ -36,9 +36,9 @@ COMPILED = ("compiled", "data", "families")
 
 
 def _stamp() -> str:
-    """A hash of the sources of all compiled code: numba's own key sees neither callees in other files nor options.
+    """A hash of the sources of all compiled code, because numba's own key covers neither options nor other files.
 
-    Of `COMPILED` folders alone, so that an edit anywhere else recompiles nothing.
+    It covers the `COMPILED` folders alone, so that an edit anywhere else recompiles nothing.
     """
     package = Path(__file__).parents[1]
     sources = sorted(source for folder in COMPILED for source in (package / folder).rglob("*.py"))
@@ -72,8 +72,8 @@ def _compile(function: Function, label: str, **options: Any) -> Function:
 def _quick_to_load(dispatcher: Any) -> Any:
     """Read the disk cache without first registering everything that numba could compile.
 
-    A first fit from a warm cache takes half the time. What is cached is whole machine code; where it is missing, the
-    compiler registers by itself.
+    A first fit from a warm cache then takes half the time. The cache holds complete machine code; if that is missing,
+    the compiler registers everything by itself.
     """
     cache = dispatcher._cache
 
@@ -86,15 +86,15 @@ def _quick_to_load(dispatcher: Any) -> Any:
     return dispatcher
 
 
-# Without the two functions that numba adds around each kernel, to be called from Python and from C.
+# These options leave out the two functions that numba adds around each kernel, to call it from Python and from C.
 _BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def kernel(function: Function) -> Function:
     """Compile a floating-point loop over samples.
 
-    What `address` hands out is compiled on its own, without wrappers, which saves a fifth of the first fit's time; the
-    dispatcher that is returned is for callers from compiled code and from Python, and costs nothing until called.
+    The code behind an `address` is compiled separately, without wrappers, which saves a fifth of the first fit's time.
+    The dispatcher that is returned is for callers from compiled code and from Python, and costs nothing until called.
     """
     return _compile(function, "kernel", nogil=True, fastmath=_FLAGS)
 
@@ -105,7 +105,7 @@ def routine(function: Function) -> Function:
 
 
 def exact(function: Function) -> Function:
-    """Compile a loop whose order of additions is its meaning: nothing may be reassociated."""
+    """Compile a loop in which the order of additions matters: nothing may be reassociated."""
     return _compile(function, "exact", nogil=True, fastmath={"contract"})
 
 
@@ -154,7 +154,7 @@ def address(function: Any, *argument_types: Any) -> int:
 
 
 def _bare_twin(function: Any) -> Any:
-    """The routine of a kernel's source; a dispatcher that `kernel` did not make is its own."""
+    """The source of a kernel compiled by `routine`. A dispatcher that `kernel` did not make is its own twin."""
     if id(function) not in _BARE_TWINS:
         source: Any = getattr(getattr(function, "py_func", None), "__wrapped__", None)
         is_kernel = source is not None and not function.targetoptions.get("no_cpython_wrapper")
@@ -246,7 +246,7 @@ if JIT:
 
     @intrinsic
     def wide(_typing: Any) -> Any:
-        """Let the enclosing kernel use 512-bit registers where the processor has them.
+        """Let the enclosing kernel use 512-bit registers if the processor has them.
 
         LLVM prefers 256 bits on Intel's server processors; 512 made the full-covariance kernels 1.3 to 1.6 times
         faster on an Emerald Rapids (E-step at d = 32: 32 -> 47 GFLOP/s; M-step 27 -> 36).
@@ -262,7 +262,7 @@ if JIT:
 else:
 
     def carray(location: Any, shape: Any, dtype: Any) -> Any:
-        """numba's, which knows no null pointer in plain Python."""
+        """numba's carray, but with an empty array for a null pointer, which that refuses in plain Python."""
         return _carray(location, shape, dtype) if location.value else np.empty(0, dtype=dtype)
 
     def call(target: int, *arguments: Any) -> None:

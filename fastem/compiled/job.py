@@ -1,4 +1,4 @@
-"""Jobs: what a compiled step is told, as a record of int64 fields that it reads at an address.
+"""Jobs: the arguments of a compiled step, as a record of int64 fields that it reads at an address.
 
 A field is a number, or the address of an array's data; the arrays must outlive the job.
 """

@@ -45,8 +45,8 @@ def _joined(a, b, counts, means, scatters, epsilon, union, work):
 def agglomerate(counts, means, scatters, epsilon, merges):
     """merges OUT (m - 1, 2): the clusters joined in each step, the second into the first.
 
-    counts (m,), means (m, d) and scatters (m, d, d) INOUT: those of the clusters, and of their unions. Each cluster
-    keeps its best partner among those after it.
+    counts (m,), means (m, d) and scatters (m, d, d) INOUT: those of the clusters, later of their unions. The best
+    partner of each cluster among those after it is remembered.
     """
     m, d = means.shape
     union, work = np.empty((d, d)), np.empty((d, d))

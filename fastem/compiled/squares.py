@@ -1,9 +1,9 @@
 """Squared distances and weighted sums over one tile: loops that several families share.
 
-Two components and four features at a time: a tile of 64 features is 128 kB and comes from the second-level cache, at
-half the speed of the loops where it is read once for each component (0.059 -> 0.036 ns an entry for the diagonal
-log_prob on a Zen 5, 0.060 -> 0.039 for the diagonal accumulate). What the blocks leave, an odd component and up to
-three features, goes through plain loops. Plain sums take four components.
+The loops take two components and four features at a time. A tile of 64 features is 128 kB and comes from the
+second-level cache, which halves the speed if the tile is read once for each component. On a Zen 5, blocks took the
+diagonal log_prob from 0.059 to 0.036 ns per entry and the diagonal accumulate from 0.060 to 0.039. An odd component and
+up to three features may be left; they go through plain loops. Plain sums take four components at a time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from fastem.compiled.jit import kernel, part, prefetch, wide
 def prefetch_next(tile, step, n_steps):
     """Ask for the step-th of n_steps parts of what lies behind a tile: in a fit, the next tile.
 
-    Spread over a kernel's steps, so that memory is read while the loops compute: a diagonal iteration at (200k, 16, 16)
-    3.5 to 3.25 ms on a Zen 5, a tied one 4.9 to 4.65. All of it at once, between two kernels, gained nothing.
+    The requests are spread over a kernel's steps, so that memory is read while the loops compute. On a Zen 5 at
+    (200k, 16, 16), a diagonal iteration went from 3.5 to 3.25 ms and a tied one from 4.9 to 4.65. All requests at once,
+    between two kernels, gained nothing.
     """
     n_bytes = tile.size * tile.itemsize
     for offset in range(n_bytes * step // n_steps // 64, n_bytes * (step + 1) // n_steps // 64):
@@ -121,8 +122,8 @@ def sums_of_16(resp, tile, k, j, out):
 def weighted_sums(resp, tile, n_features, rows, out, scratch):
     """Add sum_t resp[k, t] to out[k, 0] and sum_t resp[k, t] tile[j, t] to out[k, 1 + j]. 2 flops per entry.
 
-    scratch OUT (>= 1, T). Sixteen sums at a time: 0.032 to 0.023 ns an entry at d = 64 on a Zen 5, against two
-    components at a time. A block that goes beyond the last component or feature repeats it, to no effect.
+    scratch OUT (>= 1, T). Sixteen sums at a time take 0.023 ns per entry at d = 64 on a Zen 5; two components at a time
+    took 0.032. A block that goes beyond the last component or feature repeats it, to no effect.
     """
     wide()
     for i in range(rows.size):

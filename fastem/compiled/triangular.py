@@ -30,7 +30,7 @@ def _row(i: Any) -> Any:
 
 
 def _column(j: Any) -> Any:
-    """Where column j lies from there."""
+    """How far behind the beginning of its row column j lies."""
     return 16 * (j // 4) + j % 4
 
 
@@ -38,9 +38,9 @@ block_row, block_column = inline(_row), inline(_column)
 
 
 def _places(order: int) -> tuple[Array, Array]:
-    """Where the entries of a symmetric matrix lie among its blocks, (n, n); and which of its own each block entry is.
+    """The place of each entry of a symmetric matrix among its blocks, (n, n), and the entry at each place.
 
-    The latter, (n_blocks * 16,), is n * n for padding.
+    The latter, (n_blocks * 16,), numbers the entries of the matrix row by row; for padding it is n * n.
     """
     i, j = np.indices((order, order))
     places = _row(np.maximum(i, j)) + _column(np.minimum(i, j))
@@ -55,7 +55,7 @@ _of_small_order = lru_cache(maxsize=16)(_places)
 
 
 def _kept_places(order: int) -> tuple[Array, Array]:
-    """The same, kept where it is small."""
+    """`_places`, kept for later calls if the order is small."""
     return _of_small_order(order) if order <= 256 else _places(order)
 
 
@@ -74,7 +74,7 @@ def matrix_of(blocks: Array, order: int) -> Array:
 
 @part
 def pad(buffer, n, size):
-    """Zero the rows n .. up to the next multiple of 4 of a buffer of which only `n` rows hold data."""
+    """Zero the rows of a buffer from n to the next multiple of 4; the first n rows hold data."""
     for j in range(n, (n + 3) // 4 * 4):
         for t in range(size):
             buffer[j, t] = 0
@@ -86,7 +86,7 @@ def strip_product(flat, row, start, strip, z, y):
 
     flat IN (rows, width): the matrix in blocks begins at flat[row, start] and may run on through the rows below, no
     block across two of them; z IN (4 * strips, T); y OUT (>= 4, T).
-    8 * 4 * strip * T flops. Nothing is written where strip is 0.
+    8 * 4 * strip * T flops. Nothing is written if strip is 0.
     """
     wide()
     size = z.shape[1]

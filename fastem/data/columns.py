@@ -19,7 +19,7 @@ _DTYPE = FIELDS.dtype
 
 
 class Columns(NamedTuple):
-    """What one look at the columns tells.
+    """What one look at the columns finds.
 
     location, spread: weighted mean and standard deviation per feature, (n_features,), float64; spread is exactly 0
     for a constant feature. low, high: the smallest and largest value per feature.
@@ -33,10 +33,10 @@ class Columns(NamedTuple):
 
 @part
 def _column_span(job_address, span, worker, real):
-    """Facts about the columns of one span's rows, about `shift`; rows of weight 0 count for finiteness alone.
+    """Facts about the columns in the rows of one span. A row of weight 0 counts only as to whether it is finite.
 
     high, low OUT (d,): largest and smallest value. sums OUT (3 d + 1,): sums of w u and w u^2 with u = x - shift, of
-    0 x, which is NaN where x is not finite, and of the weights w.
+    0 x, which is NaN if x is not finite, and of the weights w.
     """
     job = record_at(job_address, _DTYPE)
     bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
@@ -87,15 +87,15 @@ Pieces = Callable[[], Iterable[tuple[Array, Array | None, Any]]]
 
 
 def columns(X: Array, sample_weight: Array | None, dtype: Any, team: Team) -> Columns | None:
-    """Location and spread of the columns of X, or None where some value is not finite. Reads X once, rarely twice."""
+    """Location and spread of the columns of X, or None if some value is not finite. Reads X once, rarely twice."""
     first = 0 if sample_weight is None else int(np.argmax(sample_weight > 0))
     return columns_of(lambda: [(X, sample_weight, dtype)], X[first], team)
 
 
 def columns_of(pieces: Pieces, first_row: Array, team: Team) -> Columns | None:
-    """The same of data in pieces, each with its weights and the dtype in which it is read.
+    """`columns` of data in pieces, each with its weights and the dtype in which it is read.
 
-    pieces is called for each reading, and may refuse what it sees. first_row (n_features,): any sample.
+    pieces: called for each reading; it may raise an error about the data. first_row (n_features,): any sample.
     """
     shift = np.array(first_row, dtype=np.float64)
     for _ in range(2):
@@ -111,12 +111,12 @@ def columns_of(pieces: Pieces, first_row: Array, team: Team) -> Columns | None:
             offset, square = sums[:d] / sums[-1], sums[d : 2 * d] / sums[-1]
             location, variance = shift + offset, square - offset * offset
             half = 0.5 * high - 0.5 * low
-            # Squares beyond the range of floating point: any scale within the data's range serves as well.
+            # If squares leave the range of floating point, half the range of the data serves as a scale.
             spread = np.where((variance > 1e-305) & np.isfinite(variance), np.sqrt(variance), half)
         location = np.clip(np.where(np.isfinite(location), location, 0.5 * low + 0.5 * high), low, high)
         if (spread >= 1e-6 * np.abs(location - shift)).all():
             break
-        # The first row lies so far from the others that the variance has cancelled: once more, about the mean.
+        # The first row lies so far from the others that the variance has lost its digits. Again, about the mean.
         shift = location
     constant = ~(half > 1e-300)
     return Columns(np.where(constant, low, location), np.where(constant, 0.0, spread), low, high)

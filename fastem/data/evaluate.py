@@ -1,7 +1,7 @@
 """Densities, responsibilities and labels of samples under one mixture, packed into tiles on the way.
 
-The sibling of the fold: the same walk with the same kernels, and no knowledge of any family. For callers from compiled
-code there is `log_density`, in the calling thread.
+Like the fold, this is the walk over tiles with the kernels of a family, and it knows no family. Compiled code can call
+`log_density`, which works in the calling thread.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from fastem.data.tiles import tile_size as choose_tile_size
 from fastem.data.walk import FIELDS, pack_address, walk_address
 from fastem.families.base import Array, Family, Frame
 
-# Samples of a tile of `log_density`.
+# The number of samples in a tile of `log_density`.
 _TILE = 128
 
 
 class Evaluation(NamedTuple):
-    """values: what was wanted, see `evaluate`. finite: whether all values of X are."""
+    """values: what was wanted, see `evaluate`. finite: whether all values of X are finite."""
 
     values: Array
     finite: bool
@@ -45,8 +45,8 @@ def evaluate(
     """Evaluate one mixture at data (n_samples, n_features), in pieces.
 
     want: "log_density", (n,) float64; "resp", (n, K) in `dtype`; or "labels", (n,) int64, by hard assignment, which
-    spares the exponentials. alone: nothing else is computed in this team's call. Beyond the values it holds one
-    converted piece of X at most, and none where X is C-contiguous of this dtype.
+    spares the exponentials. alone: whether nothing else is computed in this team's call. Besides the values, it holds
+    at most one converted piece of X, and none if X is C-contiguous of this dtype.
     """
     n, d = X.shape
     n_components = len(log_weights)
@@ -76,7 +76,7 @@ def evaluate(
         "item_bytes": np.dtype(dtype).itemsize,
         "tile_rows": tile_rows,
         "tile_size": size,
-        "last_tile": -1,  # every sample counts the same, also where a tile is not full
+        "last_tile": -1,  # every tile has the same weights, even one that is not full
         "n_components": n_components,
         "n_starts": 1,
         "n_layout": len(arrays["layout"]),
@@ -125,7 +125,7 @@ def log_density(X, arguments, out):
     """out[i] = log density of the mixture at X[i], nats.
 
     X IN (n_samples, n_features), any strides, float64 or float32; arguments from `fastem.jit.arguments`; out OUT
-    (n_samples,). Raises ValueError where the shapes disagree; values are not checked. Allocates a few kB once per call.
+    (n_samples,). Raises ValueError if the shapes disagree; values are not checked. Allocates a few kB once per call.
     """
     n = X.shape[0]
     if X.shape[1] != arguments.shift.size or out.size != n:

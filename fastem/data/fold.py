@@ -41,9 +41,9 @@ MODES = {
 
 @exact
 def _combine(partials, n_spans, out):
-    """out[j] = the j-th entries of the spans' partials, which lie one after the other, summed in the spans' order.
+    """Add up the spans' partials, which lie one after the other, entry by entry and in the order of the spans.
 
-    In pieces that stay in the first-level cache: all partials of a full covariance at d = 64 are 19 MB.
+    It works on pieces that stay in the first-level cache, as all partials of a full covariance at d = 64 are 19 MB.
     """
     n = out.size
     for first in range(0, n, 1024):
@@ -77,7 +77,7 @@ def mode_addresses(mode: str, dtype: Any) -> dict[str, int]:
 
 
 class Shape(NamedTuple):
-    """The sizes of one mixture's rows: what the fold must know of a family.
+    """The sizes of one mixture's rows: what the fold must know about a family.
 
     params, statistics: (rows, width). scratch_rows, latent_rows: rows of scratch and of what `log_prob` leaves for
     `accumulate`. work: flops of one fold per sample, roughly.
@@ -109,9 +109,9 @@ class Mixtures(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What a pass writes to, kept from one pass to the next of the same size, and the job that points to it.
+    """The arrays that a pass writes to, kept for the next pass of the same size, and the job that points to them.
 
-    job: the fields of a JOB as int64, at the places in _PLACE. bounds: kept alive, the job holds its address.
+    job: its fields as int64, at the places in _PLACE. bounds: kept alive here, because the job holds its address.
     """
 
     arrays: dict[str, Array]
@@ -122,9 +122,9 @@ class Buffers(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a fold computes, whatever the data.
+    """What a fold computes, without the data.
 
-    density: the kernels whose log_prob assigns samples, and their shape; None where responsibilities are given.
+    density: the kernels whose log_prob assigns samples, and their shape; None if responsibilities are given.
     statistics: the kernels whose accumulate gathers statistics, and their shape. mode: one of MODES.
     """
 
@@ -212,9 +212,9 @@ class Plan:
     ) -> tuple[Array, Array]:
         """One pass over the data for these starts: log-likelihoods (n,) and statistics (n, rows, width), float64.
 
-        `params` are what the statistics are gathered about. `known`, (n_tiles, rows, T), is what is known of the
-        samples of the tiles from `first` on, and limits the pass to them; or (n_mixtures, n_tiles, rows, T), of each
-        start something else.
+        The statistics are gathered about `params`. `known`, (n_tiles, rows, T), is what is known about the samples of
+        the tiles from `first` on, and the pass is limited to these tiles. It may also differ between starts; then it is
+        (n_mixtures, n_tiles, rows, T).
         """
         size = self.statistics[1].statistics
         partial_bytes = 8 * size[0] * size[1]

@@ -1,4 +1,4 @@
-"""Memory for kernels: aligned, and kept for the length of a call instead of asked for at each pass."""
+"""Memory for kernels: it is aligned, and kept for the length of a call instead of allocated in each pass."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
 class Arena:
     """One block of memory that several arrays are cut from; it grows when more is asked for.
 
-    Finding out where an array lies costs 0.7 us, and a pass writes to eight of them: a fit of 100 samples spent a fifth
-    of its time on that.
+    Looking up the address of an array takes 0.7 us, and a pass writes to eight arrays. A fit of 100 samples spent a
+    fifth of its time on that.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Arena:
     def take(self, wanted: Mapping[str, tuple[tuple[int, ...], Any]]) -> tuple[dict[str, Array], dict[str, int]]:
         """Uninitialised arrays of these shapes and dtypes, and their addresses.
 
-        What was taken before may be overwritten by who takes next; it never becomes invalid.
+        The arrays of an earlier `take` stay valid, but the new ones may overwrite them.
         """
         offsets, end = {}, 0
         for name, (shape, dtype) in wanted.items():

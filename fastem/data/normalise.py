@@ -1,12 +1,12 @@
-"""Log densities in, responsibilities out: the kernels between a family's two, blind to families.
+"""The kernels that turn log densities into responsibilities. They run between the two of a family, and know no family.
 
-`weigh` kernels, (block, log_weights, known), add to the log densities what stands before the components.
-`normalise` kernels, (block, sample_weight, known, log_norm, labels, total, scratch), make responsibilities of them.
+`weigh` kernels, (block, log_weights, known), add the log mixing weights to the log densities.
+`normalise` kernels, (block, sample_weight, known, log_norm, labels, total, scratch), make responsibilities of these.
 
 For one tile and one mixture: block INOUT (K, T), log densities in, responsibilities times sample_weight out;
-log_weights IN (K,); sample_weight IN (T,); known (rows, T), what is known of each sample; log_norm OUT (T,), the log of
-each sample's normaliser; labels OUT (T,), the component of each sample where one is chosen; total INOUT float64 (1,),
-to which sum_t sample_weight log_norm is added; scratch OUT (>= 2, T).
+log_weights IN (K,); sample_weight IN (T,); known (rows, T), what is known about each sample; log_norm OUT (T,), the log
+of each sample's normaliser; labels OUT (T,), the component of each sample, if the kernel chooses one; total INOUT
+float64 (1,), to which sum_t sample_weight log_norm is added; scratch OUT (>= 2, T).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from fastem.compiled.vectorised import exp, log64
 def proportions(block, log_weights, known):
     """Add the log weight of each component.
 
-    A kernel of its own costs nothing: fused with `soft`, an iteration took 0.99 to 1.01 times as long on a Zen 4.
+    That this is a kernel of its own costs nothing: fused with `soft`, an iteration took 0.99 to 1.01 times as long on a
+    Zen 4.
     """
     for k in range(block.shape[0]):
         log_weight = log_weights[k]
@@ -59,12 +60,12 @@ def soft(block, sample_weight, known, log_norm, labels, total, scratch):
     for t in range(size):
         norm = scratch[1, t]
         possible = norm != zero  # true for NaN
-        # norm - norm is 0, or NaN where a NaN must not get lost in the bits that log64 takes apart.
+        # log64 takes bits apart and would lose a NaN, so norm - norm, which is 0 or NaN, is added.
         value = scratch[0, t] + real(log64(np.float64(norm if possible else real(1)))) + (norm - norm)
         value = value if possible else lowest
         log_norm[t] = value
         scratch[1, t] = sample_weight[t] / norm if possible else zero
-        # 0 times -inf is NaN: a sample of weight 0 adds nothing, not even that it is impossible.
+        # 0 times -inf is NaN, so a sample of weight 0 is skipped even if it is impossible.
         added += np.float64(sample_weight[t]) * np.float64(value) if sample_weight[t] > zero else 0.0
     total[0] += added
     for k in range(n_components):
@@ -74,9 +75,9 @@ def soft(block, sample_weight, known, log_norm, labels, total, scratch):
 
 @routine
 def hard(block, sample_weight, known, log_norm, labels, total, scratch):
-    """All of a sample to its likeliest component, the first of equals; log_norm is that component's term.
+    """Give all of a sample to its likeliest component, the first of equals; log_norm is that component's term.
 
-    labels OUT: that component, -1 for a sample that is impossible under all.
+    labels OUT: that component, or -1 for a sample that is impossible under all.
     """
     wide()
     n_components, size = block.shape
@@ -102,9 +103,9 @@ def hard(block, sample_weight, known, log_norm, labels, total, scratch):
 
 @routine
 def nearest(block, sample_weight, known, log_norm, labels, total, scratch):
-    """The component of the largest entry, the first of equals, in labels: for kernels that need no responsibilities.
+    """Write the component of the largest entry, the first of equals, into labels. The block stays as it is.
 
-    A NaN is never the largest.
+    This is for kernels that need no responsibilities. A NaN is never the largest.
     """
     wide()
     n_components, size = block.shape
@@ -126,7 +127,7 @@ def nearest(block, sample_weight, known, log_norm, labels, total, scratch):
 
 @routine
 def given(block, sample_weight, known, log_norm, labels, total, scratch):
-    """The responsibilities are what is known; nothing is added to the total."""
+    """Take the known responsibilities. Nothing is added to the total."""
     n_components, size = block.shape
     for t in range(size):
         log_norm[t] = 0
@@ -137,7 +138,7 @@ def given(block, sample_weight, known, log_norm, labels, total, scratch):
 
 @routine
 def closer(block, sample_weight, known, log_norm, labels, total, scratch):
-    """What is left of squared distances, were a centre added: block[c, t] = min(known_t, -2 block[c, t]).
+    """The squared distances to the nearest centre if centre c were added: block[c, t] = min(known_t, -2 block[c, t]).
 
     block INOUT (C, T), in: minus half the squared distances to candidate centres; known IN (1, T), the squared distance
     to the nearest centre so far. Nothing is added to the total.
@@ -150,7 +151,7 @@ def closer(block, sample_weight, known, log_norm, labels, total, scratch):
 
 @routine
 def closest(block, sample_weight, known, log_norm, labels, total, scratch):
-    """The same for one centre, which is then among those so far: known INOUT."""
+    """Add a centre: the squared distances to the nearest one go to block and to `known`, which is INOUT here."""
     real = block.dtype.type
     for t in range(block.shape[1]):
         known[0, t] = min(known[0, t], real(-2) * block[0, t])

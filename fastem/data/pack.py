@@ -1,4 +1,4 @@
-"""A user's data into tiles, once per fit."""
+"""Pack a user's data into tiles, once per fit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastem.families.base import Array, Family, Frame
 
 @cache
 def derive_address(family: Family, dtype: Any) -> int:
-    """The address of a family's `derive` kernel, 0 where it has none."""
+    """The address of a family's `derive` kernel, or 0 if it has none."""
     derive = family.kernels().derive
     return 0 if derive is None else address(derive, matrix(dtype), vector("i8"))
 

@@ -1,4 +1,4 @@
-"""Samples and what is known of each of them: they are checked, taken and drawn together."""
+"""Samples and their weights, which are checked, taken and drawn together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastem.families.base import Array
 class Samples(NamedTuple):
     """Checked data.
 
-    X: (n_samples, n_features) numbers. sample_weight: (n_samples,) float64, or None where every sample counts 1.
+    X: (n_samples, n_features) numbers. sample_weight: (n_samples,) float64, or None if every sample counts 1.
     """
 
     X: Array

@@ -17,7 +17,7 @@ from fastem.data.threads import Team
 from fastem.data.tiles import Data
 from fastem.families.base import Array, Family, Frame
 
-# Bytes of responsibilities that exist at a time.
+# Given responsibilities take at most this many bytes at a time.
 RESP_BYTES = 16 * 2**20
 
 
@@ -27,15 +27,15 @@ class Passes(Protocol):
     def run(self, density: Mixtures, params: Any, starts: Any) -> tuple[Array, Array]:
         """Log-likelihoods (n,) and statistics (n, rows, width), float64, of these starts among the mixtures.
 
-        `params` are what the statistics are gathered about.
+        The statistics are gathered about `params`.
         """
 
 
 class Source(ABC):
     """Data in a frame, and the threads that pass over them.
 
-    facts: what one look at the columns told. memo: what was found out about the data, whatever the family and the
-    number of components; models of a grid share it.
+    facts: what one look at the columns found. memo: results that later fits of the same data can use again, such as the
+    models of a grid; the keys say what they depend on.
     """
 
     def __init__(self, facts: Columns, frame: Frame, dtype: Any, team: Team) -> None:
@@ -49,7 +49,7 @@ class Source(ABC):
     @property
     @abstractmethod
     def sample_weight(self) -> Array | None:
-        """The weights of the samples, (n_samples,), or None where every sample counts 1."""
+        """The weights of the samples, (n_samples,), or None if every sample counts 1."""
 
     @abstractmethod
     def passes(self, task: Task) -> Passes:
@@ -59,9 +59,9 @@ class Source(ABC):
     def gather(
         self, family: Family, n_components: int, responsibilities: Callable[[int, int], Array], params: Array
     ) -> Array:
-        """Statistics (rows, width) of given responsibilities, a bounded piece of which exists at a time.
+        """Statistics (rows, width) of given responsibilities, which are asked for in bounded pieces.
 
-        responsibilities(first, last) are those of a run of samples, (last - first, n_components).
+        responsibilities(first, last): those of the samples from `first` to before `last`, (last - first, n_components).
         """
 
     @abstractmethod
@@ -74,7 +74,7 @@ class Source(ABC):
 
     @abstractmethod
     def in_memory(self) -> InMemory:
-        """All samples in memory, for those who know that they are few."""
+        """All samples in memory. The caller must know that they are few."""
 
     @property
     def n_positive(self) -> int:
@@ -82,7 +82,7 @@ class Source(ABC):
         return self.n_samples if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
 
     def draw(self, n: int, seed: np.random.SeedSequence) -> InMemory:
-        """In memory, all samples where there are at most n, otherwise n of positive weight, without replacement."""
+        """All samples if there are at most n, otherwise n of positive weight without replacement; in memory."""
         if self.n_samples <= n:
             return self.in_memory()
         rng = np.random.default_rng(seed)
@@ -91,7 +91,7 @@ class Source(ABC):
         return self.take(np.sort(rng.choice(candidates, min(n, self.n_positive), replace=False))).in_memory()
 
     def worst(self, density: Array, n: int, share: float) -> Source:
-        """The n samples of lowest density; of weighted ones, as many as hold this share of the weight."""
+        """The n samples of lowest density; if samples have weights, as many as have weights that add up to `share`."""
         weights = self.sample_weight
         if weights is None:
             return self.take(np.sort(np.argpartition(density, n - 1)[:n]))
@@ -167,7 +167,7 @@ class InMemory(Source):
 
 
 def tiles_key(family: Family, frame: Frame) -> tuple[Any, ...]:
-    """What tiles depend on beside the data: families with equal keys share them."""
+    """What tiles depend on besides the data. Families with equal keys can share them."""
     derive = family.kernels().derive
     n_derived = family.n_derived(len(frame.scale))
     derived = () if derive is None else (derive, n_derived, family.to_json())

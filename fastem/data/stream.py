@@ -15,14 +15,15 @@ from fastem.data.sources import InMemory, Passes, Source
 from fastem.data.threads import Team
 from fastem.families.base import Array, Family, Frame
 
-# Bytes of float64 numbers that are packed at a time, and up to which rows that are taken from a stream are kept.
+# At most PIECE bytes of float64 numbers are packed at a time. Rows that are taken from a stream are kept in memory if
+# they need at most TAKEN bytes.
 PIECE, TAKEN = 16 * 2**20, 64 * 2**20
 
 
 class Stream:
-    """What `fastem.stream` returns: data in chunks, to be read as often as is needed.
+    """What `fastem.stream` returns: data in chunks, which can be read again and again.
 
-    n_features: the number of columns. dtype: float32 where the first chunk is narrow, else float64.
+    n_features: the number of columns.
     """
 
     def __init__(self, chunks: Callable[[], Iterator[Any]], sample_weight: Any, rows: int | None) -> None:
@@ -69,7 +70,7 @@ class Stream:
 
 
 def stream(source: Any, *, sample_weight: Any = None, rows: int | None = None) -> Stream:
-    """Data in chunks, for `fastem.fit`: for what does not fit into memory.
+    """Data in chunks, so that `fastem.fit` can fit data that do not fit into memory.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def stream(source: Any, *, sample_weight: Any = None, rows: int | None = None) -
         n_features); or a function without arguments that returns a fresh iterator over such arrays. It is read once
         before the fit and once in each pass, so it must deliver the same each time.
     sample_weight : (n_samples,) or None
-        As in `fit`; in memory, for all samples together.
+        As in `fit`: one array in memory for all samples.
     rows : int or None
         Rows that are packed at a time; None takes 16 MB of them.
 
@@ -88,14 +89,14 @@ def stream(source: Any, *, sample_weight: Any = None, rows: int | None = None) -
 
     Raises
     ------
-    ValueError, TypeError : no data, a chunk that is no matrix, or chunks of different width; an iterator that can be
-        read once only.
+    ValueError, TypeError : no data, a chunk that is no matrix, chunks of different width, or an iterator that can be
+        read only once.
 
     Notes
     -----
-    A fit of a stream makes the same passes as one in memory, and its log-likelihoods are the same up to the order of
-    summation, some 1e-15 of them. Beyond the chunk at hand it takes tens of megabytes; a start that must be seeded anew
-    takes 8 bytes a sample. Starts are looked for on random samples, as in memory.
+    A fit of a stream makes the same passes as one in memory. Its log-likelihoods differ only by the order of summation,
+    which is some 1e-15 of them. Besides the chunk at hand it needs tens of megabytes; seeding a component anew takes 8
+    bytes per sample. Starts are looked for on random samples, as in memory.
 
     Examples
     --------

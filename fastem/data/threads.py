@@ -1,8 +1,8 @@
 """Which engine runs a step over its spans, and with how many threads. Nothing here knows what a step computes.
 
-A step is a compiled kernel step(job, span, worker): `job` the address of a record, `span` the piece of work, `worker`
-the private scratch. Both engines are moved by the same loop, in which workers claim spans until none is left, so both
-give the same bits: what a span computes depends on the span alone.
+A step is a compiled kernel step(job, span, worker): `job` is the address of a record, `span` the piece of work,
+`worker` the private scratch. Both engines run the same loop, in which workers claim spans until none is left. What a
+span computes depends on the span alone, so both give the same bits.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ if hasattr(os, "register_at_fork"):
 
 # Below this many floating-point operations a step runs in the calling thread: starting a thread takes 25 to 50 us.
 SMALL = 2_000_000
-# A launch that takes STALL seconds more than three times its work, at SLOWEST flops a second or the pace of its job so
-# far, was held up. Below BRIEF flops, 2 to 4 ms, a launch is not worth the risk of it.
+# A launch has stalled if it takes STALL seconds more than three times what its work should take, at the best pace of
+# its job so far or at SLOWEST flops per second. A launch below BRIEF flops takes 2 to 4 ms; if it is the only one, it
+# is not worth the risk of a stall.
 STALL, SLOWEST, BRIEF = 2e-3, 5e9, 50_000_000
 
 
@@ -49,7 +50,7 @@ def _work(step, job, counter, n_spans, worker):
 
 @parallel_engine
 def _work_in_parallel(step, job, counter, n_spans, n_workers):
-    """The same loop in each of numba's threads."""
+    """The loop of `_work` in each of numba's threads."""
     for worker in prange(n_workers):
         _work(step, job, counter, n_spans, worker)
 
@@ -87,13 +88,13 @@ def _numba_is_safe() -> bool:
 class Team:
     """The threads of one call. `run` may be called many times; `engine` is "serial", "parallel" or "pool".
 
-    Where it may change, a parallel engine turns to the pool for good after a launch that stalled: where something else
-    holds a core, be it another process or OpenBLAS's threads, which spin for a tenth of a second after a product of
-    matrices, the barrier at the end of numba's parallel region waits for the scheduler, 4 to 8 ms a launch. The pool's
-    workers take what spans they get to, and nobody waits for one that never began. Where all is quiet, it costs 0.1 ms
-    more a launch.
+    If `may_change`, a parallel engine gives way to the pool for good after a launch that stalled. A launch stalls when
+    something else holds a core: another process, or OpenBLAS's threads, which spin for a tenth of a second after a
+    product of matrices. The barrier at the end of numba's parallel region then waits for the scheduler, 4 to 8 ms per
+    launch. In the pool, nobody waits for a worker that has not begun, as the others do its spans. On a quiet machine
+    the pool costs 0.1 ms more per launch.
 
-    arena: memory that the passes of the call share, one after the other.
+    arena: memory that the passes of the call use, one after the other.
     """
 
     def __init__(self, n_threads: int, engine: str, may_change: bool = False, small: float = SMALL) -> None:
@@ -102,7 +103,7 @@ class Team:
         self._may_change = may_change
         self._small = small
         self._pool: ThreadPoolExecutor | None = None
-        self._pace: dict[int, float] = {}  # the least seconds a flop of each job so far
+        self._pace: dict[int, float] = {}  # the fewest seconds per flop of each job so far
         self._counter = np.zeros(16, dtype=np.int64)  # two cache lines to itself
         self._location = self._counter.ctypes.data
         self.arena = Arena()
@@ -110,7 +111,7 @@ class Team:
     def run(self, step: int, job: int, n_spans: int, work: float, alone: bool = False) -> None:
         """Run step(job, span, worker) for each span; returns when all are done. `work` is in flops.
 
-        `alone`: no other launch follows, so a brief one goes to the pool, as nothing could make up for a stall.
+        `alone`: no other launch follows. A brief one then goes to the pool, because no later one makes up for a stall.
         """
         counter, location = self._counter, self._location
         counter[0] = 0
@@ -121,7 +122,7 @@ class Team:
             before = numba.get_num_threads()
             try:
                 numba.set_num_threads(min(n_workers, config.NUMBA_NUM_THREADS))
-                if not _process["launched"]:  # loads or compiles the engine and starts its threads: no stall
+                if not _process["launched"]:  # loading or compiling the engine is no stall
                     _work_in_parallel(step, job, location, 0, n_workers)
                     _process["launched"], counter[0] = True, 0
                 begun = time.perf_counter()
@@ -133,7 +134,7 @@ class Team:
             self._run_in_pool(step, job, n_spans, n_workers)
 
     def _judge(self, job: int, work: float, seconds: float) -> None:
-        """Leave the parallel engine after a launch that took much longer than its work, or than others of its job."""
+        """Leave the parallel engine after a launch that took much longer than it should, or than others of its job."""
         pace = self._pace.get(job, 1.0 / SLOWEST)
         if self._may_change and seconds > STALL + 3.0 * pace * work:
             self.engine = "pool"
@@ -145,7 +146,7 @@ class Team:
         counter, location = self._counter, self._location
         futures = []
         try:
-            # No thread can be started while the interpreter ends: the caller's own then does all spans.
+            # While the interpreter ends, no thread can be started, and the caller's own does all spans.
             with contextlib.suppress(RuntimeError):
                 for worker in range(1, n_workers):
                     futures.append(self._pool.submit(_work, step, job, location, n_spans, worker))  # noqa: PERF401

@@ -1,4 +1,4 @@
-"""User data to tiles: feature-major, centred, scaled and padded, packed once per fit.
+"""User data as tiles: feature-major, centred, scaled and padded. They are packed once per fit.
 
 A tile is (n_features + derived rows, T), unit stride along its T samples. The last tile is padded with samples of
 weight 0 at the origin of the frame.
@@ -20,16 +20,16 @@ from fastem.families.base import Array, Frame
 TILE = 256
 MAX_SPANS = 64
 MAX_PARTIALS = 128 * 2**20  # bytes of all partial statistics of one mixture together
-CHUNK = 16 * 2**20  # bytes of the user's array that are converted at a time, where they must be
+CHUNK = 16 * 2**20  # bytes of the user's array that are converted at a time, if it must be converted
 
 
 @dataclass(frozen=True)
 class Data:
     """Data packed for one frame.
 
-    tiles: (n_tiles, tile_rows, tile_size) float32 or float64. sample_weight: (n_tiles, tile_size), or
-    (2, tile_size) for unweighted data, a full tile's and the last tile's; in units of `unit`, a power of two.
-    fields: what every job over these tiles says of them.
+    tiles: (n_tiles, tile_rows, tile_size) float32 or float64. sample_weight: (n_tiles, tile_size), or (2, tile_size)
+    for unweighted data, the weights of a full tile and those of the last tile; in units of `unit`, a power of two.
+    fields: the fields of a job that say where these tiles are and how large.
     """
 
     tiles: Array
@@ -54,8 +54,8 @@ def tile_size(n_samples: int) -> int:
 
 @lru_cache(maxsize=1024)
 def span_bounds(n_tiles: int, partial_bytes: int) -> Array:
-    """Where each span of tiles begins, read-only: a function of the data's shape alone, never of threads or starts."""
-    # A power of two where memory is the limit, so that the spans of few large partials share out evenly.
+    """Where each span of tiles begins, read-only. It depends on the data's shape alone, never on threads or starts."""
+    # If memory limits their number it is a power of two, so that few spans with large partials share out evenly.
     affordable = 1 << max(0, int(MAX_PARTIALS // max(partial_bytes, 1)).bit_length() - 1)
     n_spans = min(MAX_SPANS, n_tiles, affordable)
     bounds: Array = np.arange(n_spans + 1, dtype=np.int64) * n_tiles // n_spans
@@ -67,12 +67,12 @@ def span_bounds(n_tiles: int, partial_bytes: int) -> Array:
 def pack_tile(source, first, count, n_features, shift, factor, tile):
     """tile[j, t] = (source[first + t, j] - shift_j) / scale_j for t < count, 0 beyond.
 
-    Halves are subtracted and the factor is 2 / scale, so that no finite pair of values overflows. What is further from
-    the origin than any square can tell is held there, so that log densities end at -inf, never at NaN.
+    Halves are subtracted and the factor is 2 / scale, so that no finite pair of values overflows. A value so far from
+    the origin that its square might overflow is held at a limit, so that log densities end at -inf, never at NaN.
     """
     limit = 1e18 if tile.itemsize == 4 else 1e150
-    # Transposed first, eight samples (a line of the tile) at a time, then scaled along the samples: 1 ns a value, where
-    # both at once took 1.4 to 2.2.
+    # Values are transposed first, eight samples (a line of the tile) at a time, and then scaled along the samples. That
+    # takes 1 ns per value; doing both at once took 1.4 to 2.2.
     whole = count // 8 * 8
     for first_of_line in range(0, whole, 8):
         for j in range(n_features):
@@ -92,7 +92,7 @@ def pack_tile(source, first, count, n_features, shift, factor, tile):
 
 
 def chunks(X: Array, dtype: Any, size: int) -> Iterator[tuple[int, Array]]:
-    """Consecutive pieces of X as C-contiguous arrays of `dtype`, without a copy where X is that already.
+    """Consecutive pieces of X as C-contiguous arrays of `dtype`, without a copy if X is one already.
 
     Yields (first row, piece); each piece but the last has a multiple of `size` rows.
     """

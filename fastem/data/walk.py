@@ -1,7 +1,8 @@
-"""The one walk over tiles: packed from rows or stored, handed to kernels by address, for several starts.
+"""The one walk over tiles, for several starts at once. It calls kernels by address.
 
-A fold, the packing itself, the answers for new data and the seeding of k-means are this walk with other kernels. It
-knows no family, no mixing and no algorithm; a field that is 0 stands for a kernel or an array that is not there.
+Tiles are stored, or packed from rows on the way. A fold, the packing itself, the answers for new data and the seeding
+of k-means are all this walk, with different kernels. It knows no family, no mixing and no algorithm; a field that is 0
+stands for a kernel or an array that is not there.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _DTYPE = FIELDS.dtype
 def _walk(job_address, span, worker, real):
     """Walk over the tiles of one span, in order; only pointers move here.
 
-    Each worker has a block of its own: log densities (K rows), log_norm, labels, latent, scratch, and a tile where rows
+    Each worker has a block of its own: log densities (K rows), log_norm, labels, latent, scratch, and a tile if rows
     are packed on the way.
     """
     job = record_at(job_address, _DTYPE)
@@ -129,8 +130,8 @@ def _walk_f8(job, span, worker):
 def _pack(source, first, count, shift, factor, weights, finite, tile):
     """Pack rows of a user's array into a tile; samples of weight 0 go to the origin, where nothing can overflow.
 
-    source IN (n, d); shift, factor IN (d,) float64; weights IN (T,); finite INOUT float64 (1,), which becomes NaN where
-    a value is not finite, or (0,); tile OUT (>= d, T). Memory-bound: reads and writes each value once.
+    source IN (n, d); shift, factor IN (d,) float64; weights IN (T,); finite INOUT float64 (1,), which becomes NaN if a
+    value is not finite, or (0,); tile OUT (>= d, T). Memory-bound: reads and writes each value once.
     """
     d = source.shape[1]
     if finite.size > 0:

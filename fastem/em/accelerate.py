@@ -1,8 +1,8 @@
-"""Fewer steps to a fixed point: Anderson's and SQUAREM's.
+"""Fewer steps to a fixed point, by Anderson's method or SQUAREM.
 
-Whoever owns the map evaluates it and tells a point and its image; the answer is a leap, where to evaluate next, or
-None: at the image. The owner judges leaps too, by whatever the map improves, and goes on from the image of the last
-point that was not refused. Nothing here knows what the map is.
+The caller evaluates the map and tells a point and its image. The answer is a leap, which is where to evaluate the map
+next, or None if that should be the image. The caller also judges each leap by what the map improves; after a refused
+one it goes on from the image of the last point that was not refused. Nothing here knows what the map is.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ Array = NDArray[Any]
 METHODS = {"anderson": "the last few steps, combined", "squarem": "two steps, extrapolated"}
 NAMES = tuple(METHODS)
 
-# Differences that Anderson's method combines, and plain steps before its first leap. On 120 overlapping mixtures
-# (benchmarks/acceleration.py) orders of 5 and 8 and 3 to 6 first steps took alike, the median a quarter of plain EM's
-# passes; fewer first steps cost easy cases more.
+# Anderson's method combines ORDER differences and makes FIRST plain steps before its first leap. On 120 overlapping
+# mixtures (benchmarks/acceleration.py), orders 5 and 8 with 3 to 6 first steps took about as many passes, in the median
+# a quarter of plain EM's. With fewer first steps, easy cases took more.
 ORDER, FIRST = 8, 5
-# Plain steps after a refused leap, at first and at most.
+# The number of plain steps after a refused leap, at first and at most.
 PAUSES = 4, 64
-# Directions whose squared length, of columns scaled to length 1, is below this fraction of the longest are rounding.
+# With columns scaled to length 1, a direction whose squared length is below this fraction of the longest is rounding.
 NEGLIGIBLE = 1e-13
-# SQUAREM's longest step: beyond it, r and v are rounding.
+# SQUAREM's longest step: beyond it, r and v are rounding errors.
 LONGEST = 1e6
 
 
 class Accelerator(Protocol):
     """A sequence on its way to a fixed point.
 
-    name: one of NAMES. patience: how many small steps in a row mean that it has arrived; one between two leaps may be
-    small by chance.
+    name: one of NAMES. patience: how many small steps in a row mean that it has arrived; a single step between two
+    leaps may be small by chance.
     """
 
     name: str
     patience: int
 
     def tell(self, point: Array, image: Array) -> Array | None:
-        """The leap from a point (n,) with this image, both of which are kept; None where there is none."""
+        """The leap from a point (n,) with this image, or None. Both arrays are kept, so they must not be changed."""
 
     def refuse(self) -> None:
-        """The last leap was no good; what is told next is the image of the point it began at."""
+        """The last leap was no good. The next point that is told will be the image of the one where it began."""
 
     def forget(self) -> None:
         """Begin anew: the map has changed, or the sequence was put elsewhere."""
@@ -53,7 +53,7 @@ class Accelerator(Protocol):
         """All that it remembers: numbers, arrays, and lists of them."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Go on from where `state` was taken."""
 
 
 class _Pauses:
@@ -69,7 +69,7 @@ class _Pauses:
         self.wait, self._next = state
 
     def refused(self) -> None:
-        # The step to the image, which is made anyway, is the first of them.
+        # The step to the image, which is made anyway, is the first of these plain steps, hence the - 1.
         self.wait, self._next = self._next - 1, min(2 * self._next, PAUSES[1])
 
     def accepted(self) -> None:
@@ -85,10 +85,10 @@ class Anderson:
     """Anderson's mixing with a sliding window (Walker and Ni 2011, SIAM J. Numer. Anal. 49, eq. 2.1).
 
     The next point is the image less the combination of past differences that best explains the residual, image - point,
-    by least squares. After a refusal it begins anew, and makes some plain steps before it leaps again: twice as many as
-    after the refusal before, half as many after a leap that was accepted, so that it costs little where leaps are no
-    good. Leaping again at once refused ten times as many; damping as in Henderson and Varadhan (2019, J. Comput. Graph.
-    Statist. 28) was slower.
+    by least squares. After a refusal it forgets the differences and makes some plain steps before it leaps again. Their
+    number doubles with each refusal and halves with each accepted leap, so the method costs little where leaps are no
+    good. Leaping again at once led to ten times as many refusals; damping as in Henderson and Varadhan (2019, J.
+    Comput. Graph. Statist. 28) was slower.
     """
 
     name, patience = "anderson", 2
@@ -144,7 +144,8 @@ class Anderson:
 def _combination(residuals: list[Array], target: Array, moves: list[Array]) -> Array:
     """sum_j c_j moves_j, where sum_j c_j residuals_j is nearest to the target.
 
-    By normal equations of columns of length 1, without BLAS, whose sums depend on its number of threads.
+    It solves the normal equations of columns scaled to length 1. It does without BLAS, whose sums depend on its number
+    of threads.
     """
     lengths = np.array([np.sqrt(np.einsum("i,i", r, r)) for r in residuals])
     lengths[lengths == 0.0] = 1.0
@@ -165,8 +166,8 @@ class Squarem:
     """Squared extrapolation SqS1 (Varadhan and Roland 2008, Scand. J. Statist. 35, section 5).
 
     Two plain steps from x give r = F(x) - x and v = F(F(x)) - F(x) - r; the leap is x + 2 a r + a^2 v, and a plain step
-    from it begins the next cycle. With a = -r'v / v'v, from six starts on the Times deaths, seven digits took 53 to 90
-    passes; with |r| / |v| (SqS3) and a cap that adapts, the best of 96 rules took 71 to 92, and without one hundreds.
+    from it begins the next cycle. From six starts on the Times deaths, seven digits took 53 to 90 passes with
+    a = -r'v / v'v. With a = |r| / |v| (SqS3) they took hundreds, or 71 to 92 with the best of 96 caps on a that adapt.
     """
 
     name, patience = "squarem", 3

@@ -17,8 +17,9 @@ from fastem.model.result import Status
 
 Map = Callable[[Array], Any]
 
-# Without an objective a leap is refused where the change has grown by more than a factor, this one at first; Anderson's
-# method lets it grow now and then on its way. Each growth that is let pass brings the factor closer to 1.
+# Without an objective, a leap is refused if the change has grown by more than a factor. The factor is GROWTH at first,
+# as the change grows now and then on the way of Anderson's method. Each accepted growth multiplies it by DECAY, down
+# to 1.
 GROWTH, DECAY = 100.0, 0.7
 # A fall of the objective by less than this fraction of it may be rounding.
 ROUNDING = 1e-14
@@ -32,7 +33,7 @@ class FixedPoint:
     ----------
     theta : array of the shape of theta0, the last point that was evaluated and not refused.
     image : step(theta).
-    change : the largest absolute difference between the two.
+    change : the largest absolute difference between theta and its image.
     objective : at theta; NaN without one.
     history : the objective at each accepted point, the first at theta0; without one, the changes.
     n_steps : evaluations of the map, those at refused leaps included.
@@ -71,16 +72,16 @@ def fixed_point(
     theta0 : array-like of numbers, of any shape
         Where to begin.
     objective : callable(theta) -> float, or None
-        What the steps increase, such as a log-likelihood. A leap that lowers it is refused. Without one a leap is
-        refused when it lies much farther from its image than the point that it came from: 100 times at first, and less
-        each time that it has been farther.
+        What the steps increase, such as a log-likelihood. A leap that lowers it is refused. Without an objective, a
+        leap is refused if it lies much farther from its image than the point before lies from its own. "Much" is 100
+        times at first, and less after each accepted leap that lies farther.
     accelerate : "anderson", "squarem" or None
         The acceleration works best in coordinates without bounds, such as logarithms of rates.
     project : callable(theta) -> array, or None
-        Puts a leap that has left the set of valid points back into it; without it, such a point reaches `step`. A leap
-        that loses more than half of its way so is not made.
+        Puts a leap that has left the set of valid points back into it; without it, such a point reaches `step`. If this
+        takes away more than half of the leap, the leap is not made.
     tol : float >= 0
-        It has converged when no entry of theta changes by this much in a step. 0 makes exactly max_steps steps.
+        It has converged when no entry of theta changes by this much in a step. With 0 it makes exactly max_steps steps.
     max_steps : int >= 1
         Evaluations of `step` at most.
     time_limit : float > 0 or None
@@ -118,7 +119,7 @@ def fixed_point(
     validation.check_limits(None, time_limit)
     point: Array = validation.check_theta("theta0", theta0, None)
     sequence, deadline = accelerator(accelerate), deadline_of(time_limit)
-    plain: Array | None = None  # the image that `point`, a leap, may fall back to
+    plain: Array | None = None  # if `point` is a leap, the image to go on from should it be refused
     end = _End(point, np.full_like(point, math.nan), math.nan, math.nan)
     history: list[float] = []
     n_steps = n_refused = 0
@@ -173,7 +174,7 @@ def _is_worse(change: float, value: float, end: _End, has_objective: bool, growt
 
 
 def _next(sequence: Accelerator | None, project: Map | None, point: Array, image: Array) -> tuple[Array, Array | None]:
-    """The next point, and, where that is a leap, the image to fall back to."""
+    """The next point, and the image to fall back to if that point is a leap."""
     if sequence is None:
         return image, None
     leap = sequence.tell(point.reshape(-1), image.reshape(-1))
@@ -185,6 +186,6 @@ def _next(sequence: Accelerator | None, project: Map | None, point: Array, image
     valid: Array = validation.check_theta("project(theta)", project(leap.copy()), point.shape)
     if np.abs(valid - leap).max() <= 0.5 * np.abs(leap - image).max():
         return valid, image
-    # Most of the way is gone, and what is left leads to the border, not to a fixed point.
+    # The projection has taken most of the leap, and the rest leads to the border, not to a fixed point.
     sequence.forget()
     return image, None

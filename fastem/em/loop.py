@@ -1,4 +1,4 @@
-"""The only loop: fold, judge, maximise, propose; over several starts at once."""
+"""The only loop, over several starts at once: fold, judge, maximise, propose."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def loop(
     keep: Callable[[int], None] | None = None,
     n_passes: int = 0,
 ) -> bool:
-    """Move every start until it has a status; whether the callback ended them. All share each pass over the data.
+    """Move every start until it has a status. All of them share each pass over the data.
 
-    `keep` is told how many passes have been made, `n_passes` of them before, between any two.
+    Returns whether the callback ended them. n_passes: passes made before. keep: called between any two passes with the
+    number of passes made so far, those before included.
     """
     passes = problem.passes()
     active = [track for track in tracks if track.status is None]
@@ -53,7 +54,8 @@ def loop(
             for track in active:
                 track.status = ended(track, Status.STOPPED).status
             return True
-        if keep is not None and not stopping.late():  # a resumed fit goes on from before the time was over
+        # After the time limit nothing new is kept: a resumed fit goes on from before the limit ended its starts.
+        if keep is not None and not stopping.late():
             keep(n_passes)
     return False
 
@@ -66,20 +68,20 @@ def _move(
     statistics: Array,
     stopping: Stopping,
 ) -> None:
-    """Judge the evaluated proposals, and make the next ones of the starts that go on."""
+    """Judge the evaluated proposals, and make the next proposal of each start that goes on."""
     objectives, going = [], []
     for i, track in enumerate(active):
         track.n_passes += 1
         total = float(totals[i])
         objectives.append(problem.model.objective(total, track.proposal.step))
         verdict = judge(problem, track, objectives[i], total, stopping, tracks)
-        if verdict is ACCEPTED:  # most are: a comparison, where a pattern would cost a microsecond
+        if verdict is ACCEPTED:  # mostly so; a comparison saves the microsecond of a match statement
             going.append(i)
         elif isinstance(verdict, Ended):
             track.status = verdict.status
         else:
             _go_back(track, stopping)
-    # All of the statistics where all starts move: without copying them.
+    # Choosing copies the statistics, so nothing is chosen if all starts move.
     chosen = statistics if len(going) == len(active) else statistics[going]
     images = problem.maximise_each(chosen, [active[i].proposal.step.params for i in going])
     for i, gathered, image in zip(going, chosen, images, strict=True):
@@ -107,7 +109,7 @@ def _land(
     stopping: Stopping,
     tracks: Sequence[Track],
 ) -> bool:
-    """Accept or refuse a leap whose objective is good enough; whether the start goes on from it."""
+    """Accept a leap whose objective is good enough, or refuse it for its place; whether the start goes on from it."""
     if not lands(track, image):
         _go_back(track, stopping)
         return False
@@ -118,7 +120,7 @@ def _land(
 
 
 def _propose(problem: Problem, track: Track, gathered: Array, image: Step, stopping: Stopping) -> None:
-    """The next step of a start: the M-step, or a leap beyond it.
+    """Set the next proposal of a start: the M-step, or a leap beyond it.
 
     A component that starves is seeded anew, or left without weight for good, or ends the start.
     """
@@ -133,7 +135,7 @@ def _propose(problem: Problem, track: Track, gathered: Array, image: Step, stopp
             track.reseeded += 1
             track.jumped = True
         elif np.isfinite(step.log_weights[image.starving]).any():
-            track.jumped = True  # what was dropped takes some likelihood with it
+            track.jumped = True  # a dropped component takes some likelihood with it
     if stopping.criterion == "parameters" and not track.jumped:
         track.value = problem.change(step, image)
         if arrived(track, track.value < stopping.tol, stopping):
@@ -157,7 +159,7 @@ def _leap(problem: Problem, track: Track, image: Step) -> Plain | Leap:
 
 
 def _told(problem: Problem, active: Sequence[Track], before: Sequence[int], callback: Callback) -> bool:
-    """Tell the callback of every step that was accepted; whether it wants an end."""
+    """Tell the callback about every accepted step; whether it wants the fit to end."""
     stop = False
     for track, n in zip(active, before, strict=True):
         if len(track.history) > max(n, 1):
@@ -168,7 +170,7 @@ def _told(problem: Problem, active: Sequence[Track], before: Sequence[int], call
 
 
 def _mixtures(steps: Sequence[Step]) -> Mixtures:
-    """The mixtures of some starts; of one without copying it, as small fits have little else to do."""
+    """The mixtures of some starts. A single start is not copied, because the copy would slow down small fits."""
     if len(steps) == 1:
         return Mixtures(steps[0].params[None], steps[0].log_weights[None])
     return Mixtures([step.params for step in steps], [step.log_weights for step in steps])

@@ -1,4 +1,4 @@
-"""A component that has lost its samples begins again at those which the mixture explains worst."""
+"""A component that has lost its samples begins again at the samples that the mixture explains worst."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastem.model.problem import Problem, statistics_of_labels
 
 
 def reseed(problem: Problem, step: Step, image: Step, statistics: Array) -> Step:
-    """The M-step `image` made again, its first starving component at the samples of lowest density under `step`."""
+    """The M-step `image` again, but with its first starving component at the samples of lowest density under `step`."""
     starving = int(np.flatnonzero(image.starving)[0])
     return problem.maximise(statistics + _worst_explained(problem, step, starving), step.params)
 
@@ -20,7 +20,7 @@ def reseed(problem: Problem, step: Step, image: Step, statistics: Array) -> Step
 def _worst_explained(problem: Problem, step: Step, component: int) -> Array:
     """Statistics of the samples of lowest density under a mixture.
 
-    They are a tenth of a component's fair share of weight, or twice what a component must hold.
+    They hold a tenth of a component's fair share of the weight, or twice what a component must hold if that is more.
     """
     source, least = problem.source, 2 * problem.model.policy.min_samples
     density = problem.evaluate(step, "log_density")

@@ -1,4 +1,4 @@
-"""Starts beside each other: losers end early, and are called back where the winner has collapsed."""
+"""Starts that compete: losers end early, and are called back if the winner collapses."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from fastem.model.result import Status
 
 # Losers are looked for after this many steps.
 DROP_FIRST = 5
-# Two starts are on their way to the same optimum if no parameter differs by more than this, nor by more than this part
-# of the distance between two components.
+# Two starts are on their way to the same optimum if no parameter differs by more than SAME, nor by more than SAME_APART
+# times the smallest distance between two components.
 SAME, SAME_APART = 0.05, 0.1
 
 
 def is_time(n_passes: int) -> bool:
-    """Whether losers are to be looked for: after DROP_FIRST steps, and again whenever their number has doubled."""
+    """Whether it is time to look for losers: after DROP_FIRST steps, and whenever the number of steps has doubled."""
     return n_passes > DROP_FIRST and math.log2((n_passes - 1) / DROP_FIRST).is_integer()
 
 
 def drop_losers(problem: Problem, tracks: Sequence[Track], judged: Sequence[Track], margin: float) -> None:
-    """End the judged starts that are behind the best one and would stay there, or are on their way to its optimum.
+    """End the judged starts that would stay behind the best one, or that are on their way to its optimum.
 
-    The former, on their way, would not come within the margin (nats per sample) in twice the steps so far, each with
-    the gain of the last: gains shrink on the way to an optimum, and a start on a plateau, which is about to gain more,
-    is behind by little. The latter are much closer to the best one than any two of its components are to each other.
+    A start would stay behind if twice as many steps as so far, each with the gain of the last, would not bring it
+    within the margin (nats per sample). That is safe because gains shrink on the way to an optimum; a start on a
+    plateau may be about to gain more, but it is behind by little. A start is on its way to the optimum of the best one
+    if it is much closer to it than any two components of the best one are to each other.
     """
     rivals = (track for track in tracks if track.may_win and track.status not in EARLY)
     best = max(rivals, key=lambda track: track.objective, default=None)
@@ -41,7 +42,7 @@ def drop_losers(problem: Problem, tracks: Sequence[Track], judged: Sequence[Trac
             track.status = Status.DROPPED
             continue
         if np.abs(_shares(best) - _shares(track)).max() >= SAME:
-            continue  # so their parameters, which take longer to match, differ by as much
+            continue  # their weights alone show that they are not the same; matching parameters takes longer
         if problem.is_same(best.solution, track.solution, SAME, SAME_APART):
             track.status, track.merged = Status.MERGED, best.index
 
@@ -52,9 +53,9 @@ def _shares(track: Track) -> Array:
 
 
 def revived(tracks: Sequence[Track]) -> list[Track]:
-    """Dropped starts ahead of all that ended well, as the one that led has collapsed: on their way again.
+    """Dropped starts that are ahead of all that ended well, because the leader has collapsed: set on their way again.
 
-    Those that were dropped on a part of the data, only where no other ended well.
+    Starts that were dropped on a part of the data come back only if no other start ended well.
     """
     ended = [track for track in tracks if track.status not in (None, *EARLY)]
     best = max((track.objective for track in ended if track.status and track.status.rank == 0), default=-math.inf)

@@ -13,10 +13,10 @@ CRITERIA = ("gain", "relative", "parameters", "aitken")
 class Stopping(NamedTuple):
     """What ends a start.
 
-    criterion: one of CRITERIA. tol: the sequence has converged below it; 0 never. max_iter: M-steps. max_passes: passes
-    over the data, refused leaps included; None for any number. deadline: a time of the clock, or infinity.
-    drop_losers: starts behind others by `margin`, nats per sample, end early. thorough: the best start must satisfy
-    "aitken" too.
+    criterion: one of CRITERIA. tol: the sequence has converged when the criterion is below it; with 0 it never has.
+    max_iter: M-steps. max_passes: passes over the data, refused leaps included; None for any number. deadline: a time
+    of the clock, or infinity. drop_losers: whether starts that are behind others by `margin`, nats per sample, end
+    early. thorough: whether the best start must satisfy "aitken" too.
     """
 
     criterion: str
@@ -42,9 +42,10 @@ def deadline(time_limit: float | None, clock: Callable[[], float] = time.monoton
 def distance(criterion: str, history: Sequence[float], scale: float) -> float:
     """How far from its limit a sequence of objectives seems to be, by a criterion that looks at them alone.
 
-    "gain": the last increase over `scale`. "relative": the last increase relative to the objective's size. "aitken":
-    what is left of a geometric sequence with the last two increases, g a / (1 - a) with a the ratio of g to the one
-    before, over `scale` (Boehning et al. 1994, Ann. Inst. Statist. Math. 46, section 3). NaN before there is an answer.
+    "gain": the last increase, divided by `scale`. "relative": the last increase relative to the objective's size.
+    "aitken": what is left to gain if the increases shrink geometrically, g a / (1 - a) divided by `scale`, where g is
+    the last increase and a its ratio to the one before (Boehning et al. 1994, Ann. Inst. Statist. Math. 46, section 3).
+    NaN while the history is too short.
     """
     if len(history) < 2:
         return math.nan

@@ -1,4 +1,4 @@
-"""One start on its way: what is known of it, and where it is to be evaluated next."""
+"""One start on its way: what is known about it, and where it is to be evaluated next."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from fastem.families.base import Array
 from fastem.model.model import Step
 from fastem.model.result import Status
 
-# Starts that ended for the sake of a better one.
+# The statuses of starts that ended early because another one is better or as good.
 EARLY = Status.DROPPED, Status.MERGED
 
 
 class Plain(NamedTuple):
-    """A step to evaluate: a start's own, or an M-step. vector: the step as a vector, where it is known."""
+    """A step to evaluate: a start's own, or an M-step. vector: the step as a vector, or None if it is not known."""
 
     step: Step
     vector: Array | None = None
 
 
 class Leap(NamedTuple):
-    """A step beyond the M-step, and that M-step, from which the start goes on where the leap is refused."""
+    """A step beyond the M-step. fallback: that M-step, from which the start goes on if the leap is refused."""
 
     step: Step
     vector: Array
@@ -32,14 +32,15 @@ class Leap(NamedTuple):
 
 @dataclass
 class Track:
-    """What is known of one start. The loop owns it; everything else reads it.
+    """What is known about one start. The loop owns it; everything else reads it.
 
     index: its place among the starts. proposal: what is evaluated next. status: how it ended; None while it is on its
-    way. history: the objective after each accepted step. accepted: the last accepted step, and log_likelihood that of
-    it. n_small: steps in a row that looked like the end. value: of the stopping criterion. jumped: whether the last
-    M-step seeded a component anew or dropped one, so that its gain says nothing. passes_on_parts: passes over parts of
-    the data, as a number of passes over all of it. refuge: what it goes on from if a part of the data leads it astray.
-    merged: the index of the start that it was on its way to the same optimum with.
+    way. history: the objective after each accepted step. accepted: the last accepted step. log_likelihood: that of the
+    accepted step. n_small: how many steps in a row looked like convergence. value: the last value of the stopping
+    criterion. jumped: whether the last M-step seeded a component anew or dropped one, so that its gain says nothing.
+    passes_on_parts: passes over parts of the data, as a number of passes over all of it. refuge: the step that it
+    returns to if a part of the data leads it astray. merged: the index of the start that it was merged with, as both
+    were on their way to the same optimum.
     """
 
     index: int
@@ -73,7 +74,7 @@ class Track:
         self.accepted, self.log_likelihood = self.proposal.step, log_likelihood
 
     def refuse(self) -> None:
-        """Refuse the proposed leap: the next step is the plain one, which is known."""
+        """Refuse the proposed leap: the plain step, which is known already, is evaluated next."""
         assert isinstance(self.proposal, Leap) and self.accelerator is not None
         self.accelerator.refuse()
         self.n_refused += 1
@@ -86,7 +87,7 @@ class Track:
 
     @property
     def objective(self) -> float:
-        """That of `solution`; -inf before all of the data has been seen."""
+        """The objective of `solution`; -inf before all of the data has been seen."""
         return self.history[-1] if self.history else -math.inf
 
     @property
@@ -101,7 +102,7 @@ class Track:
 
     @property
     def patience(self) -> int:
-        """Small steps in a row that mean convergence."""
+        """How many small steps in a row mean convergence."""
         return 1 if self.accelerator is None else self.accelerator.patience
 
     def state(self) -> dict[str, Any]:

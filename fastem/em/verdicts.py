@@ -13,7 +13,7 @@ from fastem.model.model import Step
 from fastem.model.problem import Problem
 from fastem.model.result import Status
 
-# A fall of a log-likelihood by less than this fraction of it may be rounding; by bytes of a number.
+# A log-likelihood that falls by less than this fraction of itself may do so by rounding. The keys are bytes per number.
 ROUNDING = {4: 1e-7, 8: 1e-14}
 
 
@@ -54,22 +54,24 @@ def judge(problem: Problem, track: Track, objective: float, log_likelihood: floa
 
 
 def lands(track: Track, image: Step) -> bool:
-    """Whether a leap that was accepted is within bounds.
+    """Whether a leap with a good objective is within bounds.
 
-    Below a floor, where the M-step from it is held up, it has a likelihood that no M-step could reach.
+    A leap below a floor has a likelihood that no M-step could reach. It shows in the M-step from there, `image`, which
+    is held at the floor.
     """
     return not (some(image.floored) or starves(track.proposal.step, image))
 
 
 def starves(step: Step, image: Step) -> bool:
-    """Whether a component that had samples is left without."""
+    """Whether a component that had samples has none left."""
     return some(image.starving) and some(image.starving & (step.log_weights > -math.inf))
 
 
 def settle(problem: Problem, track: Track, stopping: Stopping, rivals: Sequence[Track]) -> Verdict:
     """Whether a start goes on from the step that it has just accepted.
 
-    Without a ridge a fall is rounding, the end of all gains; with one, it is a step towards another fixed point.
+    Without a ridge, a fall of the objective is rounding, so there is nothing left to gain. With one, the objective may
+    really fall on the way to the fixed point, so a fall is no reason to stop.
     """
     total_weight = problem.source.total_weight
     if stopping.criterion == "gain" and len(track.history) > 1:  # in few operations, as most steps end here
@@ -82,7 +84,7 @@ def settle(problem: Problem, track: Track, stopping: Stopping, rivals: Sequence[
         fell = track.value <= -stopping.tol and bool(problem.limits.ridge.any())
         small = track.value < stopping.tol and not track.jumped and not fell
         if small and stopping.thorough and stopping.criterion == "gain" and stopping.tol > 0 and leads(track, rivals):
-            # Steps of the best start may be small long before it is there, and it is the one that counts.
+            # The best start is the one that counts, and its steps may be small long before it has arrived.
             small = not distance("aitken", track.history, total_weight) >= stopping.tol
         if arrived(track, small, stopping):
             return ended(track, Status.CONVERGED)
@@ -97,7 +99,7 @@ def leads(track: Track, rivals: Sequence[Track]) -> bool:
 def arrived(track: Track, small: bool, stopping: Stopping) -> bool:
     """Whether enough steps in a row were small."""
     track.n_small = track.n_small + 1 if small and stopping.tol > 0 else 0
-    # The change of the parameters by an M-step is small at a fixed point alone, a gain sometimes elsewhere too.
+    # An M-step changes the parameters little only at a fixed point. A gain may be small elsewhere too.
     return track.n_small >= (1 if stopping.criterion == "parameters" else track.patience)
 
 
@@ -111,5 +113,5 @@ def exhausted(track: Track, stopping: Stopping) -> Verdict:
 
 
 def ended(track: Track, status: Status) -> Ended:
-    """The end of a start, which has collapsed where a component is held at its floor."""
+    """The end of a start with this status, or with COLLAPSED if a component is held at its floor."""
     return Ended(Status.COLLAPSED if some(track.solution.floored) else status)

@@ -37,8 +37,8 @@ NOT_CONVERGED = (
 class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """A mixture as a scikit-learn estimator. A subclass is a docstring, a constructor and a family.
 
-    What all constructors have in common is declared and handed on here, once; scikit-learn wants it repeated in each
-    signature alone.
+    The constructors' common arguments are declared here, and handed on from here, once. Only the signatures repeat
+    them, because scikit-learn reads those.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -59,7 +59,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         "starving": [StrOptions(set(POLICIES))],
     }
 
-    # Whether data must be non-negative, which scikit-learn's tools ask; a subclass asks its family.
+    # Whether data must be non-negative. scikit-learn's tools want to know; a subclass asks its family.
     _positive_only: bool = False
 
     def __sklearn_tags__(self) -> Any:
@@ -92,9 +92,9 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
             Called with a ``fastem.Record`` (start, iteration, log_likelihood, gain) after each iteration of each start;
             the fit stops when it returns something true. ``fastem.progress_bar()`` is one.
         checkpoint : path, default=None
-            A file that keeps how far the fit has come, once a minute. After an interrupt, or a kill, the same call goes
-            on from there, to the same bits; the file is removed at the end. `random_state` must be an integer, or None,
-            which then draws entropy of its own rather than from NumPy's global state.
+            A file that says how far the fit has come, written once a minute. If the fit is interrupted or killed, the
+            same call goes on from there and ends with the same bits; the file is removed at the end. `random_state`
+            must be an integer or None; None then draws fresh entropy rather than numbers from NumPy's global state.
 
         Returns
         -------
@@ -124,7 +124,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
     @_fit_context(prefer_skip_nested_validation=True)
     def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> str | None:
-        """Fit, and return what to warn of."""
+        """Fit. Returns the text of the warning that the user should get, or None."""
         validation.check_callback(callback)
         if checkpoint is not None:
             checks.check_repeatable(self.random_state)
@@ -133,7 +133,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         start = self._start(X, resp_init)
         # As in scikit-learn, a start that leaves nothing to chance takes nothing from a shared RandomState.
         random = isinstance(start, dict) and "method" in start
-        # A checkpoint keeps the entropy of a fit that was given none.
+        # Without a random_state, `em.fit` draws the entropy itself and the checkpoint keeps it.
         seed = (None if checkpoint is not None and self.random_state is None else self._seed()) if random else 0
         continued = isinstance(start, dict) and not random and self.warm_start
         n_init = self.n_init if random else 1
@@ -167,18 +167,18 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         return NOT_CONVERGED if result.status is Status.MAX_ITER else f"{NOT_CONVERGED} {result.status.value}"
 
     def _seed(self) -> Any:
-        """A seed for `em.fit`. An integer is one itself: a RandomState made of it would take 0.1 ms."""
+        """A seed for `em.fit`. An integer is used as it is, because making a RandomState from it would take 0.1 ms."""
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
         return entropy_of(check_random_state(self.random_state))
 
     def _start(self, X: Array, resp_init: Any) -> Any:
-        """The start of `em.fit`: responsibilities, the last solution, or what was given and how to find the rest."""
+        """The start of `em.fit`: responsibilities, the last solution, or given parameters and a method for the rest."""
         if resp_init is not None:
             return validation.check_assignment("resp_init", resp_init, len(X), self.n_components)
         if self.warm_start and hasattr(self, "converged_"):
             found = len(self.weights_)
-            # An earlier fit may have dropped some of its components; then there are as many as it said.
+            # The earlier fit may have dropped components; then `n_components_` says how many are left.
             fewer = self.starving == DROP and found == getattr(self, "n_components_", None)
             checks.check_warm_start(found, self.n_components, fewer)
             checks.check_warm_family(self._fitted_family().name, self._family().name)
@@ -213,22 +213,22 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
     @classmethod
     def _arguments(cls, family: Family) -> dict[str, Any]:
-        """The constructor's arguments that say the family."""
+        """The constructor's arguments that determine the family."""
         return {}
 
     @classmethod
     def from_result(cls, result: Result, **settings: Any) -> Self:
-        """An estimator that was fitted, so to speak, by ``fastem.fit``, ``select`` or ``from_parameters``.
+        """A fitted estimator with the parameters of a Result of ``fastem.fit``, ``select`` or ``from_parameters``.
 
         Parameters
         ----------
         result : a Result, of this estimator's family.
-        **settings : further arguments of the constructor. `n_components`, the family's, `min_samples` and `starving`
-            are those of the result.
+        **settings : further arguments of the constructor. `n_components`, the arguments of the family, `min_samples`
+            and `starving` are taken from the result.
 
         Returns
         -------
-        A fitted estimator: it predicts, samples, and continues where `warm_start` is set.
+        A fitted estimator. It predicts and samples, and with `warm_start` its `fit` goes on from the result.
 
         Raises
         ------
@@ -240,7 +240,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         return cls(n_components=result.n_components, **{**kept, **settings})._fitted_by(result)
 
     def _checked(self, X: Any, reset: bool) -> Array:
-        """X as an array of numbers, by scikit-learn's rules; what is not finite is found (and named) by the core."""
+        """X as an array of numbers, by scikit-learn's rules. The core finds, and names, values that are not finite."""
         checks.check_unmasked(X)
         checked: Array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
         # As in scikit-learn, float32 data are not rounded further by a model of float64.
@@ -248,7 +248,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         return checked.astype(np.float64) if widen else checked
 
     def _mixture(self) -> Result:
-        """The fitted attributes as the functional core takes them."""
+        """The fitted attributes as a Result, which the functional core takes."""
         weights = checks.check_weights_attribute(self.weights_)
         policy = Policy(float(self.min_samples), self.starving)
         model = Model(self._fitted_family(), len(weights), policy=policy)
@@ -293,7 +293,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
         Raises
         ------
-        ValueError : the file holds something else (also an estimator of a class of another name), is damaged, or was
+        ValueError : the file holds something else (an estimator of another class, for example), is damaged, or was
             written by a newer version with another format.
         FileNotFoundError : there is no such file.
         """

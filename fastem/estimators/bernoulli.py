@@ -17,15 +17,17 @@ class BernoulliMixture(BaseMixture):
     ----------
     n_components : int, default=1
     tol : float, default=1e-3
-        A start stops when an iteration gains less in mean log-likelihood, nats per sample. 0 runs `max_iter`.
+        A start stops when an iteration gains less than this in mean log-likelihood, nats per sample. 0 runs `max_iter`
+        iterations.
     max_iter : int, default=100
         M-steps at most; 0 keeps the start.
     n_init : int, default=1
         Random starts, which share each pass over the data; the likeliest is kept.
     init_params : str, default="kmeans"
-        How the start is found, or what the two below leave of it, as in ``fastem.GaussianMixture``.
+        How the start is found, or the part of it that `probabilities_init` and `weights_init` do not give, as in
+        ``fastem.GaussianMixture``.
     probabilities_init : array-like of shape (n_components, n_features), default=None
-        Of a one, in [0, 1]. A probability of exactly 0 or 1 stays what it is.
+        Initial probabilities of a one, in [0, 1]. A probability of exactly 0 or 1 stays as it is.
     weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples,
     starving
         As those of ``fastem.GaussianMixture``.
@@ -34,7 +36,7 @@ class BernoulliMixture(BaseMixture):
     ----------
     weights_ : ndarray of shape (n_components,), float64
     probabilities_ : ndarray of shape (n_components, n_features), float64
-        Of a one.
+        Probabilities of a one.
     n_components_, converged_, n_iter_, n_passes_, lower_bound_, lower_bounds_, fit_report_, n_features_in_,
     feature_names_in_
         As those of ``fastem.GaussianMixture``.

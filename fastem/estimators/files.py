@@ -21,10 +21,10 @@ FORMAT = 1
 
 
 def write(estimator: Any, path: str | PathLike[str]) -> None:
-    """Arrays among the constructor's arguments and the fitted attributes as arrays, everything else as JSON.
+    """Write the constructor's arguments and the fitted attributes: arrays as arrays, everything else as JSON.
 
-    A mapping of arrays is one array for each entry, under the names of both with a dot between them. A family is its
-    registered name and its hyper-parameters.
+    A mapping of arrays is written as an array for each entry, named by the mapping and the entry with a dot between
+    them. A family is written as its registered name and its hyper-parameters.
     """
     fitted = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
     if "fit_report_" in fitted:
@@ -50,7 +50,7 @@ def write(estimator: Any, path: str | PathLike[str]) -> None:
 
 
 def _is_array(kind: str, name: str, value: Any) -> bool:
-    """Whether a value is kept as an array: initial parameters may be lists and frames."""
+    """Whether a value is kept as an array. Initial parameters are, even if they are lists or data frames."""
     if kind == "attribute":
         return isinstance(value, np.ndarray)
     return name.endswith("_init") and not isinstance(value, int | str | None)

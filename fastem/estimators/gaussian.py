@@ -21,7 +21,7 @@ from fastem.families.base import Array, Family
 from fastem.model import evidence as functional
 from fastem.validation import estimators as checks
 
-# How attributes can come to have a wrong shape, besides by hand.
+# How attributes can come to have a wrong shape, other than by hand.
 _OR = "covariance_type was changed after fit"
 
 
@@ -34,7 +34,8 @@ class GaussianMixture(BaseMixture):
     covariance_type : {"full", "tied", "diag", "spherical", "tied_diag", "tied_spherical"}, default="full"
         The last two, which scikit-learn does not have, share one diagonal matrix or one variance.
     tol : float, default=1e-3
-        A start stops when an iteration changes the mean log-likelihood, nats per sample, by less. 0 runs `max_iter`.
+        A start stops when an iteration changes the mean log-likelihood, nats per sample, by less than this. 0 runs
+        `max_iter` iterations.
     reg_covar : float, default=1e-6
         Added to each variance after each M-step, in squared units of the data.
     max_iter : int, default=100
@@ -42,13 +43,14 @@ class GaussianMixture(BaseMixture):
     n_init : int, default=1
         Random starts, which share each pass over the data; of those that did not collapse, the likeliest is kept.
     init_params : str, default="kmeans"
-        How the start is found, or what the three below leave of it: "kmeans", "k-means++", "random",
-        "random_from_data" as in scikit-learn; "splitting", "short-runs", "hierarchical", or "auto", ten starts of
-        several kinds of which losers are dropped early, as in ``fastem.fit``.
+        How the start is found, or the part of it that the next three arguments do not give. "kmeans", "k-means++",
+        "random" and "random_from_data" are as in scikit-learn; "splitting", "short-runs", "hierarchical" and "auto"
+        (ten starts of several kinds, of which losers are dropped early) are as in ``fastem.fit``.
     weights_init : array-like of shape (n_components,), default=None
         Mixing weights in [0, 1], with sum 1 to 1e-8 (1e-6 in float32).
     means_init : array-like of shape (n_components, n_features), default=None
-        What is not given beside it is found by `init_params` and matched to the nearest of these means.
+        Initial means. Weights and covariances that are not given are found by `init_params`, and the components found
+        are matched to the nearest of these means.
     precisions_init : array-like or float, default=None
         Inverse covariances, in the shape of `covariances_`: symmetric positive definite, or > 0.
     random_state : int, RandomState instance or None, default=None
@@ -59,18 +61,18 @@ class GaussianMixture(BaseMixture):
         1 prints iterations, 2 also times and gains.
     verbose_interval : int, default=10
     covariances_init : array-like or float, default=None
-        Instead of `precisions_init`.
+        Initial covariances, in the shape of `covariances_`; give these or `precisions_init`, not both.
     n_threads : int or None, default=None
-        None is all available cores on the main thread, and 1 on any other.
+        None means all available cores on the main thread, and 1 on any other.
     accelerate : {"anderson", "squarem"} or None, default=None
-        Leap ahead of the M-steps: many times fewer passes where EM is slow.
+        Leap ahead of the M-steps, which takes many times fewer passes where EM is slow.
     progressive : bool or None, default=False
-        Begin on random parts of the data, as ``fastem.fit`` does by default (None) where there are many samples.
+        Begin on random parts of the data. None does so if there are many samples, as ``fastem.fit`` does by default.
     min_samples : float, default=0.0
-        What a component must hold, its responsibilities summed.
+        The sum of responsibilities that a component must hold.
     starving : {"reseed", "drop", "stop"}, default="reseed"
-        What becomes of a component that holds less: put at the worst-explained samples, left out (`n_components_` is
-        then smaller), or the end of its start.
+        What becomes of a component that holds less: "reseed" puts it at the samples that the mixture explains worst,
+        "drop" leaves it out (`n_components_` is then smaller), and "stop" ends its start.
 
     Attributes
     ----------
@@ -81,11 +83,11 @@ class GaussianMixture(BaseMixture):
         n_features) for "diag", (n_components,) for "spherical", (n_features,) for "tied_diag", () for "tied_spherical".
     precisions_ : ndarray, the inverse of each covariance, in the same shape.
     precisions_cholesky_ : ndarray, upper triangular P with P P' = precision, in the same shape.
-        As in scikit-learn, `predict` and its kin read this, and `sample` reads `covariances_`.
-    n_components_ : int, the components of the fit: fewer than `n_components` where some were dropped.
+        As in scikit-learn, the predicting methods read this, and `sample` reads `covariances_`.
+    n_components_ : int, the components of the fit: fewer than `n_components` if some were dropped.
     converged_ : bool
-        Whether the best start met `tol` with no component held at its floor; False too after a callback's stop.
-    n_iter_ : int, steps of the best start: M-steps, or leaps where it was accelerated.
+        Whether the best start met `tol` with no component held at its floor. False if the callback stopped the fit.
+    n_iter_ : int, steps of the best start: M-steps, or leaps if it was accelerated.
     n_passes_ : int, passes over the data that the loop made for the best start.
     lower_bound_ : float
         Mean log-likelihood per sample, nats, of exactly these parameters (scikit-learn's is one M-step older).
@@ -93,15 +95,15 @@ class GaussianMixture(BaseMixture):
     fit_report_ : tuple of ``fastem.StartReport``
         For each start its status, log-likelihood, iterations, and what the guards did.
     n_features_in_ : int
-    feature_names_in_ : ndarray of str, where X had names that are all strings.
+    feature_names_in_ : ndarray of str, only if X had names that are all strings.
 
-    The parameters are float32 for float32 and float16 data, unless rounding to float32 would leave some covariance no
-    longer positive definite.
+    The parameters are float32 for float32 and float16 data, unless some covariance would no longer be positive definite
+    after rounding to float32.
 
     Notes
     -----
-    A component that loses its samples is seeded anew, one that collapses is held at a floor of 1e-12 of the data's
-    variance (1e-8 in float32) and reported with a ConvergenceWarning: an ill-conditioned covariance is no error.
+    A component that loses its samples is seeded anew. One that collapses is held at a floor of 1e-12 of the data's
+    variance (1e-8 in float32) and reported with a ConvergenceWarning; an ill-conditioned covariance is no error.
     The README lists every difference from scikit-learn.
 
     References
@@ -196,7 +198,7 @@ class GaussianMixture(BaseMixture):
         return Gaussian(self.covariance_type, reg_covar=float(self.reg_covar))
 
     def _fitted_family(self) -> Family:
-        return Gaussian(self.covariance_type)  # whatever has become of reg_covar since
+        return Gaussian(self.covariance_type)  # reg_covar matters only to a fit, and may have been changed since
 
     def _initial(self) -> dict[str, tuple[str, Any]]:
         return {"means": ("means_init", self.means_init), "covariances": ("covariances_init", None)}  # see _given
@@ -221,8 +223,8 @@ class GaussianMixture(BaseMixture):
         return named
 
     def _density(self) -> dict[str, Array]:
-        # precisions_cholesky_ rules, as in scikit-learn: it loses fewer digits in float32 than covariances do. One who
-        # has set covariances_ alone is understood too.
+        # precisions_cholesky_ is read first, as in scikit-learn: in float32 it loses fewer digits than covariances do.
+        # If a user has set covariances_ alone, those are read.
         parameters = self._fitted_family().parameters
         means, covariances = (p.shape(np.shape(self.means_)[-1], len(self.weights_)) for p in parameters)
         named = {"means": checks.check_attribute("means_", self.means_, means, _OR)}

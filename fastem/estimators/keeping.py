@@ -13,25 +13,25 @@ from fastem.validation import estimators as checks
 
 
 class Keeping:
-    """The arguments and the fitted attributes of an estimator, as the family's parameters ask.
+    """The arguments and the fitted attributes of an estimator, which follow from the family's parameters.
 
-    Fitted parameters are attributes of the family's names with an underscore, and prediction reads those, as in
-    scikit-learn: a user may set them.
+    A fitted parameter is an attribute: its name in the family with an underscore. Prediction reads these attributes,
+    which a user may set, as in scikit-learn.
     """
 
     n_components: int
     weights_: Array
 
     def _keep(self, arguments: dict[str, Any]) -> None:
-        """Keep the constructor's arguments, which are its `locals()`, as attributes."""
+        """Keep the constructor's arguments, given as its `locals()`, as attributes."""
         vars(self).update((name, value) for name, value in arguments.items() if name != "self")
 
     @abstractmethod
     def _family(self) -> Family:
-        """The family that a fit is asked for."""
+        """The family that `fit` fits."""
 
     def _fitted_family(self) -> Family:
-        """The family of the fitted attributes; settings that matter to a fit alone may have been changed since."""
+        """The family of the fitted attributes. The arguments of the constructor may have been changed since the fit."""
         return self._family()
 
     def _initial(self) -> dict[str, tuple[str, Any]]:
@@ -60,7 +60,7 @@ class Keeping:
         }
 
     def _density(self) -> dict[str, Array]:
-        """The same in the form from which densities come cheapest."""
+        """The fitted parameters in the form from which densities are computed fastest."""
         return self._parameters()
 
     def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
@@ -75,6 +75,6 @@ class Keeping:
 
 
 def entropy_of(rng: np.random.RandomState) -> list[int]:
-    """Entropy for a generator of its own."""
+    """Entropy from a RandomState, to seed a generator with."""
     words: list[int] = rng.randint(2**31, size=4, dtype=np.int64).tolist()
     return words

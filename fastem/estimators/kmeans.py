@@ -46,35 +46,35 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     init : {"k-means++", "random"}, array-like of shape (n_clusters, n_features) or callable, default="k-means++"
         Greedy k-means++, samples drawn at random, given centres, or a function of (X, n_clusters, random_state).
     n_init : int or "auto", default="auto"
-        Starts, of which the one of least inertia is kept; "auto" is 1 for "k-means++" and given centres, else 10.
+        Starts, of which the one with the least inertia is kept. "auto" is 1 for "k-means++" and given centres, else 10.
     max_iter : int, default=300
     tol : float, default=1e-4
-        A start stops when its centres move, squared and summed, by no more than this times the mean variance of the
-        features; always when no sample changes its cluster.
+        A start stops when the sum of the squared movements of its centres is no more than this times the mean variance
+        of the features, and in any case when no sample changes its cluster.
     verbose : int, default=0
     random_state : int, RandomState instance or None, default=None
         An integer gives the same bits on any number of threads.
     copy_x : bool, default=True
-        Of no effect: X is never changed.
+        Has no effect, because X is never changed.
     algorithm : {"lloyd", "elkan"}, default="lloyd"
-        Of no effect: both have the same result.
+        Has no effect, because both have the same result.
     n_threads : int or None, default=None
-        None is all available cores on the main thread, and 1 on any other.
+        None means all available cores on the main thread, and 1 on any other.
 
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features); float32 for float32 and float16 data, else float64.
     labels_ : ndarray of shape (n_samples,), int32, the nearest centre of each sample.
-    inertia_ : float, the (weighted) squared distances of the samples to their centres, summed.
+    inertia_ : float, the sum of the (weighted) squared distances of the samples to their centres.
     n_iter_ : int, iterations of the best start.
     n_features_in_ : int
-    feature_names_in_ : ndarray of str, where X had names that are all strings.
+    feature_names_in_ : ndarray of str, only if X had names that are all strings.
 
     Notes
     -----
     One iteration costs 2 n K d flops for the distances and 2 n d for the sums. A cluster that loses its samples is put
-    at the sample farthest from its centre, as in scikit-learn. From the same centres labels, centres and inertia are
-    those of scikit-learn up to rounding; from the same `random_state` other centres are drawn.
+    at the sample farthest from its centre, as in scikit-learn. From the same initial centres, labels, centres and
+    inertia are those of scikit-learn up to rounding. From the same `random_state`, other initial centres are drawn.
 
     References
     ----------
@@ -207,7 +207,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return checked
 
     def _packed(self, X: Array, sample_weight: Any, threads: Team) -> Data:
-        """X in tiles, centred, all features divided by one scale, which keeps distances in proportion."""
+        """X in tiles, centred, with all features divided by the same scale, which keeps distances in proportion."""
         family, dtype = Gaussian("spherical"), validation.working_dtype(X)
         weights = validation.check_sample_weight(sample_weight, len(X))
         facts = validation.check_columns(X, columns(X, weights, dtype, threads), family, dtype)
@@ -216,7 +216,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return pack(X, weights, family, Frame(facts.location, scale), dtype, threads)
 
     def _labels(self, X: Array) -> Array:
-        """The nearest centre of each sample: the likeliest of equal spheres."""
+        """The nearest centre of each sample, found as the likeliest component of a mixture of equal spheres."""
         centres = np.asarray(self.cluster_centers_, dtype=np.float64)
         spread = float(np.abs(centres - centres.mean(axis=0)).max()) or 1.0
         n = len(centres)

@@ -1,4 +1,4 @@
-"""`fastem.Mixture`, of any family."""
+"""`fastem.Mixture`: a mixture of components of any family."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from fastem.validation import estimators as checks
 
 
 class Mixture(BaseMixture):
-    """Mixture of components of any family, also one of your own.
+    """Mixture of components of any family, which may be your own.
 
     Parameters
     ----------
     family : Family or str
-        Such as ``fastem.Gaussian("diag", ridge=1e-3)``; or the name of a registered one that needs no arguments, such
-        as "poisson".
+        A family such as ``fastem.Gaussian("diag", ridge=1e-3)``, or the name of a registered one that needs no
+        arguments, such as "poisson".
     n_components : int, default=1
     tol : float, default=1e-3
-        A start stops when an iteration gains less in mean log-likelihood, nats per sample. 0 runs `max_iter`.
+        A start stops when an iteration gains less than this in mean log-likelihood, nats per sample. 0 runs `max_iter`
+        iterations.
     max_iter : int, default=100
         M-steps at most; 0 keeps the start.
     n_init : int, default=1
         Random starts, which share each pass over the data; the likeliest of those that ended well is kept.
     init_params : str, default="kmeans"
-        How the start is found, or what the two below leave of it, as in ``fastem.GaussianMixture``.
+        How the start is found, or the part of it that the next two arguments do not give, as in
+        ``fastem.GaussianMixture``.
     weights_init : array-like of shape (n_components,), default=None
         Mixing weights in [0, 1], with sum 1.
     parameters_init : mapping, default=None
@@ -39,17 +41,18 @@ class Mixture(BaseMixture):
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,), float64
-    parameters_ : dict of ndarray, float64, the family's parameters by name. Each is an attribute, too, with an
-        underscore, such as `rates_`; `parameters_` is made of those, and what a user wants to set is them.
-    family_ : Family, with what the data have decided about it.
+    parameters_ : dict of ndarray, float64, the family's parameters by name
+        Each of them is also an attribute with an underscore, such as `rates_`. To change a parameter, set that
+        attribute: `parameters_` is made from these attributes whenever it is read.
+    family_ : Family, with the hyper-parameters that the data decide filled in.
     n_components_, converged_, n_iter_, n_passes_, lower_bound_, lower_bounds_, fit_report_, n_features_in_,
     feature_names_in_
         As those of ``fastem.GaussianMixture``.
 
     Notes
     -----
-    It is ``fastem.fit`` behind scikit-learn's interface, with scikit-learn's defaults for starts and stopping. Where a
-    named estimator exists, such as ``fastem.GaussianMixture``, it computes the same and has more attributes.
+    It is ``fastem.fit`` behind scikit-learn's interface, with scikit-learn's defaults for starts and stopping. A named
+    estimator, such as ``fastem.GaussianMixture``, computes the same for its family and has more attributes.
 
     Examples
     --------
@@ -116,7 +119,7 @@ class Mixture(BaseMixture):
         return {p.name: (f"parameters_init[{p.name!r}]", given.get(p.name)) for p in family.parameters}
 
     def _adopt(self, result: Result, dtype: Any) -> None:
-        # Another family's parameters, of an earlier fit, are no longer true.
+        # The parameters of an earlier fit, perhaps of another family, are no longer true.
         for parameter in self.family_.parameters if hasattr(self, "family_") else ():
             delattr(self, f"{parameter.name}_")
         self.family_ = result.family

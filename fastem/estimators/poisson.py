@@ -19,15 +19,17 @@ class PoissonMixture(BaseMixture):
     ----------
     n_components : int, default=1
     tol : float, default=1e-3
-        A start stops when an iteration gains less in mean log-likelihood, nats per sample. 0 runs `max_iter`.
+        A start stops when an iteration gains less than this in mean log-likelihood, nats per sample. 0 runs `max_iter`
+        iterations.
     max_iter : int, default=100
         M-steps at most; 0 keeps the start.
     n_init : int, default=1
         Random starts, which share each pass over the data; the likeliest is kept.
     init_params : str, default="kmeans"
-        How the start is found, or what the two below leave of it, as in ``fastem.GaussianMixture``.
+        How the start is found, or the part of it that `rates_init` and `weights_init` do not give, as in
+        ``fastem.GaussianMixture``.
     rates_init : array-like of shape (n_components, n_features), default=None
-        Expected counts, >= 0.
+        Initial expected counts, >= 0.
     weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples,
     starving
         As those of ``fastem.GaussianMixture``.

@@ -1,6 +1,6 @@
-"""Between covariances, precisions and Cholesky factors of precisions, as scikit-learn stores them.
+"""Conversions between covariances, precisions and Cholesky factors of precisions, as scikit-learn stores them.
 
-Arrays are matrices (..., d, d) where `matrices` is true, else variances of any shape.
+If `matrices` is true, arrays hold matrices (..., d, d), otherwise variances in any shape.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from fastem.families.base import Array
 
 
 def guarded(covariances: Array, matrices: bool) -> tuple[Array, Array]:
-    """Each covariance, and the upper triangular P with P P' = its inverse.
+    """Each covariance, and the upper triangular P such that P P' is its inverse.
 
-    A matrix that rounding has left without a Cholesky factor comes back with its eigenvalues raised as far as needed.
+    If a matrix has no Cholesky factor because of rounding, its eigenvalues are raised as far as needed.
     """
     covariances = np.asarray(covariances, dtype=np.float64)
     if not matrices:
@@ -28,12 +28,12 @@ def guarded(covariances: Array, matrices: bool) -> tuple[Array, Array]:
 
 
 def precisions_of(cholesky: Array, matrices: bool) -> Array:
-    """P P'."""
+    """The precision P P' of each Cholesky factor P."""
     return np.asarray(cholesky @ np.swapaxes(cholesky, -1, -2) if matrices else cholesky**2)
 
 
 def upper_triangular(factors: Array) -> Array:
-    """The upper triangular P of positive diagonal with the P P' of any square factors, such as a user may set."""
+    """The upper triangular P with a positive diagonal and P P' = F F', for any square F, which a user may have set."""
     if not np.tril(factors, -1).any() and (np.diagonal(factors, axis1=-2, axis2=-1) > 0).all():
         return factors
     # F' = Q L with L lower triangular, by a QR decomposition of F' with its columns reversed; then P = L'.

@@ -1,4 +1,4 @@
-"""What a fitted estimator answers: labels, probabilities, scores, criteria, draws."""
+"""What a fitted estimator can tell: labels, probabilities, scores, criteria, draws."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Predicting:
 
     @abstractmethod
     def _mixture(self) -> Result:
-        """The fitted attributes as the functional core takes them."""
+        """The fitted attributes as a Result, which the functional core takes."""
 
     @abstractmethod
     def _draw(self, rng: np.random.RandomState, labels: Array) -> Array:
-        """One sample of each of these components, which are in order: (len(labels), n_features), float64."""
+        """One sample from the component of each label; labels are in order. (len(labels), n_features), float64."""
 
     def predict(self, X: Any) -> Array:
         """The likeliest component of each sample.
@@ -64,7 +64,7 @@ class Predicting:
         Returns
         -------
         resp : ndarray of shape (n_samples, n_components), rows sum to 1
-            float32 for float32 and float16 X and a model fitted to such, else float64.
+            float32 if X is float32 or float16 and the model was fitted to such data, else float64.
 
         Raises
         ------
@@ -82,7 +82,8 @@ class Predicting:
 
         Returns
         -------
-        log_prob : ndarray of shape (n_samples,), float32 and float64 likewise.
+        log_prob : ndarray of shape (n_samples,)
+            float32 if X is float32 or float16 and the model was fitted to such data, else float64.
 
         Raises
         ------
@@ -171,8 +172,8 @@ class Predicting:
     def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
         """Draw from the fitted mixture.
 
-        With an integer as `random_state`, every call draws the same samples. Those of a GaussianMixture are the ones
-        that scikit-learn draws from equal parameters and `random_state`.
+        With an integer as `random_state`, every call draws the same samples. A GaussianMixture draws the same samples
+        as scikit-learn does from the same parameters and `random_state`.
 
         Parameters
         ----------
@@ -189,7 +190,7 @@ class Predicting:
         """
         check_is_fitted(self)
         checks.check_sample_size(n_samples)
-        weights = self._mixture().weights  # with it, all attributes are checked
+        weights = self._mixture().weights  # making the mixture checks all attributes
         rng = check_random_state(self.random_state)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         labels = np.repeat(np.arange(len(counts)), counts)

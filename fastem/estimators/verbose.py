@@ -18,8 +18,8 @@ _ENDINGS = {
 class Progress:
     """A callback that prints every `interval` iterations and then asks the user's own callback.
 
-    level 1 prints iterations, level 2 also times and gains. Starts advance together, so with several of them a line
-    names its start. Where a fit begins on parts of the data, a line names each of them.
+    level 1 prints iterations, level 2 also times and gains. Starts advance together, so with several of them each line
+    names its start. If a fit begins on parts of the data, there is a line for each part.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The kinds of components, and their registry: a new family is one file and one name in `PLAIN` here.
 
-`base` is what a family answers, `parameters` what its parameters are: whoever writes a family imports both from here.
+`base` says what a family must answer, and `parameters` what its parameters are. A new family imports both from here.
 Nothing in this folder knows a loop, a start or a thread.
 """
 
@@ -32,9 +32,10 @@ __all__ = [
     "Poisson", "Tangent", "first_where", "identity_frame", "register",
 ]  # fmt: skip
 
-# The families of one class each.
+# The families that are one class; the Gaussian ones are a class for each shape.
 PLAIN: tuple[type[Any], ...] = (Poisson, Bernoulli)
 
 FAMILIES.update({family.name: family for family in (*SHAPES.values(), *PLAIN)})
-# What makes a family, by the name that the command line calls it; its keyword arguments are the options there.
+# The function or class that makes a family, by the name of the family on the command line. Its keyword arguments are
+# the options there.
 MAKERS: dict[str, Callable[..., Family]] = {"gaussian": Gaussian, **{family.name: family for family in PLAIN}}

@@ -1,4 +1,4 @@
-"""What a family of component densities answers; the fold, the driver and the estimators ask nothing else."""
+"""What a family of component densities must answer. The fold, the driver and the estimators ask nothing else."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def first_where(X: Array, is_bad: Callable[[Array], Array]) -> tuple[int, int, A
 class Limits(NamedTuple):
     """What keeps an M-step away from singular components, in the coordinates of a frame.
 
-    floor: (n_features,) smallest variance (Gaussian) or rate (Poisson) of each feature.
+    floor: (n_features,) smallest variance (Gaussian), rate (Poisson) or probability (Bernoulli) of each feature.
     ridge: (n_features,) what is added to each feature's variance.
     """
 
@@ -78,12 +78,12 @@ class Kernels(NamedTuple):
     `layout`; rows: int64, the components to look at; scratch: real, (>= `scratch_rows`, T).
 
     log_prob(tile, params, layout, rows, out, latent, scratch): out[k, t], real (K, T), becomes the log density of
-        sample t under row k, for k in rows. latent, real (`latent_rows`, T): what `accumulate` will need of it.
+        sample t under row k, for k in rows. latent, real (`latent_rows`, T): results that it leaves for `accumulate`.
     accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch): add the statistics of
         row k, weighted by resp[k], to out[k]; out, float64, `statistics_shape`; out[k, 0] is always the sum of
         resp[k]. resp: real (K, T), responsibilities times sample weights. labels: real (T,), the component of each
-        sample where one was chosen, otherwise undefined. sample_weight: real (T,).
-    derive(tile, layout): fill the derived rows of a tile; None where a family has none.
+        sample if one was chosen, otherwise undefined. sample_weight: real (T,).
+    derive(tile, layout): fill the derived rows of a tile; None if the family has none.
     """
 
     log_prob: Any
@@ -92,9 +92,9 @@ class Kernels(NamedTuple):
 
 
 class Tangent(Protocol):
-    """The derivatives of a family's log densities at one mixture, in coordinates of its own.
+    """The derivatives of a family's log densities at one mixture, by free parameters of its own choice.
 
-    It has free parameters, each of which moves one component or several.
+    A free parameter moves one component or several.
     """
 
     n_free: int
@@ -109,9 +109,9 @@ class Tangent(Protocol):
         """- sum_i resp_i d^2 log p(x_i | k) / d parameter^2: (m, m)."""
 
     def standard_errors(self, covariance: Array, scale: Array) -> dict[str, Array]:
-        """Of the named parameters, from the covariance (n_free, n_free) of the free ones; by the delta method.
+        """The standard errors of the named parameters, from the covariance (n_free, n_free) of the free ones.
 
-        scale (d,): of the coordinates in the user's units.
+        They follow by the delta method. scale (d,): the scale of the frame, in the user's units.
         """
 
 
@@ -123,8 +123,9 @@ class Family(ABC):
     one component each; rows below them are shared (tied covariances). Statistics likewise.
 
     name: what files and tables call it. parameters: the named parameters, in order. pooled: whether components share
-    rows. Without, a row's M-step depends on that row alone, and several starts are one longer matrix; with, `maximise`
-    takes a leading axis of starts. positive_only: whether data must be non-negative.
+    rows. If they do not, a row's M-step depends on that row alone, and the rows of several starts are given to
+    `maximise` as one longer matrix. If they do, it takes a leading axis of starts. positive_only: whether data must be
+    non-negative.
     """
 
     name: ClassVar[str]
@@ -133,7 +134,7 @@ class Family(ABC):
     positive_only: ClassVar[bool] = False
 
     def layout(self, n_features: int, n_components: int) -> Array:
-        """What kernels need to know that is not a float."""
+        """The integers that the kernels need to know."""
         return np.array([n_features, n_components], dtype=np.int64)
 
     @abstractmethod
@@ -154,21 +155,21 @@ class Family(ABC):
         return 0
 
     def latent_rows(self, n_features: int, n_components: int) -> int:
-        """Rows, each one tile wide, in which `log_prob` leaves for `accumulate` what it has found out."""
+        """Rows, each one tile wide, in which `log_prob` leaves results for `accumulate`."""
         return 0
 
     def scratch_rows(self, n_features: int, n_components: int) -> int:
         """Rows of scratch, each one tile wide, that the kernels need."""
         return 0
 
-    # What a family says of data.
+    # What a family says about data.
 
     def why_impossible(self, X: Array) -> str | None:
-        """A sentence that names the first value of X (n, d) that no component can produce; None where all can be."""
+        """A sentence that names the first value of X (n, d) that no component can produce; None if there is none."""
         return None
 
     def settled(self, facts: Any) -> Family:
-        """The family with what the data have decided, from the facts about their columns; it ends in the Result."""
+        """The family that ends in the Result: this one, with what the facts about the columns decide filled in."""
         return self
 
     def points(self, X: Array) -> Array:
@@ -201,7 +202,7 @@ class Family(ABC):
     def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
         """The inverse of `pack`.
 
-        Here for families whose rows end with the named parameters, in their order, as they are in the user's units.
+        This method is for families whose rows end with the named parameters, in order and in the user's units.
         """
         shapes = {p.name: p.shape(len(frame.scale), n_components) for p in self.parameters}
         first, named = params.shape[1] - sum(math.prod(shape[1:]) for shape in shapes.values()), {}
@@ -217,7 +218,7 @@ class Family(ABC):
     def reference(self, centres: Array) -> Array:
         """The rows of components at `centres`, in the frame's own coordinates.
 
-        The first statistics are gathered about them. A component that then starves keeps its row.
+        The first statistics are gathered about these rows. A component that then starves keeps its row.
         """
         return self.pack(self.located(centres), identity_frame(centres.shape[1]))
 
@@ -234,14 +235,14 @@ class Family(ABC):
         return {p.name: p.take(np.asarray(parameters[p.name]), order) for p in self.parameters}
 
     def n_parameters(self, n_features: int, n_components: int) -> int:
-        """Free parameters of the components, the mixing weights apart."""
+        """Free parameters of the components, without the mixing weights."""
         return sum(p.kind.n_free(p.shape(n_features, n_components)) for p in self.parameters)
 
     def to_vector(self, params: Array, n_features: int, n_components: int) -> Array:
         """A parameter matrix as an unconstrained vector (n,), in which steps between fits can be extrapolated.
 
-        The named parameters in the frame's own coordinates, each as its kind says. What no finite vector stands for,
-        such as a rate of zero, comes out as infinite or NaN.
+        It holds the named parameters in the frame's own coordinates, each as its kind says. A value that has no finite
+        vector, such as a covariance matrix without a Cholesky factor, comes out as infinite or NaN.
         """
         named = self.unpack(params, identity_frame(n_features), n_components)
         with np.errstate(divide="ignore"):

@@ -18,9 +18,10 @@ from fastem.families.parameters import PROBABILITY, Array, Parameter, Parameters
 
 @kernel
 def log_prob(tile, params, layout, rows, out, latent, scratch):
-    """out[k, t] = sum_j log p_kj where x_tj is 1, log (1 - p_kj) where it is 0 (Bishop 2006, eq. 9.44). d choices each.
+    """out[k, t] = sum_j (log p_kj if x_tj is 1, log (1 - p_kj) if 0) (Bishop 2006, eq. 9.44). d choices per entry.
 
-    tile IN (d, T); params IN; out OUT (K, T). A choice, not x log p + (1 - x) log (1 - p): 0 times -inf is NaN.
+    tile IN (d, T); params IN; out OUT (K, T). It chooses a term and does not compute x log p + (1 - x) log (1 - p),
+    because 0 times -inf is NaN.
     """
     wide()
     d = layout[0]
@@ -50,8 +51,8 @@ class Bernoulli(Family):
 
     Parameters
     ----------
-    floor : how far a probability stays from 0 and from 1, in [0, 0.5). With the default, 0, a component that has seen
-        only zeros of a feature cannot explain a one there: that is the maximum of the likelihood.
+    floor : how far a probability stays from 0 and from 1, in [0, 0.5). The default, 0, gives the maximum of the
+        likelihood, where a component that has seen only zeros of a feature cannot explain a one there.
     """
 
     floor: float = 0.0
@@ -98,7 +99,7 @@ class Bernoulli(Family):
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         means = statistics[:, 1:] / np.where(starving, 1.0, statistics[:, 0])[:, None]
         rows = self.pack({"probabilities": np.clip(means, limits.floor, 1.0 - limits.floor)}, frame)
-        # A probability at its floor is an ordinary maximum, not a singularity: no component is reported.
+        # A probability at its floor is an ordinary maximum, not a singularity, so no component counts as floored.
         return Maximised(np.where(starving[:, None], params, rows), starving, np.zeros_like(starving))
 
     def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:

@@ -1,7 +1,7 @@
 """Centres without a density: k-means is hard assignment with these kernels.
 
 `log_prob` is minus half the squared distance. Row of params: centre (d). Row of statistics: sum r | sum r x (d).
-`gather` has the same statistics as `accumulate`, but adds each sample to its own component's row alone.
+`gather` gathers the same statistics as `accumulate`, but adds each sample only to the row of its own component.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
 
 @kernel
 def gather(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
-    """Add w and w x to the row of out of each sample's own component. 2 d flops a sample, whatever K.
+    """Add w and w x to the row of out of each sample's own component. 2 d flops per sample, for any K.
 
     tile IN (>= d, T), T a multiple of 4; labels IN (T,), the component of each sample; sample_weight IN (T,); out INOUT
     float64; resp unused. Four samples at a time.
@@ -48,7 +48,7 @@ def gather(tile, resp, labels, latent, sample_weight, params, layout, rows, out,
 
 @kernel
 def add_up(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
-    """Add sum_t sample_weight_t resp[c, t] to out[c, 0]: the potentials of what `closer` leaves in resp, (C, T)."""
+    """Add sum_t sample_weight_t resp[c, t] to out[c, 0]: the potential of centre c. resp (C, T) comes from `closer`."""
     for c in range(resp.shape[0]):
         added = 0.0
         for t in range(resp.shape[1]):

@@ -1,8 +1,8 @@
 """What a named parameter is: its axes, and the kind of its values.
 
-Everything that depends on what values a parameter may take stands here, once: what a user's value must satisfy, the
+Everything that depends on what values a parameter may take is here, once: what a user's value must satisfy, the
 unconstrained vector in which acceleration works, degrees of freedom, units, what can be represented, and how a test
-moves away from a value. Nobody else asks which kind a parameter is.
+moves away from a value. No other file asks which kind a parameter is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 Parameters = Mapping[str, Array]
 
 
-# exp(-FARTHEST) is 0 in float64: where a vector keeps the border of a kind.
+# In a vector, this stands for the border of a kind, such as a rate of 0: exp(-FARTHEST) is 0 in float64.
 FARTHEST = 800.0
 
 
@@ -32,7 +32,7 @@ class Kind(ABC):
     phrase: str
 
     def why_not(self, name: str, value: Array) -> str | None:
-        """A sentence that says why a finite value is none of this kind, or None where it is one."""
+        """A sentence that says why a finite value is not of this kind, or None if it is."""
         return None
 
     def is_inside(self, value: Array) -> bool:
@@ -45,7 +45,7 @@ class Kind(ABC):
 
     @abstractmethod
     def to_vector(self, value: Array) -> Array:
-        """The value in coordinates without bounds, flat; infinite or NaN where no finite vector stands for it."""
+        """The value in coordinates without bounds, flat; infinite or NaN if no finite vector stands for it."""
 
     @abstractmethod
     def from_vector(self, vector: Array, shape: tuple[int, ...]) -> Array:
@@ -60,11 +60,11 @@ class Kind(ABC):
         return self.n_entries(shape)
 
     def unit(self, shape: tuple[int, ...]) -> Array:
-        """A plain value of this shape, where nothing is known yet."""
+        """A plain value of this shape, to begin with."""
         return np.broadcast_to(1.0, shape)
 
     def scaled(self, value: Array, factor: Array) -> Array:
-        """The value of data in units `factor` times as large; (n_features,), or one number for all features."""
+        """The value for data multiplied by `factor`, which is (n_features,), or one number for all features."""
         return value * factor
 
     @abstractmethod
@@ -98,10 +98,10 @@ class Real(Kind):
 
 
 class Positive(Kind):
-    """A number > 0, which moves as its logarithm, or as a multiple of it, does.
+    """A number > 0. A vector holds its logarithm, divided by `power`.
 
-    power: the vector holds log(value) / power. Half the logarithm of a variance is the logarithm of a standard
-    deviation, which moves as means do.
+    With power 2 and a variance, that is the logarithm of the standard deviation, whose small changes compare to those
+    of means.
     """
 
     phrase = "positive"
@@ -122,7 +122,7 @@ class Positive(Kind):
         return np.exp(self._power * vector).reshape(shape)
 
     def scaled(self, value: Array, factor: Array) -> Array:
-        # One factor after the other, as their product may overflow where the value does not.
+        # One factor after the other, because their product may overflow even if the value does not.
         for _ in range(round(self._power)):
             value = value * factor
         return value
@@ -132,7 +132,7 @@ class Positive(Kind):
 
 
 class NonNegative(Positive):
-    """A number >= 0, such as a rate; 0 lies at a logarithm whose exponential is 0."""
+    """A number >= 0, such as a rate. For 0, a vector holds a finite logarithm whose exponential is 0."""
 
     phrase = ">= 0"
 
@@ -153,7 +153,7 @@ class NonNegative(Positive):
 
 
 class Probability(Kind):
-    """A number in [0, 1], which moves as its logit does; 0 and 1 lie at a logit whose exponential is 0."""
+    """A number in [0, 1]. A vector holds its logit; for 0 and 1, that is -FARTHEST and FARTHEST."""
 
     phrase = "between 0 and 1"
 
@@ -166,7 +166,7 @@ class Probability(Kind):
         return np.asarray(np.clip(logits, -FARTHEST, FARTHEST)).reshape(-1)
 
     def from_vector(self, vector: Array, shape: tuple[int, ...]) -> Array:
-        # The two forms meet at 0, and neither loses digits on its own side of it.
+        # Each of the two forms is used on the side of 0 where it loses no digits.
         small = np.exp(-np.abs(vector))
         return np.where(vector < 0, small / (1.0 + small), 1.0 / (1.0 + small)).reshape(shape)
 
@@ -185,7 +185,7 @@ class Probability(Kind):
 
 
 class Covariance(Kind):
-    """Symmetric positive definite matrices, (..., d, d); as vectors, Cholesky factors, diagonals as logarithms."""
+    """Symmetric positive definite matrices, (..., d, d). A vector holds Cholesky factors with logarithmic diagonals."""
 
     phrase = "symmetric, positive-definite"
 
@@ -199,7 +199,7 @@ class Covariance(Kind):
             correlation = matrix / scale / scale[:, None]
             if not (np.abs(correlation - correlation.T) <= 1e-8).all():
                 return f"{where} is not symmetric."
-            # What rounding has left a little below 0 is guarded by a floor when it is used.
+            # Eigenvalues that rounding has left a little below 0 are raised to a floor when the matrix is used.
             smallest = np.linalg.eigvalsh(correlation)[0]
             if not smallest > -1e-10:
                 return f"{where} is not positive definite: its correlation matrix has the eigenvalue {smallest:.3g}."
@@ -272,22 +272,22 @@ class Parameter(NamedTuple):
         return tuple(lengths[axis] if isinstance(axis, str) else axis for axis in self.axes)
 
     def in_units(self, value: Array, scale: Array) -> Array:
-        """The value for data divided by `scale` (n_features,), as that of the data themselves."""
+        """The value for the data themselves, from the value for data divided by `scale` (n_features,)."""
         if not self.has_units:
             return value
         return self.kind.scaled(value, scale if "d" in self.axes else scale[0])
 
     def take(self, value: Array, order: Array) -> Array:
-        """The value for some of the components, in this order; what they share stays as it is."""
+        """The value for some of the components, in this order. A value that components share stays as it is."""
         return np.take(value, order, axis=self.axes.index("K")) if "K" in self.axes else value
 
     def n_features_of(self, value: Array) -> int | None:
-        """The number of features that a value of the right number of dimensions says, or None where it says none."""
+        """The number of features, from the shape of a value; None if the shape does not tell it."""
         return value.shape[self.axes.index("d")] if "d" in self.axes and value.ndim == len(self.axes) else None
 
 
 def n_features_of(parameters: tuple[Parameter, ...], values: Parameters) -> int:
-    """The number of features of named values; 1 where none of them depends on it, -1 where one has a wrong shape."""
+    """The number of features of named values; 1 if none of them depends on it, -1 if the shape of one is wrong."""
     known = [parameter for parameter in parameters if "d" in parameter.axes]
     if not known:
         return 1

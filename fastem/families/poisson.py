@@ -1,7 +1,7 @@
 """Components of independent Poisson counts, one rate per feature.
 
 Row of params: log rate (d) | minus the sum of the rates | rate (d). Row of statistics: sum r | sum r x (d).
-The derived row of a tile is sum_j log x_j!, infinite where x is not a vector of counts.
+The derived row of a tile is sum_j log x_j!, which is infinite if x is not a vector of counts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
 
 @kernel
 def derive(tile, layout):
-    """tile[d, t] = sum_j log x_tj!, the part of the log density that knows no parameter."""
+    """tile[d, t] = sum_j log x_tj!, the part of the log density that depends on no parameter."""
     log_factorials(tile, layout[0])
 
 
@@ -65,7 +65,7 @@ class Poisson(Family):
         return f"{negative}Poisson needs non-negative integers; X[{i}, {j}] is {value}."
 
     def points(self, X: Array) -> Array:
-        # The square roots of counts vary alike, whatever their rates.
+        # The square roots of counts have about the same variance at any rate.
         return np.sqrt(X)
 
     def kernels(self) -> Kernels:
@@ -100,7 +100,8 @@ class Poisson(Family):
         counts = np.where(starving, 1.0, statistics[:, 0])[:, None]
         rates, floored = raise_to_floor(statistics[:, 1:] / counts, limits.floor)
         rows = np.where(starving[:, None], params, self._rows(rates))
-        # A rate of zero is an ordinary maximum, not a singularity: the likelihood stays bounded there.
+        # A rate of zero is an ordinary maximum, not a singularity, as the likelihood is bounded there. So no component
+        # counts as floored.
         return Maximised(rows, starving, np.zeros_like(floored))
 
     def _rows(self, rates: Array) -> Array:

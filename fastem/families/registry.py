@@ -1,4 +1,4 @@
-"""Families by the names under which files keep them. It is open: a user's family joins with `register`."""
+"""The families by the names under which files keep them. A user's family is added with `register`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FAMILIES: dict[str, type[Any]] = {}
 
 
 def register(family: FamilyType) -> FamilyType:
-    """Make a family known by its `name`, so that `fastem.load` can read mixtures of it. A decorator of its class.
+    """Make a family known by its `name`, so that `fastem.load` can read mixtures of it. Use it to decorate the class.
 
     Parameters
     ----------

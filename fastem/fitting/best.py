@@ -14,7 +14,7 @@ from fastem.model.problem import Problem
 from fastem.model.result import Result, StartReport, Status
 from fastem.model.starving import DROP
 
-# Starts have reached the best likelihood if they are this close to it, in nats per sample.
+# A start has reached the best likelihood if it is this close to it, in nats per sample.
 REACHED = 1e-5
 
 
@@ -83,14 +83,14 @@ def _distance(problem: Problem, tracks: Sequence[Track], winner: Track, track: T
 
 
 def _kept(step: Step) -> Array:
-    """Which components have samples, (n_components,) bool; all, should none have any."""
+    """Which components have samples, (n_components,) bool. If none has any, all are kept."""
     alive = ~np.isneginf(step.log_weights)
     return alive if alive.any() else ~alive
 
 
 def _is_representable(problem: Problem, parameters: Parameters) -> bool:
-    """Whether named parameters are still what they must be in the user's units.
+    """Whether named parameters are finite, and within their bounds, in the user's units too.
 
-    Variances of data of magnitude 1e200 overflow there, though the fit itself, in scaled coordinates, went well.
+    The fit works in scaled coordinates and may go well, while the variances of data of magnitude 1e200 overflow.
     """
     return all(p.kind.is_representable(np.asarray(parameters[p.name])) for p in problem.family.parameters)

@@ -1,8 +1,8 @@
-"""How far a fit has come, on disk: an interrupted one goes on from there to the same bits.
+"""A file that says how far a fit has come. An interrupted fit goes on from there and ends with the same bits.
 
-A pass changes nothing but the starts that are on their way, so between two passes their tracks are all there is to
-keep. The data, the random parts of it and the limits follow from the arguments, the seed among them, of which the file
-holds a digest.
+A pass changes only the starts that are on their way, so the file keeps only their tracks, as they are between two
+passes. Everything else, such as the random parts of the data, follows from the arguments of the fit, which include the
+seed. The file holds a digest of these.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from fastem.families.base import Array
 from fastem.fitting.parts import Progress
 
 FORMAT = 2
-# Bytes of an array that are digested at a time.
+# Arrays are digested in pieces of this many bytes.
 CHUNK_BYTES = 2**26
 
 
 class Checkpoint:
-    """The file in which a fit keeps how far it has come, written at most every `interval` seconds of the clock.
+    """The file that says how far a fit has come. It is written at most every `interval` seconds of the clock.
 
-    arguments: what the fit depends on; a file of another fit is refused. seed: its entropy, which the file keeps.
+    arguments: what the fit depends on; a file of a fit with other arguments is refused. seed: the file keeps its
+    entropy, so that a fit without a seed can go on too.
     """
 
     def __init__(
@@ -48,14 +49,14 @@ class Checkpoint:
         versioned = {**arguments, "the version of fastem": [SOURCES, FORMAT]}
         self._digests = {name: digest([value]) for name, value in versioned.items()}
         self._last = clock()
-        self._facts: dict[str, Any] = {}  # between the last two passes; empty once they are on disk
+        self._facts: dict[str, Any] = {}  # as of the last `keep`; empty once written
 
     def read(self) -> tuple[Progress, np.random.SeedSequence] | None:
-        """What the file holds, and the seed of the fit that wrote it; None where there is no file.
+        """What the file holds, and the seed of the fit that wrote it; None if there is no file.
 
         Raises
         ------
-        ValueError : the file is no checkpoint, or that of a fit with other arguments.
+        ValueError : the file is no checkpoint, or was written by a fit with other arguments.
         """
         if not self._path.exists():
             return None
@@ -80,7 +81,7 @@ class Checkpoint:
             self.write()
 
     def write(self) -> None:
-        """Write what was remembered. A fit that is killed meanwhile leaves the file before, or the new one, whole."""
+        """Write what `keep` remembered. If the process is killed meanwhile, the old or the new file is there, whole."""
         if not self._facts:
             return
         arrays: list[Array] = []
@@ -99,12 +100,12 @@ class Checkpoint:
         self._last, self._facts = self._clock(), {}
 
     def done(self) -> None:
-        """Remove the file: the fit has ended, and nothing is left to go on with."""
+        """Remove the file, because the fit has ended."""
         self._path.unlink(missing_ok=True)
         self._new().unlink(missing_ok=True)
 
     def _new(self) -> Path:
-        """Where it is written first; one that a killed process left behind is written over."""
+        """Where the file is written first. A killed process may leave one behind, which the next writes over."""
         return self._path.with_name(f"{self._path.name}.new")
 
 
@@ -131,7 +132,7 @@ def words(seed: np.random.SeedSequence) -> list[int]:
 
 
 def digest(values: Sequence[Any]) -> str:
-    """A digest of arguments: arrays by their shape, type and bytes, streams by their pieces, all else by its repr."""
+    """A digest of arguments: arrays by their shape, type and bytes, streams by their pieces, others by their repr."""
     found = hashlib.blake2b(digest_size=16)
     for value in values:
         if isinstance(value, np.ndarray):

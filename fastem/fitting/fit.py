@@ -55,71 +55,75 @@ def fit(
     Parameters
     ----------
     X : array-like, (n_samples, n_features), or what `stream` takes
-        Finite numbers. float32 is computed in float32 (sums over tiles in float64), float16 as float32, everything else
-        in float64. Never changed; copied once, into tiles. A list of matrices, a function that returns an iterator over
-        some, and a memory map of more than 64 MB are read in chunks in each pass, see `stream`.
+        Finite numbers. float32 and float16 are computed in float32 (sums over tiles in float64), everything else in
+        float64. X is never changed; it is copied once, into tiles. A list of matrices, a function that returns an
+        iterator over matrices, and a memory map of more than 64 MB are read in chunks in each pass, see `stream`.
     family : a Family, such as ``fastem.Gaussian("full")`` or ``fastem.Poisson()``.
     n_components : int, 1 <= n_components <= n_samples
     sample_weight : array-like, (n_samples,), or None
         Non-negative, not all zero. Weight 2 is the same as the sample twice.
     start : str, mapping, Result or array
-        "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; one where
-        n_components is 1); "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random responsibilities),
-        "random_from_data" (samples as centres); "splitting" (one component, the widest split in two until there are
-        enough), "short-runs" (the best of ten short runs of EM), "hierarchical" (model-based agglomeration of at most
-        2,000 points); a mapping with "weights" and the family's parameters, or a Result; a mapping with some of them,
-        and with the "method" (default "auto") that finds the others; integer labels (n_samples,) from 0, or
-        responsibilities (n_samples, n_components), from which the first M-step is made; a component that no sample is
-        given to is seeded at the worst-explained ones.
+        A method: "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; a
+        single start if n_components is 1), "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random
+        responsibilities), "random_from_data" (samples as centres), "splitting" (from one component, the widest is split
+        in two until there are enough), "short-runs" (the best of ten short runs of EM), or "hierarchical" (model-based
+        agglomeration of at most 2,000 points). Parameters: a mapping with "weights" and the family's parameters, or a
+        Result; a mapping with only some of them may name the "method" (default "auto") that finds the others. An
+        assignment: integer labels (n_samples,) from 0, or responsibilities (n_samples, n_components), from which the
+        first M-step is made; a component without samples is seeded at the samples that the mixture explains worst.
     n_init : int >= 1
-        Number of random starts; they share each pass over the data, and the best is returned. "auto" repeats its random
-        ones so often. Ignored where the whole start is given.
+        Number of random starts; they share each pass over the data, and the best is returned. "auto" makes each of its
+        random starts this many times. Ignored if the whole start is given.
     tol : float >= 0
-        A start has converged when `criterion` falls below this (with reg_covar or ridge, a fall of the likelihood by
-        more is no end); the best start of "auto" by "gain", when "aitken" does too. 0 runs exactly max_iter iterations.
+        A start has converged when `criterion` falls below this. With "auto" and "gain", the best start must satisfy
+        "aitken" too. With reg_covar or ridge, the likelihood may fall on the way; a fall by more than tol is not
+        convergence. 0 runs exactly max_iter iterations.
     max_iter : int >= 0
-        Steps at most, M-steps or leaps. 0 returns the start, evaluated.
+        Steps at most, M-steps or leaps. With 0 the start itself is evaluated and returned.
     accelerate : "anderson", "squarem" or None
-        Leap ahead of the M-steps: many times fewer passes where EM is slow. A leap that lowers the likelihood is
-        refused, which costs its pass. Another optimum may be reached than without.
+        Leap ahead of the M-steps, which takes many times fewer passes where EM is slow. A leap that lowers the
+        likelihood is refused, which costs its pass. The fit may reach another optimum than without acceleration.
     criterion : "gain", "relative", "parameters" or "aitken"
-        The last increase of the mean log-likelihood, nats per sample; that increase relative to the log-likelihood;
-        the largest change of a parameter (means in standard deviations of the data, logarithms of standard deviations
-        and rates, mixing weights as they are) by an M-step; Aitken's estimate of what is left to gain, nats per sample.
-        An accelerated start has converged when two steps in a row, with "squarem" three, are below tol.
+        "gain" is the last increase of the mean log-likelihood, nats per sample; "relative" is that increase relative to
+        the log-likelihood; "parameters" is the largest change of a parameter by an M-step (means in standard deviations
+        of the data, logarithms of standard deviations and rates, mixing weights as they are); "aitken" is Aitken's
+        estimate of what is left to gain, nats per sample. An accelerated start has converged when two steps in a row,
+        with "squarem" three, are below tol.
     max_passes : int >= 1 or None
         Passes over the data at most, those on refused leaps included.
     time_limit : float > 0 or None
         Seconds, from the call, after which no further pass of the loop begins. Finding the starts is not cut short.
     drop_losers : bool or None
-        End starts that are clearly behind the best one after a few steps, with the status DROPPED. None does with
-        start="auto" alone.
+        End starts that are clearly behind the best one after a few steps, with the status DROPPED. None means True with
+        start="auto" and False otherwise.
     min_samples : float >= 0
-        What a component must hold, its responsibilities summed; a sample counts by its weight over the mean weight.
+        The sum of responsibilities that a component must hold; a sample counts by its weight over the mean weight.
     starving : "reseed", "drop" or "stop"
-        A component that holds less is put at the samples that the mixture explains worst (n_components times at most),
-        is left without weight, so that the result has fewer components, or ends its start with the status STARVED. Of
-        several the smallest one first, as others may grow by what it held.
+        What becomes of a component that holds less. "reseed" puts it at the samples that the mixture explains worst (at
+        most n_components times), "drop" leaves it without weight, so that the result has fewer components, and "stop"
+        ends its start with the status STARVED. Of several such components only the smallest is treated in a step, as
+        the others may grow by what it held.
     progressive : bool or None
-        Begin on a random part of the data, go on to one twice as large when a step gains little beside what the part
-        can tell (parameters over twice its samples, in nats per sample), and end on all of it. Starts are then looked
-        for on the first part, and losers dropped there. `max_iter` limits the steps on each part too; `max_passes` and
-        `n_passes` count passes over all of the data. Another optimum may be reached than without. None does from
-        32,768 samples on, unless all parameters of the start are given, or tol or max_iter is 0.
+        Begin on a random part of the data, go on to a part twice as large, and end on all data. The fit leaves a part
+        when a step gains little beside what the part can tell, which is the number of parameters over twice that of its
+        samples, in nats per sample. Starts are then looked for on the first part, and losers are dropped there.
+        `max_iter` limits the steps on each part too; `max_passes` and `n_passes` count passes over all of the data. The
+        fit may reach another optimum than without parts. None means True from 32,768 samples on, unless all parameters
+        of the start are given. There are no parts if tol or max_iter is 0.
     seed : int >= 0, a sequence of them, or None
-        Two fits from one seed give the same bits, whatever n_threads. None draws fresh entropy.
+        Two fits from one seed give the same bits with any n_threads. None draws fresh entropy.
     n_threads : int >= 1 or None
-        None is all available cores on the main thread and 1 elsewhere.
+        None means all available cores on the main thread, and 1 elsewhere.
     callback : callable or None
         Called with a `Record` after each iteration of each start; the fit stops when it returns something true.
     checkpoint : path or None
-        A file in which the fit keeps how far it has come, a `.npz` archive without pickle. Where it exists, the fit
-        goes on from it, to the same bits as one that was never interrupted; a fit of other data or other arguments
-        refuses it, but for n_threads, time_limit, callback and checkpoint_interval. It is written every so often, and
-        where an exception (Ctrl-C), the time limit or the callback ends the fit; any other end removes it. The search
-        for starts is not kept: it is made again.
+        A file that says how far the fit has come, a `.npz` archive without pickle. If it exists, the fit goes on from
+        there and ends with the same bits as one that was never interrupted. A fit of other data or with other arguments
+        refuses it; only n_threads, time_limit, callback and checkpoint_interval may differ. It is written from time to
+        time, and when an exception (Ctrl-C), the time limit or the callback ends the fit; any other end removes it. It
+        does not keep the search for starts, so an interrupted search begins again.
     checkpoint_interval : float >= 0
-        Seconds between two writings, which a killed process may lose; 0 writes after every pass.
+        Seconds between two writings, the work that a killed process may lose; 0 writes after every pass.
 
     Returns
     -------
@@ -132,8 +136,8 @@ def fit(
     Notes
     -----
     Each iteration is one pass over the data, at O(n K d) for diagonal shapes and O(n K d^2) for full ones; the
-    responsibilities are never stored. The likelihood never falls (with reg_covar = ridge = 0) except where a starving
-    component was seeded anew or dropped. It does not search for the number of components.
+    responsibilities are never stored. With reg_covar = ridge = 0 the likelihood never falls, except when a starving
+    component is seeded anew or dropped. `fit` does not search for the number of components; `select` does.
 
     References
     ----------
@@ -189,7 +193,7 @@ def fitted(
     checkpoint: str | PathLike[str] | None = None,
     checkpoint_interval: float = 60.0,
 ) -> Result:
-    """Fit a model to data that have been looked at; the rest as in `fit`."""
+    """Fit a model to data that have been surveyed; the other arguments are as in `fit`."""
     seeds, model = validation.check_seed(seed), surveyed.settled(model)
     n_samples, shape = surveyed.n_samples, (surveyed.n_samples, surveyed.n_features)
     validation.check_n_components(model.n_components, n_samples, surveyed.sample_weight)

@@ -1,8 +1,8 @@
-"""Passes over random parts of the data first, each part twice the one before; where there are many samples.
+"""On large data, passes over random parts first: each part is twice as large as the one before.
 
 At the optimum of a part of n samples the likelihood of p parameters is p / (2 n) nats per sample above that at the
-truth, on average (Wilks 1938, Ann. Math. Statist. 9): that is what the part resolves, and gains that are small beside
-it are left to the next. Parts are random samples rather than runs of neighbours, as real data are often sorted.
+truth, on average (Wilks 1938, Ann. Math. Statist. 9). A part resolves no more than that, so gains that are much smaller
+are left to the next part. Parts are random samples rather than runs of neighbours, as real data are often sorted.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from fastem.model.problem import Problem
 from fastem.model.result import Status
 from fastem.model.starving import Policy
 
-# The smallest part, in samples and in samples per parameter; on data of less than twice that there is nothing to gain.
+# The smallest part, in samples and in samples per parameter. Data of less than twice that have no parts.
 SMALLEST, PER_PARAMETER = 8192, 4
-# From so many samples on a fit begins on parts unless it is told not to. From 20,000 on it took less time on china.jpg,
-# MFCC frames and overlapping clusters, from 40,000 on two thirds of it for the same likelihood on average.
+# From this many samples on, a fit begins on parts unless it is told not to. On china.jpg, MFCC frames and overlapping
+# clusters, parts took less time from 20,000 samples on, and two thirds of the time from 40,000 on, for the same
+# likelihood on average.
 LARGE = 32768
-# A step that gains less than this fraction of what a part resolves is the last one on it: as gains shrink slowly,
-# about as much as it resolves is then left to gain.
+# A start leaves a part when a step gains less than this fraction of what the part resolves. As gains shrink slowly, it
+# could then still gain about as much as the part resolves.
 RESOLVED = 0.01
-# A component of a start must hold so many samples of a part, per feature, for the start to move on it.
+# A start moves on a part only if each of its components holds this many samples of the part per feature (plus one).
 HELD = 4
-# The child of a seed that draws the parts: one that no start can be.
+# The child of the seed that draws the parts: a number that no start has.
 CHILD = 2**32 - 1
 
 
 class Parts(NamedTuple):
-    """Nested random parts of a problem's samples: those whose `places`, uniform in (0, 1), are below a fraction."""
+    """Nested random parts of a problem's samples. A part has those whose `places`, in (0, 1), are below a fraction."""
 
     problem: Problem
     places: Array
     fractions: tuple[float, ...]
 
     def part(self, index: int) -> Problem:
-        """The problem of one part, in the same frame; what is remembered about the first part is kept."""
+        """The problem on one part, in the same frame. The memo of the first part is kept for other fits of the data."""
         fraction = self.fractions[index]
         source = self.problem.source.take(np.flatnonzero(self.places < fraction))
         if index == 0:
@@ -54,7 +55,7 @@ class Parts(NamedTuple):
 
 
 def random_parts(problem: Problem, seed: np.random.SeedSequence, smallest: int = SMALLEST) -> Parts | None:
-    """The parts to begin on; None where the data are few for their parameters, and for one component."""
+    """The parts to begin on; None if the samples are few for the number of parameters, or for a single component."""
     weights, n = problem.source.sample_weight, problem.source.n_positive
     n_parts = math.floor(math.log2(n / max(smallest, PER_PARAMETER * problem.n_parameters)))
     if n_parts < 1 or problem.n_components == 1:
@@ -67,7 +68,7 @@ def random_parts(problem: Problem, seed: np.random.SeedSequence, smallest: int =
 
 
 class Progress(NamedTuple):
-    """How far a fit has come: the parts of the data that it has done with, passes in this stage, and its starts."""
+    """How far a fit has come. stage: how many parts are done. n_passes: passes in this stage. tracks: the starts."""
 
     stage: int
     n_passes: int
@@ -85,12 +86,13 @@ def move(
     callback: Callback | None = None,
     keep: Keep | None = None,
 ) -> bool:
-    """Move starts over each part in turn, then over all samples, until each has ended; whether they were cut short.
+    """Move starts over each part in turn, then over all samples, until each has ended.
 
-    keep: told how far it has come, at first and between any two passes.
+    Returns whether the callback or the time limit cut them short. keep: called with the progress, before the first pass
+    and between any two passes.
     """
     tracks, n_parts, stopped = progress.tracks, 0 if parts is None else len(parts.fractions), False
-    if keep is not None:  # so that a limit which is over at once leaves something to go on with
+    if keep is not None:  # so that a checkpoint can be written even if the time is over before the first pass
         keep(progress)
     for stage in range(progress.stage, n_parts):
         assert parts is not None
@@ -98,7 +100,7 @@ def move(
         stopped = _move_on(parts.part(stage), problem, at, stopping, callback, keep)
         if stopped or stopping.late():
             break
-    if stopped:  # what is returned has been evaluated on all samples
+    if stopped:  # a result must have been evaluated on all samples
         loop(problem, tracks, stopping._replace(max_iter=0))
         for track in tracks:
             track.status = Status.STOPPED if track.status is Status.MAX_ITER else track.status
@@ -110,7 +112,7 @@ def move(
 
 
 def _keep_at(keep: Keep | None, stage: int, tracks: list[Track]) -> Callable[[int], None] | None:
-    """What the loop tells how many passes it has made."""
+    """A function for the loop to call with the number of passes: it keeps the progress in this stage."""
     return None if keep is None else lambda n_passes: keep(Progress(stage, n_passes, tracks))
 
 
@@ -122,10 +124,10 @@ def _move_on(
     callback: Callback | None,
     keep: Keep | None,
 ) -> bool:
-    """Move starts over a part, and leave them ready for the next; whether the callback ended them."""
+    """Move starts over a part and leave them ready for the next one; whether the callback ended them."""
     share = part.source.total_weight / problem.source.total_weight
     resolution = part.n_parameters / (2 * part.source.n_samples)
-    # The likelihoods of two starts differ by chance too: by some tenths of a nat for each sample.
+    # The likelihoods of two starts on a part also differ by chance: by some tenths of a nat for each sample.
     margin = resolution + 1.0 / math.sqrt(part.source.n_samples)
     tol = max(stopping.tol, RESOLVED * resolution)
     on_part = stopping._replace(criterion="gain", tol=tol, max_passes=None, margin=margin, thorough=False)
@@ -151,7 +153,11 @@ def _holds(part: Problem, log_weights: Array) -> bool:
 
 
 def _leave(track: Track, share: float) -> None:
-    """Take a start from a part: a dropped one for good, others to begin anew, where they are or were before."""
+    """Prepare a start that has ended on a part for the next one.
+
+    It begins anew from its solution, or, if the part has led it astray, from where it was before. A dropped start
+    remains dropped.
+    """
     track.passes_on_parts += share * track.n_passes
     status = track.status
     astray = status is not None and status.rank > 0

@@ -1,4 +1,4 @@
-"""How the optimum is looked for: where to begin, how many starts, when to stop, what to do faster."""
+"""How the optimum is looked for: where to begin, how many starts, when to stop, and how to save time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from fastem.starts import auto as starts
 
 @dataclass(frozen=True)
 class Search:
-    """The arguments of `fit` that say how it looks, under their names there; `fit` documents them.
+    """The arguments of `fit` that say how the optimum is looked for; `fit` documents them under the same names.
 
-    smallest_part: samples of the smallest part of the data to begin on. large: samples from which on a fit begins on
-    parts unless it is told not to. clock: seconds, for the time limit. deadline: when that is over, from now on.
+    smallest_part: samples of the smallest part of the data to begin on. large: the number of samples from which on a
+    fit begins on parts unless it is told not to. clock: seconds, for the time limit. deadline: when the time limit,
+    counted from the making of this object, is over.
     """
 
     start: Any = "auto"
@@ -39,7 +40,7 @@ class Search:
     deadline: float = field(init=False, default=math.inf)
 
     def __post_init__(self) -> None:
-        """Refuse what no fit can do; the start is looked at beside the data.
+        """Refuse arguments that no fit can use. The start is checked later, together with the data.
 
         Raises
         ------
@@ -54,12 +55,12 @@ class Search:
         object.__setattr__(self, "deadline", deadline(self.time_limit, self.clock))
 
     def by_method(self) -> Search:
-        """The same, for callers that take the name of a method as start and nothing else."""
+        """This object, after a check that its start is the name of a method, for callers that take nothing else."""
         validation.check_choice("start", self.start, starts.NAMES)
         return self
 
     def stopping(self, method: str | None) -> Stopping:
-        """What ends the starts, found by a method or, where it is None, given."""
+        """What ends the starts. method: the name of the method that finds them; None if they are given."""
         auto = method == "auto"
         losers = auto if self.drop_losers is None else bool(self.drop_losers)
         return Stopping(
@@ -69,7 +70,7 @@ class Search:
         )  # fmt: skip
 
     def is_in_parts(self, n_samples: int, sought: bool = True) -> bool:
-        """Whether to begin on parts; None does where there are many samples and not all of the start is given."""
+        """Whether to begin on parts. By default it does if samples are many and some of the start must be `sought`."""
         if self.tol == 0 or self.max_iter == 0:
             return False
         return sought and n_samples >= self.large if self.progressive is None else self.progressive

@@ -1,4 +1,4 @@
-"""Starts moved to their ends: over parts of the data, then over all of it, to a result."""
+"""Move starts to their ends, over parts of the data and then over all of it, and make a result from them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def solve(
 
 def search_for(problem: Problem, search: Search, seed: np.random.SeedSequence, more: Sequence[Step] = ()) -> Result:
     """Look for the best solution from the starts of a method, and from some more."""
-    # A fresh sequence each time: spawning from one counts up.
+    # A fresh sequence, as spawning changes a sequence: the same model must get the same starts in every call.
     seed = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
     in_parts = search.is_in_parts(problem.source.n_samples)
     parts = random_parts(problem, seed, search.smallest_part) if in_parts else None

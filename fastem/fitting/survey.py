@@ -1,4 +1,4 @@
-"""One look at the data before anything is fitted: are they usable, where do they lie, what have they decided."""
+"""One look at the data before anything is fitted: are they usable, where do they lie, what do they decide?"""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class Survey(NamedTuple):
         return tiles_key(family, self.frame(family))
 
     def source(self, family: Family) -> Source:
-        """The data in the coordinates of a family; packed when they are first passed over."""
+        """The data in the coordinates of a family. They are packed in the first pass over them."""
         fixed = family, self.facts, self.frame(family), self.dtype, self.team
         if isinstance(self.data, Stream):
             return Chunks(self.data, self.sample_weight, self.n_samples, *fixed)
         return InMemory(self.data, *fixed)
 
     def settled(self, model: Model) -> Model:
-        """The model with what the data have decided."""
+        """The model with those hyperparameters filled in that the data decide."""
         return replace(model, family=model.family.settled(self.facts))
 
 
@@ -70,7 +70,7 @@ def samples_or_stream(X: Any, sample_weight: Any) -> Samples | Stream:
 
 
 def survey(data: Samples | Stream, families: Sequence[Family], team: Team) -> Survey:
-    """Look at the data; refuse values that are not finite, or that some family cannot have produced."""
+    """Look at the data, and refuse values that are not finite or that one of the families cannot produce."""
     if isinstance(data, Stream):
         return _survey_of_stream(data, families, team)
     dtype = validation.working_dtype(data.X)

@@ -1,6 +1,5 @@
-"""What is asked of fits.
+"""Questions about fits.
 
 `select` chooses among models by one of `criteria`, `diagnose` says whether a solution is a maximum, `bootstrap` how
-certain it is.
-Nothing here moves a start by itself: it asks `fitting`.
+certain it is. Whatever here needs a fit asks `fitting` for it.
 """

@@ -26,7 +26,7 @@ from fastem.starts import auto as starts
 from fastem.starts import given as initialise
 
 KINDS = ("nonparametric", "weighted", "parametric")
-# Samples by which components of two fits are matched.
+# Components of two fits are matched by their responsibilities for at most this many samples.
 MATCHED = 10_000
 
 
@@ -36,7 +36,8 @@ class Bootstrap:
 
     Attributes
     ----------
-    weights : (n_fits, n_components), those of each fit that ended well, its components in the order of the original's.
+    weights : (n_fits, n_components), the mixing weights of each fit that ended well, with its components in the order
+        of the original fit's.
     parameters : the family's named parameters, each (n_fits, ...).
     n_failed : fits that collapsed, or whose likelihood was not finite; they are left out.
     """
@@ -53,11 +54,11 @@ class Bootstrap:
         return {name: np.std(value, axis=0, ddof=1) for name, value in self._all().items()}
 
     def interval(self, level: float = 0.95) -> dict[str, tuple[Array, Array]]:
-        """The lower and upper ends of percentile intervals of this level, for the same names.
+        """The lower and upper ends of percentile intervals of this level, under the names of `standard_errors`.
 
         Raises
         ------
-        ValueError : a level outside (0, 1), or no fits.
+        ValueError : the level is not between 0 and 1, or there are no fits.
         """
         validation.check_level(level, len(self.weights))
         tail = 50.0 * (1.0 - level)
@@ -88,22 +89,23 @@ def bootstrap(
     ----------
     result : Result of a fit to X.
     X, sample_weight : the data of that fit; weight 2 is the same as the sample twice.
-    kind : "nonparametric" (as many samples as the weights' sum, rounded, drawn with replacement), "weighted" (each
-        sample's weight replaced by a gamma-distributed one of that mean and variance, an exponential one where it is 1:
-        no component loses its last sample) or "parametric" (as many samples drawn from `result`).
+    kind : "nonparametric", "weighted" or "parametric"
+        "nonparametric" draws samples with replacement, as many as the weights add up to. "weighted" keeps all samples
+        and replaces each weight by a gamma-distributed one with that mean and variance (an exponential one for a weight
+        of 1), so no component loses its last sample. "parametric" draws as many samples from `result`.
     n_replicates : int >= 2
     tol, max_iter : as in `fit`. Each fit begins at `result`, and is accelerated by Anderson's method.
-    seed : int >= 0, a sequence of them, or None. The same seed gives the same bits, whatever n_threads.
-    n_threads : int >= 1 or None, as in `fit`. So many fits run at a time, each in one thread.
+    seed : int >= 0, a sequence of them, or None. The same seed gives the same bits with any n_threads.
+    n_threads : int >= 1 or None, as in `fit`. This many fits run at a time, each in one thread.
 
     Returns
     -------
-    Bootstrap : components are matched to those of `result` by their responsibilities for the samples of X.
+    Bootstrap : the components of each fit are matched to those of `result` by their responsibilities for samples of X.
 
     Raises
     ------
     ValueError, TypeError : unusable input, or data that cannot be those of the fit; the message names the argument.
-        ValueError too where `result`, or every replicate, collapsed or is not finite.
+        ValueError also if `result`, or every replicate, collapsed or is not finite.
 
     References
     ----------
@@ -168,11 +170,11 @@ class LikelihoodRatioTest:
 
     Attributes
     ----------
-    statistic : twice the log-likelihood of `alternative` over that of `null`; 0 where it is lower.
-    p_value : the share of statistics as large, of simulated ones and this one together.
+    statistic : twice the gain in log-likelihood from `null` to `alternative`; 0 if there is none.
+    p_value : of the simulated statistics and this one together, the share that is at least as large as this one.
     replicates : (n_replicates - n_failed,) statistics of data simulated from `null`.
     null, alternative : the fits, with K and K + 1 components.
-    n_failed : simulated data for which a fit collapsed or was not finite.
+    n_failed : the number of simulated data sets for which a fit collapsed or was not finite.
     """
 
     statistic: float
@@ -200,8 +202,8 @@ def likelihood_ratio_test(
 ) -> LikelihoodRatioTest:
     """The bootstrap test of K components against K + 1.
 
-    The usual chi-squared limit does not hold for the number of components, so the statistic is compared with those of
-    data simulated from the fit with K.
+    The usual chi-squared limit does not hold for the number of components, so the statistic is compared with the
+    statistics of data sets simulated from the fit with K components.
 
     Parameters
     ----------
@@ -210,11 +212,11 @@ def likelihood_ratio_test(
     n_components : K, an int from 1 to n_samples - 1.
     n_replicates : int >= 1. With 99, the smallest p-value is 0.01.
     start, n_init, tol, max_iter, min_samples, starving : as in `fit`, for both fits
-        They are made in the same way for the data and for the simulated ones, so the test keeps its level whatever the
-        start, and a good start gives it power. Those of K + 1 components also begin at the fit with K, each of its
+        The data and the simulated data sets are fitted in the same way, so the test keeps its level with any start; a
+        good start gives it power. A fit with K + 1 components also begins at the fit with K, with each of its
         components in turn split in two.
-    seed : int >= 0, a sequence of them, or None. The same seed gives the same bits, whatever n_threads.
-    n_threads : int >= 1 or None, as in `fit`. So many simulated data sets are fitted at a time.
+    seed : int >= 0, a sequence of them, or None. The same seed gives the same bits with any n_threads.
+    n_threads : int >= 1 or None, as in `fit`. This many simulated data sets are fitted at a time.
 
     Returns
     -------
@@ -222,9 +224,9 @@ def likelihood_ratio_test(
 
     Raises
     ------
-    ValueError, TypeError : unusable input; the message names the argument. ValueError too where a fit of the data, or
-        of every simulated data set, collapsed: its likelihood means nothing. Where some did (`n_failed`), the p-value
-        is one among data for which no fit collapses.
+    ValueError, TypeError : unusable input; the message names the argument. ValueError also if a fit to the data, or to
+        every simulated data set, collapsed, because the likelihood of a collapsed fit means nothing. If fits to some
+        simulated data sets collapsed (`n_failed`), the p-value comes from the others alone.
 
     References
     ----------
@@ -252,7 +254,7 @@ def likelihood_ratio_test(
     model = Model(family, k, policy=Policy(float(min_samples), starving))
 
     def pair(data: Array, child: np.random.SeedSequence, threads: Team) -> tuple[Result, Result]:
-        """Both fits of a data set."""
+        """The fits with K and with K + 1 components to a data set."""
         lesser, greater = child.spawn(2)
         problem = prepare(model, Samples(data), threads)
         null = search_for(problem, search, lesser)
@@ -283,7 +285,7 @@ def likelihood_ratio_test(
 
 
 def _statistic(null: Result, alternative: Result) -> float:
-    """At least 0: a mixture of K + 1 components may have two that are equal, and is then one of K."""
+    """At least 0, because a mixture of K + 1 components, two of them equal, is also one of K components."""
     return max(2.0 * (alternative.log_likelihood - null.log_likelihood), 0.0)
 
 
@@ -302,7 +304,7 @@ def _drawn(
 
 
 def _integers(child: np.random.SeedSequence) -> list[int]:
-    """A seed as `sample` takes it."""
+    """A seed in the form that `sample` takes."""
     return [int(word) for word in child.generate_state(4)]
 
 
@@ -313,7 +315,10 @@ def _fitted(X: Array, weights: Array | None, result: Result, stopping: Stopping,
 
 
 def _matched(fitted: Result, resp: Array, others: Array) -> Result:
-    """A fit, its components in the order in which they share most samples with those of another."""
+    """A fit with its components reordered, so that each shares many samples with its counterpart in another fit.
+
+    resp: the other fit's responsibilities; others: those of `fitted`, for the same samples.
+    """
     if fitted.status is Status.NOT_FINITE:
         return fitted
     order = matched(-(resp.T @ others))
@@ -321,7 +326,7 @@ def _matched(fitted: Result, resp: Array, others: Array) -> Result:
 
 
 def _each(task: Callable[[Any], Any], children: Sequence[np.random.SeedSequence], n_threads: int | None) -> list[Any]:
-    """The task's answers, in order, several at a time."""
+    """The task's answers in the order of `children`; several tasks run at a time."""
     n = min(resolve(n_threads), len(children))
     if n == 1:
         return [task(child) for child in children]

@@ -1,4 +1,4 @@
-"""What can choose among models, with a few words on each for the command line; the first is the default."""
+"""The criteria that choose among models, with a few words on each for the command line. The first is the default."""
 
 from __future__ import annotations
 

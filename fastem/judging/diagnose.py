@@ -15,21 +15,21 @@ from fastem.families.base import Array, Tangent
 from fastem.model.evidence import evaluated, mixture_frame, mixture_rows
 from fastem.model.result import Result
 
-# Up to so many parameters the information is a matrix; beyond, only its smallest eigenvalue is found.
+# With up to this many parameters the information is computed as a matrix; with more, only its smallest eigenvalue is.
 DENSE = 5000
-# Second derivatives of a component of so many parameters take 200 MB.
+# The second derivatives of a component with this many parameters take 200 MB.
 LARGEST = 5000
 # Bytes of scores that exist at a time.
 CHUNK_BYTES = 64 * 2**20
-# Eigenvalues are fractions of the complete-data information, at most 1. Closer to 0 than this they count as 0: rounding
-# reaches 1e-12, and a solution that EM has left at tol = 1e-6 is some 1e-4 away from its limit.
+# Eigenvalues are fractions of the complete-data information, at most 1. One that is closer to 0 than this counts as 0:
+# rounding errors reach 1e-12, and where EM stops at tol = 1e-6, the solution is still some 1e-4 away from its limit.
 ZERO = 1e-5
-# A solution from which Newton's step would gain this much, nats per sample, has not converged.
+# A solution from which a Newton step would gain more than this, in nats per sample, has not converged.
 CONVERGED = 1e-5
 
 
 class Verdict(Enum):
-    """What a solution is. The values are sentences for the user."""
+    """What kind of point a solution is. The values are sentences for the user."""
 
     MAXIMUM = "A maximum: the likelihood falls in every direction."
     SADDLE = (
@@ -56,14 +56,16 @@ class Diagnosis:
     Attributes
     ----------
     verdict : a Verdict.
-    gain : what a Newton-like step along the gradient would gain, nats per sample; next to 0 at a stationary point.
-    score : (n_parameters,) the gradient of the log-likelihood in the coordinates of `information`: log weights over the
-        last one, then, of Gaussians, entries of the precisions' factors and factor times mean, in a frame of unit
-        spread; of Poisson components, logarithms of rates.
-    information : (n_parameters, n_parameters) minus the second derivatives; None with more than 5,000 parameters.
-    smallest : the smallest eigenvalue of the information relative to the complete-data information, at most 1: the
-        fraction of information that is not missing, in the direction where it is least. With more than 5,000
-        parameters, relative to its diagonal.
+    gain : what a Newton-like step along the gradient would gain, nats per sample; nearly 0 at a stationary point.
+    score : (n_parameters,) the gradient of the log-likelihood
+        The coordinates are first the log weights relative to the last weight, then those of the family: for Gaussians
+        the entries of the precisions' factors and of factor times mean, in a frame of unit spread; for Poisson
+        components the logarithms of the rates; for Bernoulli components the logits of the probabilities.
+    information : (n_parameters, n_parameters) minus the second derivatives of the log-likelihood in the same
+        coordinates; None with more than 5,000 parameters.
+    smallest : the smallest eigenvalue of the information relative to the complete-data information, at most 1
+        This is the fraction of the information that is not missing, in the direction where it is least. With more than
+        5,000 parameters it is relative to the diagonal of the complete-data information.
     standard_errors : of "weights" and of the family's named parameters, in their shapes and units; None unless the
         solution is a maximum with at most 5,000 parameters.
     """
@@ -83,7 +85,7 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
     ----------
     result : Result of a fit to X.
     X, sample_weight : the data of that fit.
-    n_threads : as in `fit`, for the densities; the sums of products are NumPy's.
+    n_threads : as in `fit`, for the densities. The sums of products run in as many threads as NumPy uses.
 
     Returns
     -------
@@ -96,9 +98,9 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
     Notes
     -----
     The observed information is E[B | X] - cov[s | X], summed over samples, with s and B the score and the information
-    of a sample of known component (Louis 1982). It takes O(n K m^2) operations for m parameters of a component.
-    Standard errors are those of a model that is true, by the inverse of the information and the delta method; with
-    sample weights they take a weight for a number of samples.
+    of a sample whose component is known (Louis 1982). It takes O(n K m^2) operations for m parameters of a component.
+    Standard errors come from the inverse of the information and the delta method, and assume that the model is true. A
+    sample weight counts as a number of samples.
 
     References
     ----------
@@ -171,9 +173,9 @@ def _verdict(result: Result, gain: float, smallest: float) -> Verdict:
 
 
 def _inverse_root(complete: Array) -> Array | None:
-    """W with W' W the inverse of a positive definite matrix, or of the diagonal one that a vector stands for.
+    """A matrix W such that W' W is the inverse of `complete`; None if `complete` is not positive definite.
 
-    None where it is not positive definite.
+    A vector stands for a diagonal matrix, in the argument and in the answer.
     """
     scale = np.sqrt(complete if complete.ndim == 1 else np.diagonal(complete))
     if not (np.isfinite(complete).all() and (scale > 0).all()):
@@ -188,7 +190,7 @@ def _inverse_root(complete: Array) -> Array | None:
 
 
 class _Sums:
-    """Sums over the samples, a bounded piece at a time: log weights first, then the family's parameters."""
+    """Sums over the samples, a bounded piece at a time. The log weights come first, then the family's parameters."""
 
     def __init__(self, X: Array, sample_weight: Array | None, result: Result, tangent: Tangent, threads: Team) -> None:
         self._X, self._sample_weight, self._result, self._tangent = X, sample_weight, result, tangent
@@ -211,7 +213,7 @@ class _Sums:
             yield (piece - self._frame.shift) / self._frame.scale, weights, resp
 
     def _scores(self, k: int, x: Array) -> Array:
-        """Of samples of known component k: (n, the mixing's and the component's)."""
+        """The scores of samples that are known to be of component k: columns of the mixing, then of the component."""
         return np.concatenate([self.mixing.scores(k, len(x)), self._tangent.scores(k, x)], axis=1)
 
     def _places(self, k: int) -> Array:
@@ -244,7 +246,7 @@ class _Sums:
         return score, complete
 
     def information(self, complete: Array) -> Array:
-        """The observed information: the complete one less what is missing."""
+        """The observed information: the complete-data information less what is missing."""
         observed = complete.copy()
         for x, w, resp in self._pieces():
             for k in range(resp.shape[1]):
@@ -255,7 +257,7 @@ class _Sums:
         return 0.5 * (observed + observed.T)
 
     def smallest(self, inverse_root: Array) -> float:
-        """The smallest eigenvalue of the information relative to the complete one's diagonal, by Lanczos' method."""
+        """The smallest eigenvalue of the information relative to the complete-data diagonal, by Lanczos' method."""
         from scipy.sparse.linalg import LinearOperator, eigsh
 
         m = self.mixing.n_free
@@ -275,7 +277,7 @@ class _Sums:
 
         operator = LinearOperator((self.n, self.n), matvec=product, dtype=np.float64)
         start = np.random.default_rng(0).standard_normal(self.n)
-        # Of 1 - x the wanted eigenvalue is the largest, far from 0, which Lanczos' method finds best.
+        # Lanczos' method is best at finding eigenvalues far from 0; the smallest of x is the largest of 1 - x.
         flipped = LinearOperator(
             (self.n, self.n), matvec=lambda v: v.reshape(-1) - operator.matvec(v), dtype=np.float64
         )

@@ -22,7 +22,7 @@ from fastem.model.problem import problem_of
 from fastem.model.result import Result, Status
 from fastem.model.starving import POLICIES, Policy
 
-# Samples whose responsibilities exist at a time.
+# Responsibilities are computed for this many samples at a time.
 CHUNK = 65536
 
 
@@ -30,9 +30,9 @@ class Row(NamedTuple):
     """One model of a grid.
 
     family: its name. n_components, n_parameters. log_likelihood: total, nats. bic, aic, icl: smaller is better; icl is
-    bic plus twice the entropy of the responsibilities. cv: held-out log-likelihood per sample, nats, the mean over
-    folds, larger is better, and cv_error its standard error; NaN unless asked for. n_iter, n_passes: of the best start.
-    n_reached: starts that reached the best likelihood. status: a Status.
+    bic plus twice the entropy of the responsibilities. cv: held-out log-likelihood per sample in nats, the mean over
+    folds; larger is better. cv_error: its standard error. Both are NaN unless the criterion is "cv". n_iter, n_passes:
+    of the best start. n_reached: starts that reached the best likelihood. status: a Status.
     """
 
     family: str
@@ -112,20 +112,20 @@ def select(
     families : a Family, or several.
     n_components : int, or several, each from 1 to n_samples.
     criterion : "bic", "aic", "icl" or "cv"
-        The first three are smallest for the best model. "cv" divides the samples at random into `n_folds` parts, fits
-        the rest for each of them, and asks for the log-likelihood per sample of the part; it chooses the model of
-        fewest parameters within one standard error of the best (Breiman et al. 1984, section 3.4.3).
-    sample_weight : as in `fit`; in BIC n is their sum, and held-out samples count by their weights.
+        The first three are smallest for the best model. "cv" divides the samples at random into `n_folds` parts; for
+        each part, it fits the samples outside it and takes the log-likelihood per sample inside it. It chooses the
+        model with the fewest parameters within one standard error of the best (Breiman et al. 1984, section 3.4.3).
+    sample_weight : as in `fit`. The n in BIC is their sum, and held-out samples count by their weights.
     start, n_init, tol, max_iter, accelerate, progressive, min_samples, starving, n_threads : as in `fit`
-        The start is the name of a method.
+        The start must be the name of a method.
     n_folds : int from 2 to n_samples.
-    seed : as in `fit`. Every model begins from the same seed, so that it is the same alone and in any grid.
+    seed : as in `fit`. Every model begins from the same seed, so it comes out the same alone and in any grid.
     callback : callable(Row) or None
-        Called when a model is ready; the grid ends there when it returns something true.
+        Called when a model is ready. If it returns something true, no further models are fitted.
 
     Returns
     -------
-    Selection : models that collapsed, or are not finite, are chosen only where there are no others.
+    Selection : a model that collapsed, or is not finite, is chosen only if there are no others.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def select(
     sample_weight = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_components(max(counts), len(checked), sample_weight)
     seeds = validation.check_seed(seed)
-    # Whatever differs between the cells is put in for each of them.
+    # The family and the number of components are placeholders here; `_grid` puts in those of each cell.
     settings = _Settings(Model(families[0], 1, policy=Policy(float(min_samples), starving)), search, seeds)
     if criterion == "cv":
         positive = len(checked) if sample_weight is None else int(np.count_nonzero(sample_weight))
@@ -202,7 +202,7 @@ def _grid(
     settings: _Settings,
     threads: Team,
 ) -> Iterator[tuple[_Cell, Result]]:
-    """Fit every model; families that share coordinates follow each other, so that one packed copy exists at a time."""
+    """Fit every model. Families that share coordinates follow each other, so only one packed copy exists at a time."""
     surveyed = survey(Samples(X, sample_weight), families, threads)
     models = [surveyed.settled(replace(settings.model, family=family)) for family in families]
     keys = [surveyed.key(model.family) for model in models]
@@ -235,7 +235,7 @@ def _row(X: Array, sample_weight: Array | None, result: Result, held_out: tuple[
 
 
 def _entropy(X: Array, sample_weight: Array | None, result: Result, threads: Team) -> float:
-    """The weighted entropies of the samples' responsibilities, summed, nats."""
+    """The sum over samples of the entropy of their responsibilities times their weight, in nats."""
     if result.n_components == 1:
         return 0.0
     total = 0.0
@@ -276,7 +276,7 @@ def _cross_validated(
 
 
 def _chosen(table: Sequence[Row], criterion: str) -> int:
-    """The row of the best model among those that ended best."""
+    """The row of the best model among those with the best rank of status."""
     rank = min(row.status.rank for row in table)
     eligible = [i for i, row in enumerate(table) if row.status.rank == rank]
     if criterion != "cv":

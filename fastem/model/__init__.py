@@ -1,4 +1,4 @@
-"""What is estimated, and what is known of it.
+"""What is estimated, and what is known about it.
 
 A `model` is a family, how many components, their `mixing`, and what becomes of a `starving` one; a `problem` is a model
 of the data in a source. `matching` says which component is which, `evidence` is the functional core, `result` what a

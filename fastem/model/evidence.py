@@ -36,7 +36,7 @@ class Evidence:
     statistics : (rows, width) float64, the family's sums in the coordinates of `frame`; statistics[k, 0] is the sum of
         component k's responsibilities.
     frame : the coordinates; they depend on the mixture alone.
-    dtype : the width in which it was computed, float32 or float64.
+    dtype : the type in which it was computed, float32 or float64.
     """
 
     mixture: Result
@@ -61,7 +61,7 @@ class Evidence:
         )
 
     def __radd__(self, other: object) -> Evidence:
-        """So that sum() works, which begins with 0."""
+        """Evidence added to 0, with which sum() begins."""
         return self if other == 0 else NotImplemented
 
 
@@ -111,7 +111,10 @@ def mixture_moments(mixture: Result) -> tuple[Array, Array]:
 
 
 def density_frame(mixture: Result) -> Frame:
-    """The same with scales of powers of two, which round nothing: an ill-conditioned covariance magnifies rounding."""
+    """`mixture_frame` with scales that are powers of two.
+
+    Dividing by these rounds nothing. Densities need that, because an ill-conditioned covariance magnifies rounding.
+    """
     frame = mixture_frame(mixture)
     return Frame(frame.shift, np.exp2(np.clip(np.round(np.log2(frame.scale)), -1022, 1023)))
 
@@ -134,7 +137,7 @@ def fold(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: int |
 
     Returns
     -------
-    Evidence : add those of parts of the data with ``+``; ``maximise`` turns it into the next mixture.
+    Evidence : add up the Evidence of parts of the data with ``+``; ``maximise`` turns it into the next mixture.
 
     Raises
     ------
@@ -172,7 +175,7 @@ def maximise(evidence: Evidence) -> Result:
 
     Parameters
     ----------
-    evidence : Evidence, of all of the data: add up that of its parts first.
+    evidence : Evidence of all of the data. If it was gathered in parts, add them up first.
 
     Returns
     -------
@@ -200,7 +203,7 @@ def maximise(evidence: Evidence) -> Result:
 
 
 def evaluated(X: Array, mixture: Result, threads: Team, want: str, alone: bool = True) -> evaluating.Evaluation:
-    """`evaluating.evaluate` of a mixture at checked data, in coordinates of the mixture's own."""
+    """`evaluating.evaluate` of a mixture at checked data, in the mixture's own coordinates."""
     frame = density_frame(mixture)
     params, log_weights = mixture_rows(mixture, frame)
     dtype = validation.working_dtype(X)
@@ -230,12 +233,13 @@ def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> Arr
 
     Returns
     -------
-    (n_samples,) float64, nats; -inf where no component can have produced the sample. Computed tile by tile: beyond the
-    result it takes memory for one converted piece of X, and none for C-contiguous float32 or float64.
+    (n_samples,) float64, nats; -inf where no component can have produced the sample. It is computed tile by tile.
+    Besides the result it needs memory for one converted piece of X, or for none if X is C-contiguous float32 or
+    float64.
 
     Raises
     ------
-    ValueError, TypeError : unusable input, such as NaN, or no count for Poisson; the message names the place.
+    ValueError, TypeError : unusable input, such as NaN, or 2.5 for a Poisson mixture; the message names the place.
     """
     return _evaluate(X, mixture, n_threads, "log_density")
 
@@ -252,7 +256,7 @@ def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -
     Returns
     -------
     (n_samples, n_components), rows sum to 1; float32 for float32 data, else float64. A sample that is impossible (or
-    beyond the range of floating point) under every component gets the mixing weights: it says nothing about them.
+    beyond the range of floating point) under every component gets the mixing weights, as it favours no component.
 
     Raises
     ------
@@ -275,8 +279,8 @@ def predict(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
 
     Returns
     -------
-    (n_samples,) int64, the first of equals. A sample that is impossible under every component gets 0; `log_density`
-    tells them, it is -inf.
+    (n_samples,) int64; of equally likely components, the first. A sample that is impossible under every component gets
+    0; its `log_density` is -inf.
 
     Raises
     ------

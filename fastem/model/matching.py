@@ -1,4 +1,4 @@
-"""Which component of one solution is which of another: the one place where components are matched."""
+"""Which component of one solution is which of another. Components are matched here and nowhere else."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from fastem.families.base import Array
 
 
 def matched(costs: Array) -> Array:
-    """For each component of one solution, that of the other which is its own, (K,): the assignment of least total cost.
+    """For each component of one solution its counterpart in the other, (K,): the assignment of least total cost.
 
-    costs: (K, K), of taking component k of the first for component m of the other.
+    costs: (K, K), the cost of matching component k of the one with component m of the other.
     """
     order = nearest(costs)
     if order is None:
-        from scipy.optimize import linear_sum_assignment  # an import of 0.1 s, which clear cases do without
+        from scipy.optimize import linear_sum_assignment  # takes 0.1 s, so clear cases do not import it
 
         order = linear_sum_assignment(costs)[1]
     return np.asarray(order)
 
 
 def nearest(costs: Array) -> Array | None:
-    """The same where each component's cheapest partner is nobody else's, which makes it the best; otherwise None."""
+    """Each component's cheapest counterpart, which is the best assignment if no two share one; None if two do."""
     order = np.argmin(costs, axis=1)
     return order if len(set(order.tolist())) == len(order) else None
 
@@ -35,7 +35,7 @@ def distances(places: Array, others: Array) -> Array:
 
 
 def smallest_gap(places: Array) -> float:
-    """The smallest distance between two components of a solution, the largest of its coordinates."""
+    """The smallest distance between two components of a solution, in the maximum norm."""
     gap = np.inf
     for k, place in enumerate(places):
         between = np.abs(places - place).max(axis=1)

@@ -1,7 +1,7 @@
-"""What stands before the components: how much of the data each of them has.
+"""How components are mixed: the share of the data that each of them has.
 
-Whatever depends on how components are mixed stands here, once: the M-step of the mixing, its degrees of freedom, its
-unconstrained vector, its derivatives, and what a file keeps of it.
+Everything that depends on the mixing is here, once: its M-step, its degrees of freedom, its unconstrained vector, its
+derivatives, and the name under which a file keeps it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Proportions:
     def maximise(self, counts: Array, starving: Array) -> Array:
         """Log proportions from summed responsibilities, both (..., K); -inf for a component without samples.
 
-        A starving component keeps its parameters, and these must not enter the likelihood: it gets no weight.
+        A starving component keeps its old parameters. It gets no weight, as these must not enter the likelihood.
         """
         if some(starving):
             counts = np.where(starving, 0.0, counts)
@@ -42,8 +42,8 @@ class Proportions:
     def to_vector(self, log_weights: Array) -> Array:
         """Log proportions as an unconstrained vector (K,): centred, and 0 for components without samples.
 
-        Centred, because their sum is arbitrary: on the Times deaths, Anderson's method then takes 17 passes, not 27. No
-        step changes the 0 of a component without samples.
+        They are centred because their sum is arbitrary: on the Times deaths, Anderson's method takes 17 passes with
+        centring and 27 without. No step changes the 0 of a component without samples.
         """
         alive = np.isfinite(log_weights)
         return np.where(alive, log_weights - log_weights[alive].mean(), 0.0)
@@ -58,7 +58,7 @@ class Proportions:
         return n_components
 
     def change(self, before: Array, after: Array) -> float:
-        """The largest difference between two mixings."""
+        """The largest difference between two proportions of the same component; the arguments are log proportions."""
         return float(np.abs(np.exp(after) - np.exp(before)).max())
 
     def tangent(self, weights: Array) -> ProportionsTangent:
@@ -90,7 +90,7 @@ class ProportionsTangent:
         return np.asarray(total_weight * (weights * direction - weights * (weights @ direction)))
 
     def standard_errors(self, covariance: Array) -> Array:
-        """Of the proportions (K,), from the covariance of the logits, by the delta method."""
+        """The standard errors of the proportions (K,), from the covariance of the logits, by the delta method."""
         # d weight_k / d logit_j = weight_k (1[k = j] - weight_j)
         jacobian = (np.diag(self._weights) - np.outer(self._weights, self._weights))[:, : self.n_free]
         variances = np.einsum("ai,ij,aj->a", jacobian, covariance, jacobian)

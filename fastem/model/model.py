@@ -24,7 +24,7 @@ class Step(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What an M-step must know of the data: the frame, its limits, the sum of the weights, the number of samples."""
+    """What an M-step must know about the data: their frame, its limits, the sum of the weights, how many samples."""
 
     frame: Frame
     limits: Limits
@@ -39,14 +39,14 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """What is estimated. It travels as a whole, from a fit to its Result and on to all that is asked of it.
+    """What is estimated. It travels as a whole, from a fit to its Result and on to the functions that take a Result.
 
     Attributes
     ----------
     family : the Family of the components.
     n_components : int
-    mixing : what stands before the components.
-    policy : what a component must hold, and what becomes of one that does not.
+    mixing : how the components are mixed.
+    policy : how many samples a component must hold, and what becomes of one that holds fewer.
     """
 
     family: Family
@@ -59,7 +59,7 @@ class Model:
         return self.family.n_parameters(n_features, self.n_components) + self.mixing.n_free(self.n_components)
 
     def objective(self, log_likelihood: float, step: Step | None) -> float:
-        """What EM increases: the log-likelihood of a step, as long as nothing is known of its parameters beforehand."""
+        """What EM increases: the log-likelihood of a step, as there are no priors on its parameters."""
         return log_likelihood
 
     def maximise(self, statistics: Array, params: Array, setting: Setting) -> Step:
@@ -72,8 +72,8 @@ class Model:
     def maximise_each(self, statistics: Array, params: Sequence[Array], setting: Setting) -> list[Step]:
         """The M-steps of several starts, statistics (n_starts, ...).
 
-        In one go: on small data, a few operations on small arrays are all that a step costs. The operations on each
-        start are the same as alone.
+        They are made in one go, because on small data a step costs no more than a few operations on small arrays. The
+        operations on each start are the same as alone.
         """
         n_starts, n_components = len(params), self.n_components
         if n_starts < 2:
@@ -101,7 +101,7 @@ class Model:
         n = self.mixing.n_entries(self.n_components)
         log_weights = self.mixing.from_vector(vector[:n], alive)
         nobody = np.zeros(self.n_components, dtype=np.bool_)
-        with np.errstate(all="ignore"):  # a leap may overflow: its likelihood will tell
+        with np.errstate(all="ignore"):  # a leap may overflow; its likelihood shows that
             params = self.family.from_vector(vector[n:], frame, self.n_components)
         return Step(params, log_weights, nobody, nobody)
 
@@ -111,10 +111,10 @@ class Model:
             moved = self.family.to_vector(after.params, n_features, self.n_components) - self.family.to_vector(
                 before.params, n_features, self.n_components
             )
-        # What is infinite in both, such as the logarithm of a rate of zero, has not moved.
+        # An entry that no finite number stands for, see `Family.to_vector`, counts as not moved.
         largest = float(np.abs(np.where(np.isnan(moved), 0.0, moved)).max())
         return max(self.mixing.change(before.log_weights, after.log_weights), largest)
 
     def to_json(self) -> dict[str, Any]:
-        """The mixing and the policy, for `save`; the family and the number of components stand beside them."""
+        """The mixing and the policy, for `save`, which writes the family and the weights itself."""
         return {"mixing": self.mixing.name, **self.policy._asdict()}

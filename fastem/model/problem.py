@@ -1,4 +1,4 @@
-"""A model and the source of evidence about it: all that starts and the loop ask for."""
+"""A model and the source of the evidence about it: everything that the starts and the loop need."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Problem:
 
     @cached_property
     def setting(self) -> Setting:
-        """What an M-step must know of the data."""
+        """What an M-step must know about the data."""
         source = self.source
         return Setting(source.frame, self.limits, source.total_weight, source.n_samples)
 
@@ -57,7 +57,7 @@ class Problem:
         return replace(self, source=source)
 
     def passes(self, density: tuple[Kernels, Shape] | None = None, mode: str = "soft") -> Passes:
-        """EM's own passes: the family gathers, and assigns too, unless `density` or the mode says otherwise."""
+        """Passes in which the family gathers; it also assigns samples to components, unless `density` does."""
         n_features = self.source.n_features
         own = self.family.kernels(), shape_of(self.family, n_features, self.n_components)
         layout = self.family.layout(n_features, self.n_components)
@@ -92,15 +92,15 @@ class Problem:
         return self.model.change(before, after, self.source.n_features)
 
     def matched_change(self, best: Step, other: Step) -> float:
-        """The `change` from one solution to another, whose components are matched first."""
+        """The `change` from one solution to another, after their components have been matched."""
         order = matched(distances(self.places(best), self.places(other)))
         return self.change(best, self._taken(other, order))
 
     def is_same(self, best: Step, other: Step, change: float, share: float) -> bool:
-        """Whether two solutions are one, up to the order of components.
+        """Whether two solutions are the same up to the order of components.
 
-        No parameter may differ by more than `change`, nor by more than this share of the distance between two
-        components.
+        No parameter may differ by as much as `change`, nor by as much as `share` of the smallest distance between two
+        components of the best.
         """
         places = self.places(best)
         order = nearest(distances(places, self.places(other)))
@@ -116,7 +116,7 @@ class Problem:
     def _taken(self, step: Step, order: Array) -> Step:
         """A step with its components in another order."""
         own, n = identity_frame(self.source.n_features), self.n_components
-        # In coordinates that change no digit of the named parameters.
+        # The identity frame changes no digit of the named parameters.
         named = self.family.take(self.family.unpack(step.params, own, n), order)
         return step._replace(params=self.family.pack(named, own), log_weights=step.log_weights[order])
 

@@ -26,8 +26,8 @@ class Status(Enum):
     """How a start ended. The values are sentences for the user; earlier members rank higher among starts."""
 
     CONVERGED = "Converged: what `criterion` looks at, by default the gain per sample of the last step, fell below tol."
-    MAX_ITER = "Made max_iter iterations without converging to tol; raise max_iter, or tol, where that was wanted."
-    MAX_PASSES = "Made max_passes passes over the data without converging to tol; raise it, or tol, or accelerate."
+    MAX_ITER = "Made max_iter iterations without converging to tol; to converge, raise max_iter or tol."
+    MAX_PASSES = "Made max_passes passes over the data without converging; raise max_passes or tol, or accelerate."
     TIME_LIMIT = "The time limit was over before it converged to tol."
     DROPPED = "Dropped: clearly behind another start that was on its way to a better optimum."
     MERGED = "Merged: came so close to another start that both were on their way to the same optimum."
@@ -48,7 +48,7 @@ class Status(Enum):
 
     @property
     def rank(self) -> int:
-        """0 for a start that ended well, higher for worse: starts are compared by rank, then by likelihood."""
+        """0 for a start that ended well, higher for worse. Starts are compared by rank, then by likelihood."""
         if self is Status.NOT_FINITE:
             return 2
         return 1 if self is Status.COLLAPSED or self is Status.STARVED else 0
@@ -59,8 +59,8 @@ class Record(NamedTuple):
 
     start: index of the start. iteration: M-steps done so far. log_likelihood: total, in nats, of the parameters after
     that M-step. gain: its increase per sample since the iteration before, or since the start itself, in nats.
-    n_samples, total_weight: how many samples were looked at, and the sum of their weights; of a fit that begins on
-    parts of the data, first those of a part, with iterations and likelihoods of its own, and last all.
+    n_samples, total_weight: how many samples were looked at, and the sum of their weights. A fit that begins on parts
+    of the data looks at the samples of a part, and iterations and likelihoods begin anew on each part.
     """
 
     start: int
@@ -76,13 +76,13 @@ class StartReport(NamedTuple):
 
     status: a Status. log_likelihood: total, in nats; NaN for a start that was dropped before it had seen all of the
     data. n_iter: steps taken, M-steps or leaps of an accelerated fit. n_passes: passes over the data of the loop.
-    reseeded: how often a starving component was put at the worst-explained samples, of all, not of a part. floored:
-    components whose covariance ended at its floor. n_refused: passes on leaps that were refused. distance: of a start
-    that reached the best likelihood (to 1e-5 nats per sample), the largest difference of its parameters from those of
-    the best start, components matched, in the units of the criterion "parameters" of `fit`; None for a start that did
-    not reach it. dropped: components that held too few samples: they have no part in the result where
-    `starving="drop"`, and weight 0 otherwise. passes_on_parts: passes over parts of the data before those of
-    `n_passes`, as a number (with a fraction) of passes over all of it.
+    reseeded: how often a starving component was put at the samples that the mixture explains worst; passes over parts
+    of the data do not count. floored: components whose covariance ended at its floor. n_refused: passes on leaps that
+    were refused. distance: for a start that reached the best likelihood (to 1e-5 nats per sample), the largest
+    difference between its parameters and those of the best start, after components have been matched, in the units of
+    the criterion "parameters" of `fit`; None for a start that did not reach it. dropped: components that held too few
+    samples; they are left out of the result with `starving="drop"`, and have weight 0 otherwise. passes_on_parts:
+    passes over parts of the data before those of `n_passes`, as a number (with a fraction) of passes over all of it.
     """
 
     status: Status
@@ -101,9 +101,9 @@ class StartReport(NamedTuple):
         """What happened, and what to do about it."""
         said = [self.status.value]
         if self.reseeded:
-            said.append(f"{self.reseeded} time(s) a component without samples was put at the worst-explained ones.")
+            said.append(f"{self.reseeded} time(s) a component without samples was put at the worst-explained samples.")
         if self.dropped:
-            said.append(f"{self.dropped} component(s) held too few samples: fewer are enough; lower n_components.")
+            said.append(f"{self.dropped} component(s) held too few samples; lower n_components.")
         if self.floored and self.status is not Status.COLLAPSED:
             said.append(f"{self.floored} component(s) are held at the floor of their covariance.")
         return " ".join(said)
@@ -119,13 +119,13 @@ class Result:
     weights : (n_components,) mixing proportions, sum 1.
     parameters : named arrays, as `family` describes them, in the units of the data, float64.
     log_likelihood : total over the (weighted) samples, nats, of exactly these parameters; NaN if never evaluated.
-    objective : what EM increased, nats; the log-likelihood, as long as a model has no priors.
+    objective : what EM increased, nats; the log-likelihood, as models have no priors.
     history : (n_iter + 1,) the objective after each step of the best start; the first is the start's own.
-    n_iter : steps of the best start: M-steps, or leaps beyond them where the fit was accelerated.
+    n_iter : steps of the best start: M-steps, or leaps beyond them if the fit was accelerated.
     n_passes : passes over the data that the loop made for the best start, on refused leaps too.
     status : how the best start ended.
-    criterion : what convergence was judged by, as in `fit`; "" where nothing was fitted.
-    criterion_value : its last value for the best start, to be compared with tol; NaN where there is none.
+    criterion : the criterion of convergence, as in `fit`; "" if nothing was fitted.
+    criterion_value : its last value for the best start, to be compared with tol; NaN if there is none.
     starts : a StartReport for each start, in order.
     best_start : the index of the start that is returned.
     n_samples : rows of the data.
@@ -155,12 +155,12 @@ class Result:
 
     @property
     def n_reached(self) -> int:
-        """How many starts reached the best likelihood, to 1e-5 nats per sample; many are a sign that it is the best."""
+        """How many starts reached the best likelihood, to 1e-5 nats per sample. Many suggest that it is the best."""
         return sum(report.distance is not None for report in self.starts)
 
     @property
     def same_solution(self) -> bool:
-        """Whether the starts that did are one solution up to the order of components, to 0.05 in every parameter."""
+        """Whether the starts in `n_reached` agree, up to the order of components, to 0.05 in every parameter."""
         return all(report.distance is None or report.distance <= 0.05 for report in self.starts)
 
     @property

@@ -9,26 +9,27 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# A component that holds less than this many average samples has no statistics to divide by.
+# A component that holds less than this many samples of average weight is empty: its sums are too small to divide by.
 STARVING = 1e-6
-# What becomes of a component, in words for the command line, which imports nothing that compiles. The first is the
-# default.
+# What becomes of a starving component, in words for the command line. The first is the default. The command line reads
+# them before it imports anything that compiles, so this file imports nothing of the kind.
 FATES = {"reseed": "put at the samples explained worst", "drop": "left out", "stop": "the end of its start"}
 RESEED, DROP, STOP = POLICIES = tuple(FATES)
 
 
 class Policy(NamedTuple):
-    """What a component must hold, in effective samples, and one of POLICIES for one that does not."""
+    """min_samples: what a component must hold, in effective samples. starving: what becomes of one that holds less."""
 
     min_samples: float = 0.0
     starving: str = RESEED
 
 
 def starving(counts: Array, total_weight: float, n_samples: int, min_samples: float = 0.0) -> Array:
-    """Which components hold next to nothing, and the smallest that holds less than that many samples.
+    """Which components starve, bool, from their summed responsibilities (..., n_components).
 
-    Bool from summed responsibilities (..., n_components). A sample counts by its weight over the mean weight. One small
-    component at a time, as others may grow by what it held; the largest is never too small, only empty.
+    All that hold next to nothing do. Of those that hold less than `min_samples`, only the smallest does, as the others
+    may grow by what it held; the largest component starves only if it is empty. A sample counts by its weight over the
+    mean weight.
     """
     unit = total_weight / max(n_samples, 1)
     empty = ~(counts > STARVING * unit)

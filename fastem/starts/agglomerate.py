@@ -1,8 +1,8 @@
 """Model-based agglomeration: points are merged, two clusters at a time, so that Gaussian clusters fit them best.
 
-Banfield and Raftery (1993), Biometrics 49, section 3, for clusters of any size, shape and orientation: the sum over
-clusters of n_k log |W_k / n_k + eps I| / 2 grows as little as possible, W_k being a cluster's scatter matrix. Points
-are sphered first, which makes a tree independent of their units and of linear maps.
+Banfield and Raftery (1993), Biometrics 49, section 3, for clusters of any size, shape and orientation. With W_k the
+scatter matrix of a cluster, each merge is the one by which the sum of n_k log |W_k / n_k + eps I| / 2 over clusters
+grows least. Points are sphered first, so that the tree does not depend on their units or on linear maps of them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import numpy as np
 from fastem.compiled.merging import agglomerate
 from fastem.families.base import Array
 
-# Down to so many clusters, Ward's criterion serves: it takes time n^2 d, where this one takes n^2 d^3.
+# Ward's criterion merges points down to this many clusters: it takes time n^2 d, and the criterion here n^2 d^3.
 CLUSTERS = 256
-# Principal components that are looked at: matrices of more would take gigabytes.
+# At most this many principal components are used: the scatter matrices of more would take gigabytes.
 FEATURES = 32
-# Variance of a cluster of one point, relative to all points'. Of 0.02, 0.005, 0.001 and 0.0002 this led most often to
-# mclust's likelihoods (69% of 246 cells; 66, 60, 64) and to the right optimum of six long clusters side by side.
+# The variance of a cluster of one point, relative to that of all points. Of 0.02, 0.005, 0.001 and 0.0002, this value
+# led most often to mclust's likelihoods (in 69% of 246 cells; the others in 66, 60 and 64%), and most often to the
+# right optimum of six long clusters side by side.
 EPSILON = 0.005
 
 
@@ -44,7 +45,7 @@ class Tree:
         agglomerate(counts / unit, means, scatters / unit, EPSILON, self._merges)
 
     def labels(self, n_clusters: int) -> Array:
-        """The cluster of each point, (n,) in 0 .. n_clusters - 1; fewer where there are fewer leaves."""
+        """The cluster of each point, (n,) in 0 .. n_clusters - 1. A tree with fewer leaves gives fewer clusters."""
         m = len(self._merges) + 1
         root = np.arange(m)
         for a, b in self._merges[: max(m - n_clusters, 0)]:
@@ -55,7 +56,7 @@ class Tree:
 
 
 def _sphered(points: Array, weights: Array) -> Array:
-    """The leading principal components of points, of variance 1; directions without variance are left out."""
+    """The leading principal components, scaled to variance 1; directions without variance are left out."""
     share = weights / weights.sum()
     centred = points - share @ points
     if points.shape[1] > len(points):
@@ -70,10 +71,13 @@ def _sphered(points: Array, weights: Array) -> Array:
 
 
 def _ward(points: Array, n_clusters: int) -> Array:
-    """Labels of at most n_clusters clusters by Ward's method, whatever the weights; one each where there are few."""
+    """Labels of at most n_clusters clusters by Ward's method, which ignores the weights of the points.
+
+    If there are no more than n_clusters points, each is a cluster.
+    """
     if len(points) <= n_clusters:
         return np.arange(len(points))
-    from scipy.cluster import hierarchy  # an import of 0.2 s, which small data do without
+    from scipy.cluster import hierarchy  # takes 0.2 s, so small data do not import it
 
     labels = hierarchy.fcluster(hierarchy.ward(points), n_clusters, "maxclust")
     distinct: Array = np.unique(labels, return_inverse=True)[1]

@@ -1,6 +1,6 @@
 """Starts that look for a good optimum themselves: splitting, short runs, agglomeration, and a combination of all.
 
-They work on a sample of the data, in its frame, so that what they find fits the whole.
+They work on a sample of the data but in the frame of all data, so that their parameters are valid for all data.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ NAMES = tuple(METHODS)
 
 # What "auto" begins with: a method and the number of its starts, ten in all.
 AUTO = (("hierarchical", 1), ("splitting", 1), ("kmeans", 4), ("short-runs", 4))
-# Samples (or so many per component) that splitting and short runs look at, and the points of an agglomeration.
+# Splitting and short runs look at SAMPLE samples, or at PER_COMPONENT for each component if that is more.
 SAMPLE, PER_COMPONENT = 8192, 128
+# An agglomeration merges at most this many points.
 POINTS = 2000
-# Components up to which "auto" splits: it takes time that grows with the third power of them.
+# "auto" splits up to this many components: the time grows with the third power of their number.
 SPLITS = 32
-# Bytes of the parameters and statistics of short runs that exist at a time.
+# The parameters and statistics of the short runs that share their passes take at most this many bytes.
 RUN_BYTES = 256 * 2**20
 # EM iterations after each split.
 SPLIT_ITERATIONS = 5
@@ -42,7 +43,7 @@ POWER = 10
 
 
 def from_method(problem: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
-    """The starts of one of NAMES; `n_init` of them, but of "auto" all, its random ones `n_init` times."""
+    """`n_init` starts by one of NAMES. "auto" makes those of AUTO, and the random ones among them `n_init` times."""
     if method == "auto":
         if problem.n_components == 1:
             return [initialise.from_labels(problem, np.zeros(problem.source.n_samples, dtype=np.int64))]
@@ -66,7 +67,7 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
 
 
 def _pooled(problem: Problem, _method: str, n: int, seed: np.random.SeedSequence) -> list[Step]:
-    """The best `n` of four times as many short runs, where "short-runs" would make RUNS for each of them."""
+    """The best `n` of 4 n short runs, which costs less than "short-runs": that makes RUNS of them for each start."""
     first, second = seed.spawn(2)
     sample = _part(problem, _sample_size(problem), first)
     return _short_runs(sample, np.random.default_rng(second), 4 * n, n)
@@ -92,7 +93,7 @@ def _large(problem: Problem) -> bool:
 
 
 def _hierarchical(problem: Problem, child: np.random.SeedSequence) -> Step:
-    """The M-step from the clusters of an agglomeration, of a sample where there are many points."""
+    """The M-step from the clusters of an agglomeration, which merges a sample of the points if there are many."""
     # Families that look at the same points of the same tiles share a tree.
     key = ("tree", type(problem.family).points, str(child.entropy), child.spawn_key)
     memo = problem.source.memo
@@ -104,11 +105,11 @@ def _hierarchical(problem: Problem, child: np.random.SeedSequence) -> Step:
 
 
 def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
-    """One component, the widest split in two, a few iterations, and again, until there are enough.
+    """From one component, split the widest in two and iterate a few times; repeat until there are enough.
 
     Linde, Buzo and Gray (1980), IEEE Trans. Commun. 28, as in speech recognition. With `rng` the component to split is
-    drawn, in proportion to its share of the variance along its longest axis; without, the steps on the way are
-    remembered: those of a grid over K on small data are the same.
+    drawn, in proportion to its share of the variance along its longest axis. Without, the steps on the way are
+    remembered, because a grid over K on small data needs the same ones for every K.
     """
     points, weights = _points_and_weights(sample)
     chain: list[Step] = [] if rng is not None else sample.source.memo.setdefault(("splitting", sample.family), [])
@@ -124,7 +125,7 @@ def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
 
 
 def _split(points: Array, weights: Array, resp: Array, rng: np.random.Generator | None) -> Array:
-    """Responsibilities (n, K + 1): those of the widest component, or one drawn by its width, divided in two."""
+    """Responsibilities (n, K + 1) after the widest component, or one drawn by its width, has been divided in two."""
     shares = resp * weights[:, None]
     axes = [_longest_axis(points, share) for share in shares.T]
     spread = np.array([variance for _, variance in axes])
@@ -135,7 +136,7 @@ def _split(points: Array, weights: Array, resp: Array, rng: np.random.Generator 
 
 
 def _divided(points: Array, shares: Array, resp: Array, k: int, axis: Array) -> Array:
-    """Responsibilities (n, K + 1): those of component k divided by the plane through its mean, across an axis."""
+    """Responsibilities (n, K + 1) after component k has been divided by the plane through its mean, across an axis."""
     centre = shares[:, k] @ points / max(shares[:, k].sum(), np.finfo(float).tiny)
     beyond = (points - centre) @ axis > 0
     resp = np.column_stack([resp, resp[:, k] * beyond])
@@ -144,7 +145,7 @@ def _divided(points: Array, shares: Array, resp: Array, k: int, axis: Array) -> 
 
 
 def divided(problem: Problem, step: Step) -> list[Step]:
-    """Starts with one component more: each component of a solution in turn, across its longest axis."""
+    """Starts with one component more: in each, another component of a solution is divided across its longest axis."""
     points, weights = _points_and_weights(problem)
     resp = _responsibilities(problem, step)
     shares = resp * weights[:, None]
@@ -199,16 +200,16 @@ def _responsibilities(problem: Problem, step: Step) -> Array:
 
 
 def _points_and_weights(problem: Problem) -> tuple[Array, Array]:
-    """The samples in the coordinates of the tiles, (n_samples, n_features), and their weights; for few samples."""
+    """All samples in the coordinates of the tiles, (n_samples, n_features), and their weights, in memory at once."""
     sample = problem.source.in_memory()
     return sample.points(), weights_of(sample.data)
 
 
 def _part(problem: Problem, n: int, child: np.random.SeedSequence) -> Problem:
-    """The problem, or where it is large that of a random sample; nothing is dropped for having few samples."""
+    """The problem on a random sample of at most `n`; there, no component is dropped for holding few samples."""
     return _forgiving(problem.at(problem.source.draw(n, child)))
 
 
 def _forgiving(problem: Problem) -> Problem:
-    """The problem where no component has too few samples: those of a sample are fewer than those of all data."""
+    """The problem without `min_samples`, because a component holds fewer samples of a sample than of all data."""
     return problem.changed(policy=Policy())

@@ -1,7 +1,7 @@
 """Where EM begins: each start is a parameter matrix, made from centres, responsibilities, labels or given parameters.
 
 All randomness comes from one seed: child 0 of its SeedSequence draws the sample that k-means runs on, child 1 + g
-drives start g, so a start is the same alone or beside others.
+drives start g, so a start is the same whether it is made alone or with others.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from fastem.starts.potentials import CENTROIDS
 
 NAMES = tuple(SIMPLE)
 
-# k-means runs on at most this many samples (or 256 per component): centres estimated from so many are as good a start.
+# k-means runs on at most this many samples (or 256 per component): centres from more are no better as a start.
 SAMPLE = 65536
-# Runs of k-means for one start, where samples x components x features are few: the default fit of iris (full, K = 3)
-# then reaches -1.2014 nats a sample from any of 60 seeds, where one run gave -1.2147 on average (scikit-learn -1.2015).
+# Runs of k-means for one start, if the data are small. With 4, the default fit of iris (full, K = 3) reaches -1.2014
+# nats per sample from each of 60 seeds; with one run it gave -1.2147 on average (scikit-learn gives -1.2015). No more
+# runs than clusters are made, as one or two clusters have hardly another optimum to end in.
 RUNS = 4
-# One or two clusters have hardly another optimum to end in, so as many runs as clusters are enough.
+# Data are small up to this many samples x components x features.
 SMALL = 10**6
 
 
@@ -42,7 +43,7 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
     elif method == "k-means++":
         centres = kmeans.seed(sample.data, problem.n_components, generators, sample.team)
     else:
-        # Centres are the same for every family in these coordinates.
+        # In these coordinates the centres are the same for every family, so the families share them.
         key = method, problem.n_components, n_init, str(seed.entropy), seed.spawn_key
         memo = problem.source.memo
         if key not in memo:
@@ -52,7 +53,7 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
 
 
 def _by_kmeans(sample: InMemory, problem: Problem, generators: list[np.random.Generator]) -> Array:
-    """For each start the centres of least inertia of several runs of k-means, all of which share their passes."""
+    """For each start, the centres with the least inertia among several runs of k-means; all runs share their passes."""
     small = sample.n_samples * problem.n_components * sample.n_features <= SMALL
     n_runs = min(RUNS, problem.n_components) if small else 1
     repeated = [rng for rng in generators for _ in range(n_runs)]
@@ -64,11 +65,11 @@ def _by_kmeans(sample: InMemory, problem: Problem, generators: list[np.random.Ge
 
 
 def from_centres(problem: Problem, centres: Array) -> list[Step]:
-    """The M-step after each sample has gone to its nearest centre; centres (n_starts, K, d) in the tiles' frame."""
+    """The M-steps after each sample has gone to its nearest centre; centres (n_starts, K, d) in the tiles' frame."""
     shape = kmeans.centroid_shape(problem.source.n_features, problem.n_components)
     passes = problem.passes((CENTROIDS, shape), "hard")
     n_starts, n_components, n_features = centres.shape
-    rows = problem.family.reference(centres.reshape(-1, n_features))  # those of all starts, then what they share
+    rows = problem.family.reference(centres.reshape(-1, n_features))  # the rows of all starts, then shared ones
     shared = [rows[None, n_starts * n_components :]] * n_starts
     own = rows[: n_starts * n_components].reshape(n_starts, n_components, -1)
     reference = np.concatenate([own, np.concatenate(shared)], axis=1)
@@ -97,10 +98,10 @@ def from_parameters(problem: Problem, weights: Array, parameters: dict[str, Arra
 
 
 def with_given(problem: Problem, step: Step, given: dict[str, Array]) -> Step:
-    """A start some of whose parameters are replaced by given ones, by name, "weights" among them.
+    """A start with some of its parameters, perhaps the "weights", replaced by given ones of the same name.
 
-    Where the given ones say where components are, those found are first matched to them, so that one's covariance does
-    not go with another's mean.
+    If the given parameters say where components are, the components found are matched to them first. Otherwise a
+    component could get the covariance of another.
     """
     family, frame = problem.family, problem.source.frame
     found = family.unpack(step.params, frame, problem.n_components)

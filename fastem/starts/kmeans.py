@@ -17,7 +17,7 @@ NEAREST = Kernels(centroids.log_prob, centroids.gather, None)
 MAX_ITER = 100
 # Stop when the inertia falls by less than this fraction: a start for EM needs no more.
 TOLERANCE = 1e-4
-# Bytes of distances that the runs of a seeding hold together.
+# The distances that all runs of a seeding hold together take at most this many bytes.
 SEED_BYTES = 64 * 2**20
 
 
@@ -41,7 +41,7 @@ def seed(data: Data, n_clusters: int, generators: Sequence[np.random.Generator],
     distance to the nearest centre so far; a sample of weight 0 is never drawn. One run for each generator; they share
     their passes over the data.
     """
-    together = 12 * max(1, SEED_BYTES // (12 * 24 * data.n_samples))  # 12: the runs of one start stay together
+    together = 12 * max(1, SEED_BYTES // (12 * 24 * data.n_samples))  # so that the 1 to 4 runs of a start stay together
     if len(generators) > together:
         batches = range(0, len(generators), together)
         return np.concatenate([seed(data, n_clusters, generators[b : b + together], team) for b in batches])
@@ -80,7 +80,7 @@ def centroid_shape(n_features: int, n_clusters: int) -> Shape:
 
 
 class _Lloyd:
-    """One of Lloyd's steps after another on the same data, for several starts at once."""
+    """Lloyd's steps on the same data, for several starts at once."""
 
     def __init__(self, data: Data, n_starts: int, n_clusters: int, team: Team) -> None:
         d = data.n_features
@@ -89,7 +89,7 @@ class _Lloyd:
         self._nothing = np.zeros((n_starts, n_clusters))
 
     def step(self, centres: Array, active: Array) -> tuple[Array, Array, Array]:
-        """The inertia of the active starts among `centres`; the sums and the weights of their clusters."""
+        """The inertia of each active start, and the sums and the weights of its clusters."""
         mixtures = Mixtures(centres, self._nothing)
         totals, statistics = self._plan.run(mixtures, centres, active)
         return -2.0 * totals, statistics[:, :, 1:], statistics[:, :, :1]
@@ -105,9 +105,10 @@ def inertia(data: Data, centres: Array, team: Team) -> float:
 
 
 def lloyd(data: Data, centres: Array, team: Team) -> tuple[Array, Array]:
-    """Lloyd's iterations for several starts at once: centres (n_starts, n_clusters, n_features) in, and out.
+    """Lloyd's iterations for several starts at once, from centres (n_starts, n_clusters, n_features).
 
-    With them comes the inertia of each start, (n_starts,). A cluster that loses all its samples keeps its centre.
+    Returns the new centres and the inertia of each start, (n_starts,). A cluster that loses all its samples keeps its
+    centre.
     """
     steps, centres = _Lloyd(data, centres.shape[0], centres.shape[1], team), centres.copy()
     before, active = np.full(len(centres), np.inf), np.arange(len(centres))

@@ -1,11 +1,11 @@
 """The names of the methods that find starts, with a few words on each for the command line.
 
-They stand alone, so that `fastem fit --help` need not import what compiles. The first is the default.
+They have a file of their own, so that `fastem fit --help` need not import compiled code. The first is the default.
 """
 
 from __future__ import annotations
 
-# Made from centres or at random, as in scikit-learn.
+# These make a start from centres or at random, as in scikit-learn.
 SIMPLE = {
     "kmeans": "k-means from k-means++ seeds",
     "k-means++": "its seeds alone",

@@ -1,4 +1,4 @@
-"""What is left of the squared distances to the nearest centre when centres are added: the passes of k-means++."""
+"""The passes of k-means++: the squared distances to the nearest centre, and what is left of them with one more."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ _DOUBLE, _PLACE = np.dtype(np.float64), FIELDS.place
 
 
 class Potentials:
-    """For several runs of a seeding at once, what would be left of the squared distances, were a centre added.
+    """Squared distances to the nearest centre, for several runs of a seeding at once.
 
-    A job of its own rather than a Plan: on small data a seeding makes a few passes only, and must not prepare for more.
+    `of` says what would be left of them with one more centre, and `add` takes that centre in.
+
+    It makes its own job rather than a Plan: on small data a seeding makes only a few passes, too few for a Plan to pay
+    off.
 
     closest: squared distance of each sample to its nearest centre so far, (n_runs, n_tiles, 1, tile_size).
     """
@@ -71,7 +74,7 @@ class Potentials:
         return total.reshape(self._n_runs, m)
 
     def add(self, centres: Array) -> None:
-        """Take one centre more for each run, (n_runs, 1, n_features), into account."""
+        """Add one centre to each run, (n_runs, 1, n_features)."""
         self._pass(centres, "closest")
 
     def _pass(self, centres: Array, mode: str) -> None:

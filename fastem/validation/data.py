@@ -23,7 +23,7 @@ def check_family(family: Any) -> None:
 
 
 def check_registrable(family: Any, known: Mapping[str, Any]) -> None:
-    """Refuse what is no complete class of families, or one whose name another has."""
+    """Refuse anything but a complete class of families, and a class whose name another one has."""
     if not (isinstance(family, type) and issubclass(family, Family) and is_dataclass(family)):
         raise TypeError(f"register takes a dataclass derived from fastem.Family, not {family!r}.")
     left = sorted(getattr(family, "__abstractmethods__", ()))
@@ -39,7 +39,7 @@ def check_registrable(family: Any, known: Mapping[str, Any]) -> None:
 
 
 def check_callback(callback: Any) -> None:
-    """Refuse what cannot be called."""
+    """Refuse anything but a function or None."""
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; it must be callable, or None.")
 
@@ -68,7 +68,7 @@ def check_regularisation(reg_covar: Any, ridge: Any, floor: Any, min_variance: A
 
 
 def check_fraction(name: str, value: Any, below: float) -> None:
-    """Refuse what is no number from 0 up to, but not including, `below`."""
+    """Refuse anything but a number >= 0 and < `below`."""
     if not is_finite(value) or not 0 <= value < below:
         raise ValueError(f"{name} is {value!r}; it must be a number >= 0 and < {below}.")
 
@@ -102,7 +102,7 @@ def working_dtype(X: Array) -> Any:
 
 
 def check_data(X: Any, n_features: int | None = None) -> Array:
-    """X as a 2-D array of numbers, without a copy where it is one. Finiteness is checked where it is first read."""
+    """X as a 2-D array of numbers, not copied if it is one. Whether values are finite is checked when they are read."""
     array = as_array("X", X)
     if array.ndim != 2:
         hint = "; use X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample" if array.ndim == 1 else ""
@@ -151,7 +151,7 @@ def _from_objects(name: str, array: Array) -> Array:
 
 
 def check_columns(X: Array, facts: Any, family: Family, dtype: Any) -> Any:
-    """Refuse values that are not finite (facts is None then), or that the family cannot have produced."""
+    """Refuse values that are not finite, for which `facts` is None, or that the family cannot have produced."""
     if facts is None:
         check_finite(X, dtype)
         raise ValueError("X contains values that are not finite.")
@@ -160,7 +160,7 @@ def check_columns(X: Array, facts: Any, family: Family, dtype: Any) -> Any:
 
 
 def check_finite(X: Array, dtype: Any, begin: int = 0) -> None:
-    """Refuse NaN and infinity, and values that become infinite in `dtype`; names the first. X begins at row `begin`."""
+    """Refuse NaN, infinity and what becomes infinite in `dtype`; the error names the first. X begins at row `begin`."""
     for first in range(0, len(X), _PIECE):
         with np.errstate(over="ignore"):
             bad = ~np.isfinite(np.asarray(X[first : first + _PIECE], dtype=dtype))
@@ -182,7 +182,7 @@ def check_support(X: Array, family: Family) -> None:
 
 
 def check_stream(source: Any) -> None:
-    """Refuse what cannot be read in chunks again and again."""
+    """Refuse a source that cannot be read in chunks more than once."""
     if hasattr(source, "__next__"):
         raise TypeError(
             "a stream is read once in each pass, but an iterator (a generator, for example) can be read once only; "
@@ -236,13 +236,13 @@ def check_enough_weights(found: int, expected: int) -> None:
 
 
 def check_one_weight(sample_weight: Any, of_stream: Any) -> None:
-    """Refuse weights beside those of the stream."""
+    """Refuse weights if the stream has its own."""
     if sample_weight is not None and of_stream is not None:
         raise ValueError("sample_weight is given twice, here and in the stream; give it once.")
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int | None) -> Array | None:
-    """Sample weights as a contiguous float64 array (n_samples,), or None; n_samples is None where nobody knows yet."""
+    """Sample weights as a contiguous float64 array (n_samples,), or None. n_samples is None if it is not known yet."""
     if sample_weight is None:
         return None
     weights = np.ascontiguousarray(as_array("sample_weight", sample_weight), dtype=np.float64)

@@ -62,7 +62,7 @@ def check_initial_weights(weights: Any, n_components: int) -> Array:
     _check_shape("weights", array, (n_components,))
     outside = np.flatnonzero((array < 0) | (array > 1))
     if len(outside):
-        # scikit-learn prints the smallest as the largest; its tests hold us to that, so the truth follows.
+        # scikit-learn prints the smallest as the largest, and its tests expect that, so the true weight follows.
         raise ValueError(
             "The parameter 'weights' should be in the range [0, 1], but got max value "
             f"{array.min():.5f}, min value {array.max():.5f}: weights_init[{outside[0]}] is {array[outside[0]]}."
@@ -83,7 +83,7 @@ def check_initial(name: str, argument: str, value: Any, shape: tuple[int, ...], 
 
 
 def check_one_of_two(precisions_init: Any, covariances_init: Any) -> None:
-    """Refuse initial precisions beside initial covariances."""
+    """Refuse initial precisions together with initial covariances."""
     if precisions_init is not None and covariances_init is not None:
         raise ValueError("precisions_init and covariances_init are both given; give one of them.")
 
@@ -100,7 +100,7 @@ def check_representable(parameters: Mapping[str, Any]) -> None:
 def check_attribute(name: str, value: Any, shape: tuple[int, ...], otherwise: str = "") -> Array:
     """A fitted attribute, which the user may have set, as finite float64 of the shape that predictions need.
 
-    otherwise: what else than the user's hand may have made it unfit.
+    otherwise: how, other than by hand, it may have come to have a wrong shape.
     """
     array = np.asarray(value, dtype=np.float64)
     if array.shape != shape:
@@ -114,7 +114,7 @@ def check_attribute(name: str, value: Any, shape: tuple[int, ...], otherwise: st
 
 
 def check_factors(diagonals: Array) -> None:
-    """Refuse factors of precisions, which the user may have set, that no covariance has."""
+    """Refuse singular factors of precisions, which the user may have set."""
     if (diagonals == 0).any():
         raise ValueError("precisions_cholesky_ is singular.")
 
@@ -128,16 +128,16 @@ def check_weights_attribute(weights: Any) -> Array:
 
 
 def check_repeatable(random_state: Any) -> None:
-    """Refuse a source of random numbers that goes on from call to call, where calls must be the same."""
+    """Refuse a random_state that changes between calls, because a fit that goes on must begin from the same one."""
     if not (random_state is None or isinstance(random_state, Integral)):
         raise ValueError(
-            f"random_state is a {type(random_state).__name__}, which is another one at the next call; a checkpoint "
-            "needs an integer, or None."
+            f"random_state is a {type(random_state).__name__}, which draws other numbers at the next call; a "
+            "checkpoint needs an integer, or None."
         )
 
 
 def check_warm_start(found: int, n_components: int, fewer: bool = False) -> None:
-    """Refuse to continue with another number of components; with `fewer` ones, should that be said."""
+    """Refuse to continue with another number of components. fewer: whether the last fit may have dropped some."""
     if found != n_components and not (fewer and found < n_components):
         raise ValueError(
             f"warm_start continues from {found} components, but n_components is {n_components}; set warm_start=False "
@@ -164,7 +164,7 @@ def check_family_of(estimator: str, own: Family, family: Family) -> None:
 
 
 def check_family_or_name(family: Any, known: Mapping[str, Callable[..., Family]]) -> Family:
-    """A family, or the one of this name where that needs no arguments."""
+    """A family as it is, or the family of this name, provided that it needs no arguments."""
     if not isinstance(family, str):
         check_family(family)
         return family
@@ -215,7 +215,7 @@ def check_estimator_file(path: Any, archive: Any, estimator: str) -> None:
 
 
 def check_plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Values that JSON can hold, NumPy's scalars as Python's; otherwise an error that names the one that cannot."""
+    """The values with NumPy's scalars as Python's. A value that JSON cannot hold is refused, and the error names it."""
     plain = {}
     for name, value in values.items():
         plain[name] = value.item() if isinstance(value, np.generic) else value
@@ -223,7 +223,7 @@ def check_plain(values: dict[str, Any]) -> dict[str, Any]:
             json.dumps(plain[name])
         except TypeError:
             raise TypeError(
-                f"{name} is {value!r}, which a .npz cannot hold without pickle; change it or pickle."
+                f"{name} is {value!r}, which a .npz cannot hold without pickle; change it, or pickle the estimator."
             ) from None
     return plain
 

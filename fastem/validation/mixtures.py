@@ -16,8 +16,8 @@ from fastem.validation.data import as_array
 class Given(NamedTuple):
     """A start by name and by parameters.
 
-    method: the name of the method that finds what is left out; None where nothing is. parameters: the checked ones, by
-    name, "weights" among them.
+    method: the name of the method that finds the parameters that are left out; None if none is. parameters: the given
+    ones, checked, by name; "weights" may be among them.
     """
 
     method: str | None
@@ -27,7 +27,7 @@ class Given(NamedTuple):
 def check_mixture(mixture: Any) -> None:
     """Refuse anything but a Result."""
     if not (hasattr(mixture, "family") and hasattr(mixture, "weights") and hasattr(mixture, "parameters")):
-        raise TypeError(f"mixture must be a Result, as from fastem.fit, not {type(mixture).__name__}; data come first.")
+        raise TypeError(f"mixture must be a Result, as from fastem.fit, not {type(mixture).__name__}; X comes first.")
 
 
 def check_evidence(evidence: Any) -> None:
@@ -39,7 +39,7 @@ def check_evidence(evidence: Any) -> None:
 
 
 def check_start(start: Any, names: Sequence[str], family: Family, n_components: int, shape: tuple[int, ...]) -> Any:
-    """A start as one of: what is Given, labels (n,) or responsibilities (n, K)."""
+    """A start in one of three forms: Given, labels (n,), or responsibilities (n, K)."""
     if hasattr(start, "parameters") and hasattr(start, "weights"):
         start = {"weights": start.weights, **start.parameters}
     if isinstance(start, str):
@@ -60,7 +60,7 @@ def check_assignment(name: str, value: Any, n_samples: int, n_components: int) -
         return _check_responsibilities(name, array)
     raise ValueError(
         f"{name} has shape {array.shape}; expected labels ({n_samples},) or responsibilities "
-        f"({n_samples}, {n_components}); centres are given by name, with the other parameters."
+        f"({n_samples}, {n_components}); to give centres, pass a mapping of parameters by name."
     )
 
 
@@ -92,7 +92,7 @@ def _check_labels(name: str, labels: Array, n_components: int) -> Array:
     if len(bad):
         raise ValueError(
             f"{name}[{bad[0]}] is {labels[bad[0]]}; labels must be integers in 0 .. {n_components - 1} "
-            "(subtract 1 where yours begin at 1)."
+            "(subtract 1 if yours begin at 1)."
         )
     return labels.astype(np.int64)
 

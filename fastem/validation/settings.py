@@ -1,4 +1,4 @@
-"""Checks of settings: what a fit, a grid of fits or a search for a fixed point is told beside its data."""
+"""Checks of settings: what a fit, a grid of fits or a search for a fixed point is given besides data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def check_fixed_point(step: Any, objective: Any, project: Any, tol: Any, max_ste
 
 
 def check_theta(name: str, value: Any, shape: tuple[int, ...] | None) -> Array:
-    """A point as a float64 array of its own; with a shape, of that shape, otherwise finite."""
+    """A point as a new float64 array. It must have this shape or, if that is None, hold finite numbers."""
     theta: Array = np.array(as_array(name, value), dtype=np.float64)
     if shape is None:
         if not np.isfinite(theta).all() or theta.size == 0:
@@ -51,7 +51,7 @@ def check_theta(name: str, value: Any, shape: tuple[int, ...] | None) -> Array:
 
 
 def check_limits(max_passes: Any, time_limit: Any) -> None:
-    """Refuse limits that no fit could keep."""
+    """Refuse a limit that is not positive."""
     if max_passes is not None:
         check_integer("max_passes", max_passes, 1)
     if time_limit is not None and not (isinstance(time_limit, Real) and float(time_limit) > 0):
@@ -59,7 +59,7 @@ def check_limits(max_passes: Any, time_limit: Any) -> None:
 
 
 def check_interval(seconds: Any) -> None:
-    """Refuse an interval between checkpoints that is no time."""
+    """Refuse an interval between checkpoints that is no number of seconds >= 0."""
     if not is_finite(seconds) or seconds < 0:
         raise ValueError(f"checkpoint_interval is {seconds!r}; it must be a number of seconds >= 0.")
 
@@ -76,7 +76,7 @@ def check_writable(name: str, path: Any) -> None:
 
 
 def check_min_samples(min_samples: Any) -> None:
-    """Refuse a smallest number of samples that is no number."""
+    """Refuse a smallest number of samples that is negative or no finite number."""
     if not is_finite(min_samples) or min_samples < 0:
         raise ValueError(f"min_samples is {min_samples!r}; it must be a finite number >= 0.")
 
@@ -114,7 +114,7 @@ def check_n_folds(n_folds: Any, n_samples: int, n_components: int) -> None:
 
 
 def check_same_data(total_weight: float, result: Any) -> None:
-    """Refuse data that cannot be those of a fit. Weight 2 is the sample twice: it is the sum that must agree."""
+    """Refuse data that cannot be those of a fit. Weight 2 is the same as the sample twice, so only sums must agree."""
     if result.n_samples and abs(result.total_weight - total_weight) > 1e-6 * abs(total_weight):
         raise ValueError(
             f"the samples, or their weights, sum to {total_weight:g}, but in the fit to {result.total_weight:g}; give "
@@ -123,7 +123,7 @@ def check_same_data(total_weight: float, result: Any) -> None:
 
 
 def check_weights_count(total_weight: float, n_components: int) -> None:
-    """Refuse weights that are no numbers of samples, where samples are drawn by them."""
+    """Refuse weights with a small sum, because a bootstrap draws that many samples."""
     if total_weight < 2 * n_components:
         raise ValueError(
             f"sample_weight sums to {total_weight:g}; in a bootstrap a weight is a number of samples. Scale them, for "
@@ -132,7 +132,7 @@ def check_weights_count(total_weight: float, n_components: int) -> None:
 
 
 def check_level(level: Any, n_fits: int) -> None:
-    """Refuse a level that is no probability, and intervals of nothing."""
+    """Refuse a level that is not between 0 and 1, and intervals of a bootstrap without fits."""
     if not is_finite(level) or not 0 < level < 1:
         raise ValueError(f"level is {level!r}; it must be a number between 0 and 1, such as 0.95.")
     if n_fits == 0:
@@ -140,13 +140,13 @@ def check_level(level: Any, n_fits: int) -> None:
 
 
 def check_replicates(n_good: int, statuses: str) -> None:
-    """Refuse a bootstrap of which nothing is left."""
+    """Refuse a bootstrap in which no fit ended well."""
     if n_good == 0:
         raise ValueError(f"no replicate's fit ended well, so there is nothing to compare with. {statuses}")
 
 
 def check_healthy(*statuses: Any) -> None:
-    """Refuse fits whose likelihood means nothing."""
+    """Refuse fits that did not end well, because their likelihoods mean nothing."""
     for status in statuses:
         if status.rank > 0:
             raise ValueError(f"a fit of the data did not end well, so it says nothing. {status.value}")

@@ -1,4 +1,4 @@
-"""What may come as X: layouts, dtypes and containers that are accepted, and everything else in one clear sentence."""
+"""What may come as X: some layouts, dtypes and containers are accepted, all else is refused in one clear sentence."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Whatever valid data come: no exception, weights that sum to 1, positive definite covariances, finite predictions."""
+"""For any valid data: no exception, weights that sum to 1, positive definite covariances, finite predictions."""
 
 import warnings
 
@@ -73,7 +73,8 @@ def check(weights, covariances, shape, n_features):
             np.testing.assert_array_equal(covariance, covariance.T)
             scale = np.sqrt(np.diagonal(covariance))
             assert (scale > 0).all()
-            # Of the correlation matrix: scales of 1e-70 beside 1e70 leave eigenvalues of their own no digits.
+            # Eigenvalues of the correlation matrix, as those of the covariances lose all digits to scales of 1e-70 and
+            # 1e70 side by side.
             assert np.linalg.eigvalsh(covariance / scale / scale[:, None])[0] > 0
     else:
         assert (covariances > 0).all()

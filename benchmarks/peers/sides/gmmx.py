@@ -26,7 +26,7 @@ _SOLVED: set[tuple[object, ...]] = set()
 def fit(problem: Problem, iterations: int) -> Fitted:
     fitter = gmmx.EMFitter(max_iter=iterations, tol=0.0, reg_covar=problem.reg_covar)
     X = jax.block_until_ready(jnp.asarray(problem.X))
-    # Compiling is not timed. From weights that are not numbers the same program ends after one iteration.
+    # Compiling is not timed. From weights that are NaN, the same program ends after one iteration.
     jax.block_until_ready(fitter.fit(X, _model(problem, problem.weights * np.nan)))
     model = _model(problem, problem.weights)
     begun = time.perf_counter()
@@ -38,7 +38,7 @@ def fit(problem: Problem, iterations: int) -> Fitted:
 
 
 def solve(problem: Problem) -> Solved:
-    """The first time, a whole fit that is not timed comes before, for compiling."""
+    """In the first call, a whole fit that is not timed comes first, so that everything is compiled."""
     key = (problem.shape, problem.X.shape, len(problem.weights))
     if key not in _SOLVED:
         _solve(problem)

@@ -1,7 +1,7 @@
 """mlpack's gmm_train.
 
 Its binding takes a start, `input_model`, but then overwrites it by k-means: it calls GMM::Train() with useExistingModel
-false. So no fit from a given start can be had, and `fit` says so.
+false. So it cannot fit from a given start, and `fit` says so.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ daal4py.daalinit(int(os.environ.get("PEER_THREADS", "1")))
 
 
 def fit(problem: Problem, iterations: int) -> Fitted:
-    """A threshold of 0 is the least that it takes: it still stops where rounding lowers the likelihood."""
+    """The threshold is 0, the least that it takes; it still stops when rounding lowers the likelihood."""
     if problem.reg_covar != 0:
         raise ValueError("oneDAL adds nothing to the variances")
     dtype, n_components = problem.X.dtype, len(problem.weights)

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.peers.worker import Fitted, Problem, Solved
 
 VERSION = cv2.__version__
-SHAPES = ["full", "diag"]  # its spherical is another model: the logarithm of the variance counts once, not d times
+SHAPES = ["full", "diag"]  # its spherical model counts the logarithm of the variance once, not d times
 DTYPES = ["float64"]  # it makes float64 of anything else
 NOTE = "stops where rounding lowers the likelihood"
 _TYPE = {"full": cv2.ml.EM_COV_MAT_GENERIC, "diag": cv2.ml.EM_COV_MAT_DIAGONAL}
@@ -25,7 +25,7 @@ def fit(problem: Problem, iterations: int) -> Fitted:
     n_components, n_features = problem.means.shape
     model = _model(problem)
     model.setTermCriteria((cv2.TERM_CRITERIA_COUNT, iterations + 1, 0.0))
-    # Only as this kind of array does its binding take several matrices.
+    # Its binding takes several matrices only as this kind of array.
     covariances = cv2.Mat(np.tile(np.eye(n_features), (n_components, 1, 1)), wrap_channels=False)
     begun = time.perf_counter()
     trained, *_ = model.trainE(problem.X, problem.means, covariances, problem.weights)

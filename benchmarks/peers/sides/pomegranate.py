@@ -25,7 +25,7 @@ def fit(problem: Problem, iterations: int) -> Fitted:
     if problem.reg_covar != 0:
         raise ValueError("pomegranate adds nothing to the variances")
     X = torch.from_numpy(problem.X)
-    torch.set_default_dtype(X.dtype)  # without it the sums behind the weights are float32 whatever X is
+    torch.set_default_dtype(X.dtype)  # otherwise the sums behind the weights are float32 for any X
     means = torch.from_numpy(problem.means).to(X.dtype)
     covariances = torch.from_numpy(problem.covariances).to(X.dtype)
     if problem.shape == "spherical":  # a single number is refused here; it is copied to every place later

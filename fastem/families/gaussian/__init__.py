@@ -1,6 +1,6 @@
 """Gaussian components: six shapes of covariance matrices, a file each.
 
-`shared` is what they have in common, `tangent` their derivatives; `Gaussian` finds the shape that is asked for.
+`shared` has what they have in common, `tangent` their derivatives; `Gaussian` makes the family of a given shape.
 A shape uses the blocks of `compiled`, never a sibling's kernel.
 """
 
@@ -42,17 +42,17 @@ def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
         `means` (n_components, n_features) and `covariances`, of shape (n_components, n_features, n_features),
         (n_features, n_features), (n_components, n_features), (n_components,), (n_features,) or ().
     reg_covar : float, squared units of the data
-        Added to every variance after each M-step, as in scikit-learn. With it the likelihood may fall from one
-        iteration to the next by a little.
+        Added to every variance after each M-step, as in scikit-learn. With it, the likelihood may fall a little from
+        one iteration to the next.
     ridge : float, dimensionless
-        The same, relative to each feature's variance in the data.
+        Like `reg_covar`, but relative to each feature's variance in the data.
     floor : float or None, dimensionless
-        Smallest variance of a component in any direction, relative to the data's own per feature. None is 1e-12 for
-        float64 data and 1e-8 for float32. A constant feature, which has no variance, counts as one of standard
-        deviation |value| (1 where the value is 0), and its variance is reported as twice the floor of that: it adds the
-        same amount to the likelihood of every model, and is best left out.
+        Smallest variance of a component in any direction, relative to the data's own per feature. None means 1e-12 for
+        float64 data and 1e-8 for float32. A constant feature has no variance; it counts as one with the standard
+        deviation |value| (1 if the value is 0), and its variance is reported as twice the floor of that. It adds the
+        same amount to the likelihood of every model, so it is best left out.
     min_variance : float, squared units of the data
-        The same as an absolute number; the larger of both holds.
+        Like `floor`, but an absolute number; the larger of the two floors holds.
 
     Returns
     -------

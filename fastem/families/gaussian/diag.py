@@ -42,7 +42,7 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
         m = rows[i + 1]
         for j in range(0, blocked, 4):
             prefetch_next(tile, (i * blocked + 2 * j) // 8, paired * blocked // 8)
-            # x / sd - mean / sd in one operation each: errs as if the mean were off by half a unit in its last place.
+            # x / sd - mean / sd takes one operation. It errs as if the mean were off by half a unit in its last place.
             s0 = params[k, d + j]
             s1 = params[k, d + j + 1]
             s2 = params[k, d + j + 2]

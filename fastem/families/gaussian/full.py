@@ -1,8 +1,8 @@
 """Gaussian components, each with its own full covariance matrix.
 
 Row of params: mean (d) | constant | W in blocks | covariance in blocks, with W' W = C^-1, W lower triangular.
-Row of statistics: sum r | sum r z (d) | sum r z z' in blocks, with z = x - mean (about the current mean: raw moments
-lose everything at an offset of 1e8 standard deviations, these err by 2e-16).
+Row of statistics: sum r | sum r z (d) | sum r z z' in blocks, with z = x - mean, the current one. Raw moments would
+lose all digits at an offset of 1e8 standard deviations; these err by 2e-16.
 """
 
 from __future__ import annotations
@@ -121,10 +121,10 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
 
 @exact
 def _moments(statistics, params, ridge, starving, means, covariances):
-    """Means and covariances, ridge included, from statistics; those of a starving component are not looked at.
+    """Means and covariances, ridge included, from statistics. Those of a starving component mean nothing.
 
-    statistics IN, params IN, ridge IN (d,), starving IN (K,); means OUT (K, d); covariances OUT (K, d, d). Outside
-    the compiler these few operations on small arrays cost five times as much.
+    statistics IN, params IN, ridge IN (d,), starving IN (K,); means OUT (K, d); covariances OUT (K, d, d). It is
+    compiled because these few operations on small arrays take five times as long in NumPy.
     """
     n_components, d = means.shape
     for k in range(n_components):
@@ -142,7 +142,7 @@ def _moments(statistics, params, ridge, starving, means, covariances):
 
 @exact
 def _write_rows(means, covariances, inverse_factors, log_determinants, scale, rows):
-    """Rows of params OUT, zeroed, from their parts: see the head of this file."""
+    """Write rows of params, OUT and zeroed before, from their parts. The head of this file says what lies where."""
     n_components, d = means.shape
     constant = -0.5 * d * gaussian.LOG_2_PI
     for j in range(d):

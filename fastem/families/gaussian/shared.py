@@ -18,7 +18,7 @@ from fastem.families.parameters import REAL, Array, Parameter, Parameters
 MEANS = Parameter("means", ("K", "d"), REAL)
 
 LOG_2_PI = float(np.log(2.0 * np.pi))
-# Instead of a total weight of 0, to divide by.
+# Sums are divided by this instead of by a total weight of 0.
 TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -29,18 +29,18 @@ class GaussianFamily(Family):
     Parameters
     ----------
     reg_covar : added to every variance after each M-step, in squared units of the data, as scikit-learn does; >= 0.
-        The default is 0: with it, EM no longer maximises the likelihood exactly.
-    ridge : the same, relative to each feature's own variance in the data (dimensionless); >= 0.
+        The default is 0, because EM does not maximise the likelihood exactly with any other.
+    ridge : like reg_covar, but relative to each feature's own variance in the data (dimensionless); >= 0.
     floor : smallest variance in any direction relative to the data's (dimensionless, > 0). None means 1e-12 for
         float64 data and 1e-8 for float32. Raising eigenvalues to a floor is the exact M-step under that constraint.
-    min_variance : the same as an absolute number, in squared units of the data; >= 0. The larger of both holds.
+    min_variance : like floor, but an absolute number, in squared units of the data; >= 0. The larger of both holds.
     """
 
     reg_covar: float = 0.0
     ridge: float = 0.0
     floor: float | None = None
     min_variance: float = 0.0
-    # One scale for all features: what spherical covariances need, whose features are comparable.
+    # Whether all features have one scale. Spherical covariances need that, because they compare features.
     common_scale: ClassVar[bool] = False
     # Whether covariances are matrices rather than variances.
     matrices: ClassVar[bool] = False
@@ -58,7 +58,7 @@ class GaussianFamily(Family):
         floors = np.maximum(floors, self.min_variance / frame.scale / frame.scale)
         relative = np.where(spread > 0, spread / frame.scale, 1.0)
         ridge = self.ridge * relative**2 + self.reg_covar / frame.scale / frame.scale
-        # A constant feature is held at its floor by a ridge of that size: no component's fault, so not reported.
+        # A constant feature gets a ridge above its floor, so that no component is reported as floored because of it.
         return Limits(floors, np.where(spread > 0, ridge, np.maximum(ridge, 2.0 * floors)))
 
     def moments(self, parameters: Parameters) -> tuple[Array, Array]:
@@ -143,7 +143,7 @@ def factor_of(parameters: Parameters, frame: Frame) -> Factor:
 
 
 def matrix_variances(parameters: Parameters) -> Array:
-    """The variance of each feature, (..., d); where only factors of precisions are known, given the other features."""
+    """The variance of each feature, (..., d); given the other features if only factors of precisions are known."""
     if "precisions_cholesky" in parameters:
         return 1.0 / (np.asarray(parameters["precisions_cholesky"]) ** 2).sum(axis=-1)
     return np.diagonal(np.asarray(parameters["covariances"]), axis1=-2, axis2=-1)
@@ -159,7 +159,7 @@ def user_means(means: Array, frame: Frame) -> Array:
 
 def user_covariances(covariances: Array, frame: Frame) -> Array:
     """Covariance matrices (..., d, d) in the user's units, symmetric to the last bit."""
-    # Products commute: (c a) b and (c b) a may differ, c (a b) may not.
+    # (c a) b and (c b) a may differ in the last bit; c (a b) and c (b a) are equal, because products commute.
     return covariances * np.outer(frame.scale, frame.scale)
 
 

@@ -11,8 +11,8 @@ class GaussianTangent:
     """Gaussian components with means (K, d) and the inverse Cholesky factors of their covariances (K, d, d).
 
     They are written with the factor W of the precision, W' W = C^-1, and nu = W mean:
-    log p = sum_i log W_ii - 1/2 |W x - nu|^2 + constant. Its second derivatives are sums of products of x, whatever the
-    shape of the covariances: a shape only says which entries of W are free, and which of them are one parameter.
+    log p = sum_i log W_ii - 1/2 |W x - nu|^2 + constant. Its second derivatives are sums of products of x for any shape
+    of the covariances: a shape only says which entries of W are free, and which of them are one parameter.
 
     spread: "matrix" (W lower triangular), "diagonal" or "number" (a multiple of I). shared: whether all have one W.
     """

@@ -5,9 +5,9 @@ padded to a multiple of 16, so that no block lies across two of them.
 Row of statistics: sum r | sum r x (d). Shared rows: sum w e e' in blocks | R in blocks, with e_t = x_t - sum_k r_tk
 mean_k the residual from the posterior mean and R_kl = sum_t w_t r_tk r_tl.
 
-The pooled scatter sum_tk r_tk (x_t - mean_k)(x_t - mean_k)' is sum w e e' + sum_{k<l} R_kl (mean_k - mean_l)(...)':
-d^2 + 2 K d + K^2 flops a sample instead of K d^2, and, unlike the total scatter less the scatter of the means, free of
-cancellation when components are far apart.
+The pooled scatter sum_tk r_tk (x_t - mean_k)(x_t - mean_k)' is sum w e e' + sum_{k<l} R_kl (mean_k - mean_l)(...)'.
+That takes d^2 + 2 K d + K^2 flops per sample instead of K d^2. Unlike the total scatter less the scatter of the means,
+it loses no digits when components are far apart.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
                 residual[j, t] -= m0 * share[k, t]
     pad(residual, d, size)
     pad(share, n_components, size)
-    # As int64, not literals: numba would compile weighted_outer once for each.
+    # They are int64 because numba would compile weighted_outer once for each literal.
     strips = (d + 3) // 4
     weighted_outer(residual, residual, d, out, n_components, np.int64(0))
     weighted_outer(share, share, n_components, out, n_components, np.int64(16 * (strips * (strips + 1) // 2)))
