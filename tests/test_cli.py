@@ -122,7 +122,7 @@ def bad(tmp_path):
             [FAITHFUL, "--family", "poisson", "--covariance", "tied", "--reg-covar", "1"],
             "--covariance, --reg-covar have no meaning with --family poisson, which takes no options.",
         ),
-        "unknown family": ([FAITHFUL, "--family", "poison"], "must be one of gaussian, poisson, or module:name"),
+        "unknown family": ([FAITHFUL, "--family", "poison"], "must be one of gaussian, poisson, bernoulli, or module:name"),
         "no module": ([FAITHFUL, "--family", "no_such_module:F"], "no_such_module cannot be imported"),
         "no class": ([FAITHFUL, "--family", "fastem:Nothing"], "fastem has no class or function of the name 'Nothing'"),
         "no family": ([FAITHFUL, "--family", "argparse:Namespace"], "family object"),
@@ -216,8 +216,8 @@ def test_starts_and_acceleration(capsys):
 
 
 def test_every_family_has_its_name_and_its_options(tmp_path, capsys):
-    path = tmp_path / "counts.csv"
-    np.savetxt(path, np.random.default_rng(0).poisson([[2.0, 9.0]] * 60), "%d", ",", header="a,b", comments="")
+    path = tmp_path / "items.csv"  # zeros and ones suit every family
+    np.savetxt(path, np.random.default_rng(0).integers(0, 2, (60, 2)), "%d", ",", header="a,b", comments="")
     assert main(["families"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [re.split("[ :]", line)[0] for line in lines] == list(MAKERS)
