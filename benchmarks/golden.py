@@ -61,13 +61,18 @@ def _of_result(result: Any) -> list[Any]:
 
 
 def _families() -> dict[str, Any]:
-    return {**{shape: fastem.Gaussian(shape) for shape in SHAPES}, "poisson": fastem.Poisson()}
+    families = {**{shape: fastem.Gaussian(shape) for shape in SHAPES}, "poisson": fastem.Poisson()}
+    if hasattr(fastem, "Bernoulli"):  # not on every commit
+        families["bernoulli"] = fastem.Bernoulli()
+    return families
 
 
 def _data(name: str, n: int, d: int = 3, dtype: str = "float64") -> np.ndarray:
     """Four overlapping clusters of unequal spread, or four rates."""
     rng = np.random.default_rng(7)
     labels = rng.integers(4, size=n)
+    if name == "bernoulli":
+        return (rng.random((n, d)) < rng.uniform(0.1, 0.9, (4, d))[labels]).astype(dtype)
     if name == "poisson":
         return rng.poisson(rng.gamma(3.0, 2.0, (4, d))[labels]).astype(dtype)
     means, scales = 2.0 * rng.standard_normal((4, d)), rng.uniform(0.4, 1.5, (4, d))
@@ -100,6 +105,8 @@ def _fits(name: str, family: Any, dtype: str) -> Iterator[tuple[str, Case]]:
     yield "reseeded", fit(X, 5, start="random_from_data", min_samples=100.0, max_iter=60)
     yield "stopped", fit(X, 6, start="random_from_data", n_init=2, starving="stop", min_samples=150.0)
     yield "given and found", lambda: _with_given(X, family)
+    if hasattr(fastem, "stream"):
+        yield "in chunks", lambda: fastem.fit([X[:700], X[700:]], family, 3, start="kmeans", seed=1, max_iter=5)
     yield "one and large", lambda: [fastem.fit(large, family, k, seed=0, max_iter=8) for k in (1, 3)]
 
 

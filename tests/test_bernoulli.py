@@ -81,6 +81,7 @@ def test_a_floor_keeps_probabilities_off_the_border(digits):
     result = fastem.fit(X, fastem.Bernoulli(floor=0.01), 10, start=y)
     p = result.parameters["probabilities"]
     assert p.min() == 0.01 and p.max() == 0.99
+    assert fastem.diagnose(result, X).verdict is fastem.Verdict.BOUNDARY
     with pytest.raises(ValueError, match="floor is 0.5"):
         fastem.Bernoulli(floor=0.5)
 

@@ -122,7 +122,10 @@ def bad(tmp_path):
             [FAITHFUL, "--family", "poisson", "--covariance", "tied", "--reg-covar", "1"],
             "--covariance, --reg-covar have no meaning with --family poisson, which takes no options.",
         ),
-        "unknown family": ([FAITHFUL, "--family", "poison"], "must be one of gaussian, poisson, bernoulli, or module:name"),
+        "unknown family": (
+            [FAITHFUL, "--family", "poison"],
+            "must be one of gaussian, poisson, bernoulli, or module:name",
+        ),
         "no module": ([FAITHFUL, "--family", "no_such_module:F"], "no_such_module cannot be imported"),
         "no class": ([FAITHFUL, "--family", "fastem:Nothing"], "fastem has no class or function of the name 'Nothing'"),
         "no family": ([FAITHFUL, "--family", "argparse:Namespace"], "family object"),

@@ -142,3 +142,16 @@ def test_unusable_streams_are_refused():
 
     with pytest.raises(ValueError, match="must not change"):
         fastem.fit(changing, family, 2, start="kmeans", seed=0)
+
+
+def test_who_takes_no_chunks_says_so(rng):
+    X = rng.standard_normal((60, 2))
+    result = fastem.fit([X, X], fastem.Gaussian("diag"), 2, seed=0)
+    for ask in (
+        lambda data: fastem.predict(data, result),
+        lambda data: fastem.select(data, fastem.Gaussian("diag"), [1]),
+    ):
+        with pytest.raises(TypeError, match=r"only fastem\.fit takes data in chunks"):
+            ask(fastem.stream(X))
+        with pytest.raises(ValueError, match=r"only fastem\.fit makes use"):
+            ask([X, X])

@@ -83,7 +83,8 @@ class Kernels(NamedTuple):
         row k, weighted by resp[k], to out[k]; out, float64, `statistics_shape`; out[k, 0] is always the sum of
         resp[k]. resp: real (K, T), responsibilities times sample weights. labels: real (T,), the component of each
         sample if one was chosen, otherwise undefined. sample_weight: real (T,).
-    derive(tile, layout): fill the derived rows of a tile; None if the family has none.
+    derive(tile, layout): fill the derived rows of a tile, whatever the number of components: layout is that of one.
+        None if the family has none.
     """
 
     log_prob: Any

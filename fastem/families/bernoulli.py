@@ -74,12 +74,19 @@ class Bernoulli(Family):
     def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
         return n_components, 3 * n_features
 
+    def scratch_rows(self, n_features: int, n_components: int) -> int:
+        return 1
+
     def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
         return n_components, 1 + n_features
 
     def why_impossible(self, X: Array) -> str | None:
         found = first_where(X, lambda x: (x != 0) & (x != 1) & ~np.isnan(x))  # NaN is refused elsewhere
         return None if found is None else f"Bernoulli needs zeros and ones; X[{found[0]}, {found[1]}] is {found[2]}."
+
+    @property
+    def is_regularised(self) -> bool:
+        return self.floor > 0
 
     def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
         return Limits(np.full_like(location, self.floor), np.zeros_like(location))

@@ -77,6 +77,9 @@ class Poisson(Family):
     def params_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
         return n_components, 2 * n_features + 1
 
+    def scratch_rows(self, n_features: int, n_components: int) -> int:
+        return 1
+
     def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
         return n_components, 1 + n_features
 

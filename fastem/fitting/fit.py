@@ -121,7 +121,7 @@ def fit(
         there and ends with the same bits as one that was never interrupted. A fit of other data or with other arguments
         refuses it; only n_threads, time_limit, callback and checkpoint_interval may differ. It is written from time to
         time, and when an exception (Ctrl-C), the time limit or the callback ends the fit; any other end removes it. It
-        does not keep the search for starts, so an interrupted search begins again.
+        is written first when the starts have been found: a fit that is interrupted before looks for them again.
     checkpoint_interval : float >= 0
         Seconds between two writings, the work that a killed process may lose; 0 writes after every pass.
 

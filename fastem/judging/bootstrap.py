@@ -39,7 +39,7 @@ class Bootstrap:
     weights : (n_fits, n_components), the mixing weights of each fit that ended well, with its components in the order
         of the original fit's.
     parameters : the family's named parameters, each (n_fits, ...).
-    n_failed : fits that collapsed, or whose likelihood was not finite; they are left out.
+    n_failed : fits that collapsed, whose likelihood was not finite, or that dropped a component; they are left out.
     """
 
     weights: Array
@@ -154,7 +154,7 @@ def bootstrap(
             return _matched(fitted, resp, evaluated(judges, fitted, alone, "resp", alone=False).values)
 
     fits = _each(replicate, children, n_threads)
-    good = [fitted for fitted in fits if fitted.status.rank == 0]
+    good = [f for f in fits if f.status.rank == 0 and f.n_components == result.n_components]
     validation.check_replicates(len(good), fits[0].status.value)
     shapes = {name: np.asarray(value).shape for name, value in result.parameters.items()}
     return Bootstrap(
@@ -319,7 +319,7 @@ def _matched(fitted: Result, resp: Array, others: Array) -> Result:
 
     resp: the other fit's responsibilities; others: those of `fitted`, for the same samples.
     """
-    if fitted.status is Status.NOT_FINITE:
+    if fitted.status is Status.NOT_FINITE or resp.shape[1] != others.shape[1]:
         return fitted
     order = matched(-(resp.T @ others))
     return replace(fitted, weights=fitted.weights[order], parameters=fitted.family.take(fitted.parameters, order))

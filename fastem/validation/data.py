@@ -103,9 +103,13 @@ def working_dtype(X: Array) -> Any:
 
 def check_data(X: Any, n_features: int | None = None) -> Array:
     """X as a 2-D array of numbers, not copied if it is one. Whether values are finite is checked when they are read."""
+    if hasattr(X, "pieces"):
+        raise TypeError("X is a stream; only fastem.fit takes data in chunks so far.")
     array = as_array("X", X)
     if array.ndim != 2:
         hint = "; use X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample" if array.ndim == 1 else ""
+        if array.ndim == 3:
+            hint = "; of data in chunks, a list of matrices, only fastem.fit makes use so far"
         raise ValueError(f"X has {array.ndim} dimension(s); expected (n_samples, n_features){hint}.")
     if 0 in array.shape:
         raise ValueError(f"X has shape {array.shape}; at least one sample and one feature are needed.")
