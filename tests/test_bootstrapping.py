@@ -13,7 +13,7 @@ def test_standard_errors_of_one_gaussian_are_the_known_ones():
     expected = {"means": X.std() / 20, "covariances": X.var() * np.sqrt(2 / 400)}
     for kind in ("nonparametric", "weighted", "parametric"):
         found = fastem.bootstrap(result, X, kind=kind, n_replicates=800, seed=1)
-        assert found.n_failed == 0 and found.weights.shape == (400, 1)
+        assert found.n_failed == 0 and found.weights.shape == (800, 1)
         for name, value in expected.items():
             assert found.standard_errors[name].item() == pytest.approx(value, rel=0.12)
         assert found.standard_errors["weights"].item() == 0.0
