@@ -17,6 +17,7 @@ class Case(ABC):
 
     has_offset: whether the family's first parameter is a location, which moves with the data while all else stays.
     has_border: whether a component that has not seen a value may call it impossible.
+    min_features: how many features it takes to tell a few components apart.
     estimator, settings: the estimator of this family, where it has one of its own, with the arguments that make it EM
     without regularisation.
     """
@@ -24,6 +25,7 @@ class Case(ABC):
     family: Any
     has_offset: ClassVar[bool] = False
     has_border: ClassVar[bool] = False
+    min_features: ClassVar[int] = 1
     estimator: Any = None
     settings: dict[str, Any] = {}
 

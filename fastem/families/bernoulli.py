@@ -24,16 +24,25 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
     because 0 times -inf is NaN.
     """
     wide()
-    d = layout[0]
-    half, zero = tile.dtype.type(0.5), tile.dtype.type(0)
+    d, size = layout[0], tile.shape[1]
+    blocked, half, zero = d // 4 * 4, tile.dtype.type(0.5), tile.dtype.type(0)
     for i in range(rows.size):
         k = rows[i]
-        for t in range(tile.shape[1]):
+        for t in range(size):
             out[k, t] = zero
-        for j in range(d):
-            one, none = params[k, j], params[k, d + j]
-            for t in range(tile.shape[1]):
-                out[k, t] += one if tile[j, t] > half else none
+        for j in range(0, blocked, 4):
+            a0, a1, a2, a3 = params[k, j], params[k, j + 1], params[k, j + 2], params[k, j + 3]
+            b0, b1, b2, b3 = params[k, d + j], params[k, d + j + 1], params[k, d + j + 2], params[k, d + j + 3]
+            for t in range(size):
+                c0 = a0 if tile[j, t] > half else b0
+                c1 = a1 if tile[j + 1, t] > half else b1
+                c2 = a2 if tile[j + 2, t] > half else b2
+                c3 = a3 if tile[j + 3, t] > half else b3
+                out[k, t] += (c0 + c1) + (c2 + c3)
+        for j in range(blocked, d):
+            a0, b0 = params[k, j], params[k, d + j]
+            for t in range(size):
+                out[k, t] += a0 if tile[j, t] > half else b0
 
 
 @kernel

@@ -10,6 +10,7 @@ import fastem
 class Bernoulli(Case):
     family = fastem.Bernoulli()
     has_border = True
+    min_features = 8
     estimator = fastem.BernoulliMixture
 
     def draw_parameters(self, rng, n_components, n_features, spread):
