@@ -70,7 +70,7 @@ def evaluate(
     }
     numbers = {
         "log_prob": log_prob_address(family.kernels(), dtype),
-        **mode_addresses("hard" if want == "labels" else "soft", dtype),
+        **mode_addresses("labels" if want == "labels" else "soft", dtype),
         "pack": pack_address(dtype),
         "derive": derive_address(family, dtype),
         "item_bytes": np.dtype(dtype).itemsize,

@@ -32,6 +32,7 @@ class Mode(NamedTuple):
 MODES = {
     "soft": Mode(normalise.proportions, normalise.soft),
     "hard": Mode(normalise.proportions, normalise.hard),
+    "labels": Mode(normalise.proportions, normalise.likeliest),
     "nearest": Mode(None, normalise.nearest),
     "given": Mode(None, normalise.given),
     "closer": Mode(None, normalise.closer),

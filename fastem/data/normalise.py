@@ -102,6 +102,26 @@ def hard(block, sample_weight, known, log_norm, labels, total, scratch):
 
 
 @routine
+def likeliest(block, sample_weight, known, log_norm, labels, total, scratch):
+    """The likeliest component of each sample, the first of equals, in labels; -1 if a sample is impossible under all.
+
+    For those who want no responsibilities: block is left as it is, and nothing is added to the total.
+    """
+    wide()
+    n_components, size = block.shape
+    real = block.dtype.type
+    for t in range(size):
+        log_norm[t] = real(-np.inf)
+        labels[t] = real(-1)
+    for k in range(n_components):
+        for t in range(size):
+            value = block[k, t]
+            better = value > log_norm[t]
+            log_norm[t] = value if better else log_norm[t]
+            labels[t] = real(k) if better else labels[t]
+
+
+@routine
 def nearest(block, sample_weight, known, log_norm, labels, total, scratch):
     """Write the component of the largest entry, the first of equals, into labels. The block stays as it is.
 

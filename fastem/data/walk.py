@@ -76,7 +76,7 @@ def _walk(job_address, span, worker, real):
         first = i * size
         count = min(size, job.n_samples - first)
         if job.source != 0:
-            call(job.pack, source, first, count, shift, factor, weights, finite, tile)
+            call(job.pack, source, first, count, shift, factor, weights, job.weighted, finite, tile)
             if job.derive != 0:
                 call(job.derive, tile, layout)
         for g in range(job.n_starts):
@@ -127,7 +127,7 @@ def _walk_f8(job, span, worker):
 
 
 @routine
-def _pack(source, first, count, shift, factor, weights, finite, tile):
+def _pack(source, first, count, shift, factor, weights, weighted, finite, tile):
     """Pack rows of a user's array into a tile; samples of weight 0 go to the origin, where nothing can overflow.
 
     source IN (n, d); shift, factor IN (d,) float64; weights IN (T,); finite INOUT float64 (1,), which becomes NaN if a
@@ -142,10 +142,11 @@ def _pack(source, first, count, shift, factor, weights, finite, tile):
                 zeros += zero * source[first + t, j]
         finite[0] += zeros
     pack_tile(source, first, count, d, shift, factor, tile)
-    for t in range(count):
-        if weights[t] == 0.0:
-            for j in range(d):
-                tile[j, t] = 0.0
+    if weighted != 0:
+        for t in range(count):
+            if weights[t] == 0.0:
+                for j in range(d):
+                    tile[j, t] = 0.0
 
 
 _STEPS = {"f4": _walk_f4, "f8": _walk_f8}
@@ -161,4 +162,4 @@ def walk_address(dtype: Any) -> int:
 def pack_address(dtype: Any) -> int:
     """The address of the kernel that packs rows of this dtype."""
     real, row, doubles = matrix(dtype), vector(dtype), vector("f8")
-    return address(_pack, real, INTEGER, INTEGER, doubles, doubles, row, doubles, real)
+    return address(_pack, real, INTEGER, INTEGER, doubles, doubles, row, INTEGER, doubles, real)
