@@ -75,10 +75,7 @@ def test_it_is_the_functional_core(case, rng):
 def test_the_named_estimator_finds_the_same(case, rng):
     _, data = blobs(case, rng, 500, 3, 2)
     settings = {"random_state": 0, "n_init": 2, "init_params": "k-means++"}
-    if case.shape == "counts":
-        expected = PoissonMixture(3, **settings).fit(data)
-    else:
-        expected = GaussianMixture(3, covariance_type=case.shape, reg_covar=0, **settings).fit(data)
+    expected = case.made(3, **settings).fit(data)
     actual = Mixture(case.family, 3, **settings).fit(data)
     assert actual.lower_bounds_ == expected.lower_bounds_
     for name, value in actual.parameters_.items():
@@ -116,10 +113,11 @@ def test_dropped_components_are_left_out(faithful):
 @pytest.mark.parametrize("name", sorted({*REGISTRY, *MAKERS}))
 def test_a_family_may_be_named(name, counts):
     family = {**REGISTRY, **MAKERS}[name]()
-    expected, actual = (Mixture(given, 2, random_state=0).fit(counts) for given in (family, name))
+    data = counts if family.why_impossible(counts) is None else np.minimum(counts, 1)
+    expected, actual = (Mixture(given, 2, random_state=0).fit(data) for given in (family, name))
     assert actual.family == name and actual.family_ == family
     assert actual.lower_bound_ == expected.lower_bound_
-    assert actual.score(counts) == expected.score(counts)
+    assert actual.score(data) == expected.score(data)
 
 
 def test_what_the_data_decide_about_a_family_stays_with_the_fit(levelled, counts, tmp_path):
@@ -142,7 +140,7 @@ def test_a_family_that_needs_arguments_is_given_as_an_object(levelled, counts):
         (3, "'family' parameter of Mixture must be"),
         (None, "'family' parameter of Mixture must be"),
         (fastem.Poisson, "'family' parameter of Mixture must be"),
-        ("poison", "family is 'poison'; expected an object .* or one of 'gaussian', .*'poisson'"),
+        ("poison", "family is 'poison'; expected an object .* or one of .*'gaussian', .*'poisson'"),
     ],
 )
 def test_what_is_no_family_is_refused(family, message, counts):
@@ -227,7 +225,7 @@ def test_an_interrupted_fit_leaves_the_estimator_as_it_was(counts):
 def test_a_result_makes_a_fitted_estimator(case, rng):
     _, data = blobs(case, rng, 300, 2, 3)
     result = fastem.fit(data, case.family, 2, seed=0, min_samples=2.0, starving="stop")
-    for estimator in (Mixture, PoissonMixture if case.shape == "counts" else GaussianMixture):
+    for estimator in (Mixture, case.estimator):
         fitted = estimator.from_result(result, tol=1e-5)
         assert (fitted.n_components, fitted.tol, fitted.min_samples, fitted.starving) == (2, 1e-5, 2.0, "stop")
         assert fitted.lower_bound_ == result.log_likelihood / 300 and fitted.n_features_in_ == 3

@@ -12,8 +12,8 @@ from fastem.judging.diagnose import Verdict
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 
 
-def fitted(case, rng, k=2, d=6, n=800):
-    _, X = blobs(case, rng, n, k, d)
+def fitted(case, rng, k=2, d=2, n=800):
+    _, X = blobs(case, rng, n, k, max(d, case.least_features(k)))
     w = rng.uniform(0.5, 2.0, n)
     result = fastem.fit(X, case.family, k, sample_weight=w, seed=0, tol=1e-13, max_iter=20_000)
     return X, w, result
@@ -44,7 +44,7 @@ def test_the_score_is_the_gradient_and_vanishes_at_a_maximum(case, rng):
 
 @every_family
 def test_the_smallest_eigenvalue_is_found_without_the_matrix(case, rng, monkeypatch):
-    X, w, result = fitted(case, rng, k=3, d=6)
+    X, w, result = fitted(case, rng, k=3, d=3)
     monkeypatch.setattr(diagnosing, "CHUNK_BYTES", 50_000)
     dense = fastem.diagnose(result, X, sample_weight=w)
     monkeypatch.setattr(diagnosing, "DENSE", 0)
