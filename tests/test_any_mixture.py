@@ -114,10 +114,11 @@ def test_dropped_components_are_left_out(faithful):
 def test_a_family_may_be_named(name, counts):
     counts = np.minimum(counts, 1)  # zeros and ones suit every family
     family = {**REGISTRY, **MAKERS}[name]()
-    expected, actual = (Mixture(given, 2, random_state=0).fit(counts) for given in (family, name))
+    data = counts if family.why_impossible(counts) is None else np.minimum(counts, 1)
+    expected, actual = (Mixture(given, 2, random_state=0).fit(data) for given in (family, name))
     assert actual.family == name and actual.family_ == family
     assert actual.lower_bound_ == expected.lower_bound_
-    assert actual.score(counts) == expected.score(counts)
+    assert actual.score(data) == expected.score(data)
 
 
 def test_what_the_data_decide_about_a_family_stays_with_the_fit(levelled, counts, tmp_path):

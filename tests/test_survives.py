@@ -33,8 +33,10 @@ warnings.filterwarnings("ignore", "Best performing initialization did not conver
 
 def fit(n_threads=None):
     settings = dict(tol=0, max_iter=4, n_threads=n_threads)
-    result = fastem.fit(X, fastem.Gaussian("diag"), 3, start="kmeans", seed=0, **settings)
-    mixture = fastem.GaussianMixture(3, covariance_type="diag", random_state=0, **settings).fit(X)
+    result = fastem.fit(X, fastem.Gaussian("diag"), 3, start="random_from_data", seed=0, **settings)
+    mixture = fastem.GaussianMixture(
+        3, covariance_type="diag", init_params="random_from_data", random_state=0, **settings
+    ).fit(X)
     labels = fastem.predict(X, result, n_threads=n_threads), mixture.predict(X)
     bits = result.history, labels[0][:99], mixture.means_, labels[1][:99]
     return "".join(array.tobytes().hex() for array in bits)
