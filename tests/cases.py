@@ -56,10 +56,6 @@ class Case(ABC):
     def draw_data(self, rng, n_samples, n_features):
         """Data with no structure."""
 
-    def least_features(self, n_components):
-        """Features from which on that many components can be told apart from data."""
-        return 1
-
     def valid(self, X):
         """The data of the family's support that are next to X."""
         return X

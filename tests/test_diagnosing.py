@@ -45,7 +45,7 @@ def test_the_score_is_the_gradient_and_vanishes_at_a_maximum(case, rng):
 
 @every_family
 def test_the_smallest_eigenvalue_is_found_without_the_matrix(case, rng, monkeypatch):
-    X, w, result = fitted(case, rng, k=3, d=3)
+    X, w, result = fitted(case, rng, k=3, d=6)
     monkeypatch.setattr(diagnosing, "CHUNK_BYTES", 50_000)
     dense = fastem.diagnose(result, X, sample_weight=w)
     monkeypatch.setattr(diagnosing, "DENSE", 0)

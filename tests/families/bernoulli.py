@@ -14,7 +14,7 @@ class Bernoulli(Case):
     estimator = fastem.BernoulliMixture
 
     def draw_parameters(self, rng, n_components, n_features, spread):
-        logits = (1.0 + spread / 2) * rng.standard_normal((n_components, n_features))
+        logits = spread * rng.standard_normal((n_components, n_features))
         return {"probabilities": np.clip(1.0 / (1.0 + np.exp(-logits)), 0.05, 0.95)}
 
     def log_prob(self, parameters, X):
@@ -25,9 +25,6 @@ class Bernoulli(Case):
 
     def n_parameters(self, n_features, n_components):
         return n_components * n_features
-
-    def least_features(self, n_components):
-        return 4 * n_components
 
     def apart(self):
         return {"probabilities": np.repeat(np.eye(3), 12, axis=1) * 0.96 + 0.02}
