@@ -131,7 +131,7 @@ def derivatives_agree_with_finite_differences(subject: Subject, rng: np.random.G
         raise Skipped("the family has no derivatives (tangent)")
     if family.is_regularised:
         raise Skipped(REGULARISED)
-    d = 4  # enough for components of zeros and ones to be told apart
+    d = 6  # enough for components of zeros and ones to be told apart
     mixture, X = subject.blobs(rng, 800, 2, d)
     w = rng.uniform(0.5, 2.0, 800)
     result = fit(X, family, 2, sample_weight=w, start=mixture, tol=1e-13, max_iter=20_000)
