@@ -181,7 +181,6 @@ def test_a_limit_of_time_leaves_the_file_to_go_on_from(data, in_parts, seconds, 
     """A limit that is over before the first pass does, too."""
     path = tmp_path / "fit.npz"
     settings = {"seed": 1, "tol": 1e-7, "progressive": in_parts, "accelerate": "anderson"}
-    settings |= {"start": "kmeans", "n_init": 3}
     whole = fit(data, fastem.Gaussian("full"), 4, **settings)
     settings |= {"checkpoint": path, "checkpoint_interval": 0.0}
     for _ in range(2):
