@@ -76,6 +76,14 @@ def test_standard_errors_of_one_component_are_the_known_ones(rng):
     np.testing.assert_allclose(errors[0], np.sqrt(p * (1 - p) / 4000))
 
 
+@pytest.mark.parametrize("start", ["kmeans", "hierarchical", "splitting"])
+def test_starts_from_hard_assignments_can_go_anywhere(start, digits):
+    """A probability of exactly 0 would stay there, whatever the data say later."""
+    begun = fastem.fit(digits[0], fastem.Bernoulli(), 10, start=start, seed=0, max_iter=0)
+    p = begun.parameters["probabilities"]
+    assert p.min() > 0.0 and p.max() < 1.0
+
+
 def test_a_floor_keeps_probabilities_off_the_border(digits):
     X, y = digits
     result = fastem.fit(X, fastem.Bernoulli(floor=0.01), 10, start=y)

@@ -223,6 +223,13 @@ class Family(ABC):
         """
         return self.pack(self.located(centres), identity_frame(centres.shape[1]))
 
+    def inside(self, params: Array) -> Array:
+        """Rows near these ones from which EM can go anywhere.
+
+        An M-step from hard assignments may end on a border that no later M-step leaves, such as a probability of 0.
+        """
+        return params
+
     @abstractmethod
     def moments(self, parameters: Parameters) -> tuple[Array, Array]:
         """The mean and the variance of each feature in each component, both (n_components, n_features)."""

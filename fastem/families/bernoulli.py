@@ -12,7 +12,7 @@ import numpy as np
 
 from fastem.compiled.jit import kernel, wide
 from fastem.compiled.squares import weighted_sums
-from fastem.families.base import Family, Frame, Kernels, Limits, Maximised, Tangent, first_where
+from fastem.families.base import Family, Frame, Kernels, Limits, Maximised, Tangent, first_where, identity_frame
 from fastem.families.parameters import PROBABILITY, Array, Parameter, Parameters
 
 
@@ -107,6 +107,10 @@ class Bernoulli(Family):
 
     def located(self, centres: Array) -> Parameters:
         return {"probabilities": np.clip(centres, 0.01, 0.99)}
+
+    def inside(self, params: Array) -> Array:
+        d = params.shape[1] // 3
+        return self.pack({"probabilities": 0.02 + 0.96 * params[:, 2 * d :]}, identity_frame(d))
 
     def moments(self, parameters: Parameters) -> tuple[Array, Array]:
         p = np.asarray(parameters["probabilities"], dtype=np.float64)

@@ -101,7 +101,8 @@ def _hierarchical(problem: Problem, child: np.random.SeedSequence) -> Step:
         sample = problem.source.draw(POINTS, child)
         memo[key] = sample, Tree(problem.family.points(sample.points()), weights_of(sample.data))
     sample, tree = memo[key]
-    return initialise.from_labels(_forgiving(problem.at(sample)), tree.labels(problem.n_components))
+    step = initialise.from_labels(_forgiving(problem.at(sample)), tree.labels(problem.n_components))
+    return initialise.inside(problem, step)
 
 
 def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
@@ -120,7 +121,8 @@ def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
         k = len(chain)
         resp = _split(points, weights, _responsibilities(sample.changed(n_components=k), chain[-1]), rng)
         more = sample.changed(n_components=k + 1)
-        chain.append(_moved(more, [initialise.from_responsibilities(more, resp)], SPLIT_ITERATIONS)[0].solution)
+        step = initialise.inside(more, initialise.from_responsibilities(more, resp))
+        chain.append(_moved(more, [step], SPLIT_ITERATIONS)[0].solution)
     return chain[sample.n_components - 1]
 
 

@@ -75,7 +75,12 @@ def from_centres(problem: Problem, centres: Array) -> list[Step]:
     reference = np.concatenate([own, np.concatenate(shared)], axis=1)
     mixtures = Mixtures(centres, np.zeros(centres.shape[:2]))
     _, statistics = passes.run(mixtures, reference, np.arange(len(centres)))
-    return problem.maximise_each(statistics, list(reference))
+    return [inside(problem, step) for step in problem.maximise_each(statistics, list(reference))]
+
+
+def inside(problem: Problem, step: Step) -> Step:
+    """A step from hard assignments, moved off the border of its parameters if it has ended there."""
+    return step._replace(params=problem.family.inside(step.params))
 
 
 def from_labels(problem: Problem, labels: Array) -> Step:
