@@ -76,7 +76,7 @@ def test_standard_errors_of_one_component_are_the_known_ones(rng):
     np.testing.assert_allclose(errors[0], np.sqrt(p * (1 - p) / 4000))
 
 
-@pytest.mark.parametrize("start", ["kmeans", "hierarchical", "splitting"])
+@pytest.mark.parametrize("start", ["kmeans", "hierarchical"])
 def test_starts_from_hard_assignments_can_go_anywhere(start, digits):
     """A probability of exactly 0 would stay there, whatever the data say later."""
     begun = fastem.fit(digits[0], fastem.Bernoulli(), 10, start=start, seed=0, max_iter=0)
