@@ -6,6 +6,7 @@ from conftest import HERE
 from tables import FAMILIES, blobs
 
 import fastem
+from fastem.data.threads import team
 from fastem.judging import diagnose as diagnosing
 from fastem.judging.diagnose import Verdict
 
@@ -13,10 +14,19 @@ every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 
 
 def fitted(case, rng, k=2, d=6, n=800):
-    # Of components that are farther apart, some probabilities come out as 0 or 1, where there are no derivatives.
-    _, X = blobs(case, rng, n, k, max(d, case.min_features), spread=1.0 if case.has_border else 2.0)
+    # Begun elsewhere, or of components farther apart, some probabilities may end as 0 or 1, without derivatives.
+    mixture, X = blobs(case, rng, n, k, max(d, case.min_features), spread=1.0 if case.has_border else 2.0)
     w = rng.uniform(0.5, 2.0, n)
-    result = fastem.fit(X, case.family, k, sample_weight=w, seed=0, tol=1e-13, max_iter=20_000)
+    result = fastem.fit(
+        X,
+        case.family,
+        k,
+        sample_weight=w,
+        start=mixture if case.has_border else "auto",
+        seed=0,
+        tol=1e-13,
+        max_iter=20_000,
+    )
     return X, w, result
 
 
@@ -44,12 +54,11 @@ def test_the_score_is_the_gradient_and_vanishes_at_a_maximum(case, rng):
 
 
 @every_family
-def test_the_smallest_eigenvalue_is_found_without_the_matrix(case, rng, monkeypatch):
+def test_the_smallest_eigenvalue_is_found_without_the_matrix(case, rng):
     X, w, result = fitted(case, rng, k=3, d=6)
-    monkeypatch.setattr(diagnosing, "CHUNK_BYTES", 50_000)
-    dense = fastem.diagnose(result, X, sample_weight=w)
-    monkeypatch.setattr(diagnosing, "DENSE", 0)
-    sparse = fastem.diagnose(result, X, sample_weight=w)
+    with team(1) as threads:
+        dense = diagnosing.diagnosed(result, X, w, threads, n_bytes=50_000)
+        sparse = diagnosing.diagnosed(result, X, w, threads, largest=0, n_bytes=50_000)
     assert sparse.information is None
     assert sparse.standard_errors is None
     scale = np.sqrt(np.diagonal(_complete(result, X, w)))
@@ -58,7 +67,6 @@ def test_the_smallest_eigenvalue_is_found_without_the_matrix(case, rng, monkeypa
 
 
 def _complete(result, X, w):
-    from fastem.data.threads import team
     from fastem.model.evidence import mixture_frame, mixture_rows
 
     params, _ = mixture_rows(result, mixture_frame(result))

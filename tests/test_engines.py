@@ -12,6 +12,10 @@ from conftest import HERE
 
 import fastem
 from fastem.data import threads
+from fastem.fitting.fit import fitted
+from fastem.fitting.search import Search
+from fastem.fitting.survey import samples_or_stream, survey
+from fastem.model.model import Model
 
 RUN = """
 import sys
@@ -186,17 +190,17 @@ print(child(2))
     assert python(code) == "0"
 
 
-def test_a_parallel_engine_that_stalls_turns_to_the_pool_and_computes_the_same(monkeypatch):
+def test_a_parallel_engine_that_stalls_turns_to_the_pool_and_computes_the_same():
     """The bits are the same however long launches take, and no matter which of them are the only ones."""
     X = np.random.default_rng(0).standard_normal((30_000, 6))
     family = fastem.Gaussian("diag")
     quiet = fastem.fit(X, family, 8, seed=0, max_iter=5, tol=0, n_threads=2)
     labels = fastem.predict(X, quiet, n_threads=2)
-    monkeypatch.setattr(threads, "STALL", -1.0)  # every launch looks as if it had stalled
-    with threads.team(2) as team:
-        engine = team.engine
-    stalled = fastem.fit(X, family, 8, seed=0, max_iter=5, tol=0, n_threads=2)
-    assert engine in ("parallel", "pool")
+    with threads.team(2, stall=-1.0) as team:  # every launch looks as if it had stalled
+        stalled = fitted(
+            survey(samples_or_stream(X, None), [family], team), Model(family, 8), Search(max_iter=5, tol=0), 0
+        )
+        assert team.engine == "pool"
     assert np.array_equal(quiet.parameters["means"], stalled.parameters["means"])
     assert np.array_equal(labels, fastem.predict(X, stalled, n_threads=2))
 

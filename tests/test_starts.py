@@ -11,7 +11,7 @@ from test_references import shared_file
 
 import fastem
 from benchmarks import optima
-from fastem.data import sources, threads, tiles
+from fastem.data import threads, tiles
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
 from fastem.starts import kmeans
@@ -39,13 +39,18 @@ def test_labels_give_the_first_m_step(case, rng):
 
 
 @every_family
-def test_responsibilities_give_the_first_m_step(case, rng, monkeypatch):
-    monkeypatch.setattr(sources, "RESP_BYTES", 30_000)  # several pieces
+def test_responsibilities_give_the_first_m_step(case, rng):
     _, X = blobs(case, rng, 3000, 3, 3)
     resp = rng.dirichlet([1.0, 2.0, 0.5], 3000)
     w = rng.uniform(0, 2, 3000)
     expected = naive.m_step(case, resp, X, w)
     assert_mixture(fastem.fit(X, case.family, 3, sample_weight=w, start=resp, max_iter=0), *expected)
+    with threads.team(1) as team:
+        whole, pieces = (problem_on(X, w, case.family, 3, team) for _ in range(2))
+        pieces.source.resp_bytes = 30_000
+        reference = case.family.reference(np.zeros((3, 3)))
+        gathered = [p.gather(lambda first, last: resp[first:last], reference) for p in (whole, pieces)]
+    np.testing.assert_allclose(gathered[1], gathered[0], rtol=1e-10, atol=1e-10)
 
 
 @every_family
@@ -119,11 +124,11 @@ def test_greedy_seeding_spreads_over_clusters(rng):
     assert len(set(nearest)) == 20
 
 
-def test_large_data_are_seeded_from_a_sample(rng, monkeypatch):
-    monkeypatch.setattr(initialise, "SAMPLE", 1000)
-    X = np.concatenate([rng.standard_normal((5000, 2)), rng.standard_normal((5000, 2)) + 20])
-    w = np.repeat([1.0, 0.0], 5000)
-    w[5000] = 1.0
+def test_large_data_are_seeded_from_a_sample(rng):
+    n = initialise.SAMPLE
+    X = np.concatenate([rng.standard_normal((n, 2)), rng.standard_normal((n, 2)) + 20])
+    w = np.repeat([1.0, 0.0], n)
+    w[n] = 1.0
     result = fastem.fit(X, fastem.Gaussian("full"), 2, seed=0, n_init=2)
     np.testing.assert_allclose(np.sort(result.weights), [0.5, 0.5], atol=1e-3)
     weighted = fastem.fit(X, fastem.Gaussian("full"), 1, sample_weight=w, seed=0)
@@ -207,17 +212,15 @@ def test_lloyds_iterations_are_the_textbooks(n, d, k, dtype, weighted, rng):
     np.testing.assert_allclose(actual, centres, atol=1e-12 if dtype == np.float64 else 1e-5)
 
 
-def test_runs_seeded_together_are_those_seeded_in_batches(monkeypatch, rng):
+def test_runs_seeded_together_are_those_seeded_in_batches(rng):
     X = rng.standard_normal((500, 3))
     data = packed(X)
     with threads.team(1) as team:
 
-        def seeded():
-            return kmeans.seed(data, 4, [np.random.default_rng(seed) for seed in range(30)], team)
+        def seeded(**settings):
+            return kmeans.seed(data, 4, [np.random.default_rng(seed) for seed in range(30)], team, **settings)
 
-        together = seeded()
-        monkeypatch.setattr(kmeans, "SEED_BYTES", 1)
-        assert np.array_equal(together, seeded())
+        assert np.array_equal(seeded(), seeded(n_bytes=1))
 
 
 def elongated(rng, n_components):
@@ -314,12 +317,10 @@ def test_any_seed_serves_auto(seed, rng):
     assert fastem.select(X, fastem.Gaussian("diag"), [1, 2], seed=seed).best_index >= 0
 
 
-def test_a_start_on_a_sample_drops_nothing_for_having_few(rng, monkeypatch):
-    monkeypatch.setattr(starts, "SAMPLE", 300)
-    monkeypatch.setattr(starts, "POINTS", 300)
-    X = np.concatenate([rng.normal(-6, 1, (2000, 2)), rng.normal(0, 1, (2000, 2)), rng.normal(6, 1, (2000, 2))])
+def test_a_start_on_a_sample_drops_nothing_for_having_few(rng):
+    X = np.concatenate([rng.normal(place, 1, (10_000, 2)) for place in (-6, 0, 6)])  # samples have 8,192 and 2,000
     for method in ("auto", "hierarchical", "splitting", "short-runs"):
-        result = fastem.fit(X, fastem.Gaussian("full"), 3, start=method, seed=0, min_samples=500, starving="drop")
+        result = fastem.fit(X, fastem.Gaussian("full"), 3, start=method, seed=0, min_samples=3000, starving="drop")
         assert result.n_components == 3, method
 
 
@@ -329,8 +330,12 @@ def test_auto_takes_data_wider_than_long(rng):
         assert np.isfinite(fastem.fit(X, family, 2, seed=0).log_likelihood)
 
 
-def test_many_short_runs_go_in_batches_to_the_same_bits(rng, monkeypatch):
+def test_many_short_runs_go_in_batches_to_the_same_bits(rng):
     X, family = rng.standard_normal((500, 3)), fastem.Gaussian("diag")
-    together = fastem.fit(X, family, 3, start="short-runs", seed=0)
-    monkeypatch.setattr(starts, "RUN_BYTES", 1)
-    assert fastem.fit(X, family, 3, start="short-runs", seed=0).log_likelihood == together.log_likelihood
+    with threads.team(1) as team:
+        problem = problem_on(X, None, family, 3, team)
+        together, one_by_one = (
+            starts.short_runs(problem, np.random.default_rng(0), 10, 2, **settings) for settings in ({}, {"n_bytes": 1})
+        )
+    for a, b in zip(together, one_by_one, strict=True):
+        assert a.params.tobytes() == b.params.tobytes()

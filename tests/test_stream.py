@@ -44,7 +44,7 @@ def test_the_history_is_that_of_a_fit_in_memory(case, dtype, accelerate, rng, tm
 @every_family
 @pytest.mark.parametrize("start", ["auto", "kmeans", "random", "random_from_data", "splitting"])
 def test_starts_are_those_of_a_fit_in_memory(case, start, rng):
-    _, X = blobs(case, rng, 900, 3, 2, spread=4.0)
+    _, X = blobs(case, rng, 900, 3, max(2, case.min_features), spread=4.0)
     weights = rng.uniform(0.5, 2.0, 900)
     settings = {"start": start, "seed": 3, "max_iter": 5, "tol": 0, "sample_weight": weights}
     expected = fastem.fit(X, case.family, 3, **settings)
@@ -61,12 +61,13 @@ def test_labels_and_responsibilities_are_dealt_out_to_the_chunks(rng):
         np.testing.assert_allclose(actual.history, expected.history, rtol=1e-12)
 
 
-def test_parts_and_reseeding_of_a_stream(rng, monkeypatch):
-    monkeypatch.setattr(streams, "TAKEN", 20_000)  # larger parts stay in chunks
+def test_parts_and_reseeding_of_a_stream(rng):
     _, X = blobs(DIAG, rng, 6000, 3, 2, spread=4.0)
+    chunks = np.array_split(X, 7)
+    in_chunks = streams.Stream(lambda: iter(chunks), None, None, taken=20_000)  # larger parts stay in chunks
     settings = {"start": "kmeans", "seed": 0, "progressive": True, "tol": 1e-9, "smallest_part": 300}
     expected = driving.fit(X, fastem.Gaussian("diag"), 3, **settings)
-    actual = driving.fit(np.array_split(X, 7), fastem.Gaussian("diag"), 3, **settings)
+    actual = driving.fit(in_chunks, fastem.Gaussian("diag"), 3, **settings)
     assert actual.starts[0].passes_on_parts > 0
     np.testing.assert_allclose(actual.log_likelihood, expected.log_likelihood, rtol=1e-10)
     start = {"weights": [0.5, 0.5], "means": [[0.0, 0.0], [500.0, 500.0]], "covariances": np.ones((2, 2))}

@@ -103,7 +103,10 @@ class InMemory(Source):
     """Samples in memory. They are packed into tiles when they are first passed over.
 
     derived: the family whose derived rows the tiles hold; families with the same `tiles_key` share them.
+    resp_bytes: bytes of given responsibilities that exist at a time.
     """
+
+    resp_bytes = RESP_BYTES
 
     def __init__(self, samples: Samples, derived: Family, facts: Columns, frame: Frame, dtype: Any, team: Team) -> None:
         super().__init__(facts, frame, dtype, team)
@@ -137,7 +140,7 @@ class InMemory(Source):
         n_tiles, _, size = data.tiles.shape
         nothing = Mixtures(np.zeros((1, 0)), np.zeros((1, n_components)))
         total = np.zeros((1, *own[1].statistics))
-        piece = max(1, RESP_BYTES // (size * n_components * 8))
+        piece = max(1, self.resp_bytes // (size * n_components * 8))
         for first in range(0, n_tiles, piece):
             last = min(first + piece, n_tiles)
             begin, end = first * size, min(last * size, data.n_samples)

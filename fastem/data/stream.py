@@ -23,11 +23,13 @@ PIECE, TAKEN = 16 * 2**20, 64 * 2**20
 class Stream:
     """What `fastem.stream` returns: data in chunks, which can be read again and again.
 
-    n_features: the number of columns.
+    n_features: the number of columns. taken: bytes up to which some of its rows are kept in memory.
     """
 
-    def __init__(self, chunks: Callable[[], Iterator[Any]], sample_weight: Any, rows: int | None) -> None:
-        self._chunks, self._rows = chunks, rows
+    def __init__(
+        self, chunks: Callable[[], Iterator[Any]], sample_weight: Any, rows: int | None, taken: int = TAKEN
+    ) -> None:
+        self._chunks, self._rows, self.taken = chunks, rows, taken
         self.sample_weight = validation.check_sample_weight(sample_weight, None)
         first = next(iter(self._checked()), None)
         validation.check_not_empty(first)
@@ -36,7 +38,7 @@ class Stream:
 
     def weighted(self, sample_weight: Any) -> Stream:
         """The same data with these weights."""
-        return Stream(self._chunks, sample_weight, self._rows)
+        return Stream(self._chunks, sample_weight, self._rows, self.taken)
 
     def _checked(self) -> Iterator[Array]:
         width = None
@@ -169,7 +171,7 @@ class Chunks(Source):
         weights = None if self._sample_weight is None else self._sample_weight[rows]
         fixed = self._derived, self.facts, self.frame, self.dtype, self.team
         taken = Chunks(self._stream, weights, len(rows), *fixed, kept)
-        return taken.in_memory() if len(rows) * self.n_features * self.dtype.itemsize <= TAKEN else taken
+        return taken.in_memory() if len(rows) * self.n_features * self.dtype.itemsize <= self._stream.taken else taken
 
     def in_memory(self) -> InMemory:
         X = np.empty((self.n_samples, self.n_features), dtype=self.dtype)

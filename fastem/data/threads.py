@@ -97,11 +97,13 @@ class Team:
     arena: memory that the passes of the call use, one after the other.
     """
 
-    def __init__(self, n_threads: int, engine: str, may_change: bool = False, small: float = SMALL) -> None:
+    def __init__(
+        self, n_threads: int, engine: str, may_change: bool = False, small: float = SMALL, stall: float = STALL
+    ) -> None:
         self.n_threads = n_threads
         self.engine = engine
         self._may_change = may_change
-        self._small = small
+        self._small, self._stall = small, stall
         self._pool: ThreadPoolExecutor | None = None
         self._pace: dict[int, float] = {}  # the fewest seconds per flop of each job so far
         self._counter = np.zeros(16, dtype=np.int64)  # two cache lines to itself
@@ -136,7 +138,7 @@ class Team:
     def _judge(self, job: int, work: float, seconds: float) -> None:
         """Leave the parallel engine after a launch that took much longer than it should, or than others of its job."""
         pace = self._pace.get(job, 1.0 / SLOWEST)
-        if self._may_change and seconds > STALL + 3.0 * pace * work:
+        if self._may_change and seconds > self._stall + 3.0 * pace * work:
             self.engine = "pool"
         self._pace[job] = min(pace, seconds / work)
 
@@ -165,17 +167,20 @@ class Team:
 
 
 @contextmanager
-def team(n_threads: int | None = None, engine: str | None = None, small: float = SMALL) -> Iterator[Team]:
+def team(
+    n_threads: int | None = None, engine: str | None = None, small: float = SMALL, stall: float = STALL
+) -> Iterator[Team]:
     """Threads for the length of one call: numba's where they are safe, else a pool that ends with the call.
 
-    small: steps of less work, in flops, run in the calling thread.
+    small: steps of less work, in flops, run in the calling thread. stall: seconds beyond its work's own after which a
+    launch was held up.
     """
     n, may_change = resolve(n_threads), engine is None
     if n == 1:
         engine = "serial"
     elif engine is None:
         engine = "parallel" if n <= config.NUMBA_NUM_THREADS and _numba_is_safe() else "pool"
-    threads = Team(n, engine, may_change, small)
+    threads = Team(n, engine, may_change, small, stall)
     try:
         yield threads
     finally:

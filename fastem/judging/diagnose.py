@@ -122,26 +122,36 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
     validation.check_n_threads(n_threads)
     validation.check_support(checked, result.family)
     validation.check_same_data(float(len(checked) if weights is None else weights.sum()), result)
+    with team(n_threads) as threads:
+        return diagnosed(result, checked, weights, threads)
+
+
+def diagnosed(
+    result: Result, X: Array, weights: Array | None, threads: Team, largest: int = DENSE, n_bytes: int = CHUNK_BYTES
+) -> Diagnosis:
+    """The diagnosis of a result on checked data.
+
+    largest: up to so many parameters the information is a matrix. n_bytes: of the scores that exist at a time.
+    """
     frame = mixture_frame(result)
     params, log_weights = mixture_rows(result, frame)
     alive = np.isfinite(log_weights).all()
     tangent = result.family.tangent(params, result.n_features, result.n_components)
     _check_size(len(tangent.columns(0)))
-    with team(n_threads) as threads:
-        sums = _Sums(checked, weights, result, tangent, threads)
-        dense = sums.n <= DENSE
-        score, complete = sums.score_and_complete(dense)
-        information = sums.information(complete) if dense else None
-        inverse_root = _inverse_root(complete) if alive else None
-        if inverse_root is None:
-            return Diagnosis(Verdict.BOUNDARY, np.nan, score, information, np.nan, None)
-        if information is not None:
-            smallest = float(np.linalg.eigvalsh(inverse_root @ information @ inverse_root.T)[0])
-        else:
-            smallest = sums.smallest(inverse_root)
+    sums = _Sums(X, weights, result, tangent, threads, n_bytes)
+    dense = sums.n <= largest
+    score, complete = sums.score_and_complete(dense)
+    information = sums.information(complete) if dense else None
+    inverse_root = _inverse_root(complete) if alive else None
+    if inverse_root is None:
+        return Diagnosis(Verdict.BOUNDARY, np.nan, score, information, np.nan, None)
+    if information is not None:
+        smallest = float(np.linalg.eigvalsh(inverse_root @ information @ inverse_root.T)[0])
+    else:
+        smallest = sums.smallest(inverse_root)
     stride = inverse_root @ score if dense else inverse_root * score
     gain = 0.5 * float((stride**2).sum()) / sums.total_weight
-    unbounded = result.family.is_unbounded(checked.min(axis=0), checked.max(axis=0))
+    unbounded = result.family.is_unbounded(X.min(axis=0), X.max(axis=0))
     verdict = Verdict.BOUNDARY if unbounded else _verdict(result, gain, smallest)
     errors = None
     if verdict is Verdict.MAXIMUM and information is not None:
@@ -192,7 +202,16 @@ def _inverse_root(complete: Array) -> Array | None:
 class _Sums:
     """Sums over the samples, a bounded piece at a time. The log weights come first, then the family's parameters."""
 
-    def __init__(self, X: Array, sample_weight: Array | None, result: Result, tangent: Tangent, threads: Team) -> None:
+    def __init__(
+        self,
+        X: Array,
+        sample_weight: Array | None,
+        result: Result,
+        tangent: Tangent,
+        threads: Team,
+        n_bytes: int = CHUNK_BYTES,
+    ) -> None:
+        self._n_bytes = n_bytes
         self._X, self._sample_weight, self._result, self._tangent = X, sample_weight, result, tangent
         self._threads, self._frame = threads, mixture_frame(result)
         self.mixing = result.model.mixing.tangent(result.weights)
@@ -203,7 +222,7 @@ class _Sums:
 
     def _pieces(self) -> Iterator[tuple[Array, Array, Array]]:
         """Samples in the frame, their weights, and their responsibilities."""
-        size = max(256, CHUNK_BYTES // (8 * self.n))
+        size = max(256, self._n_bytes // (8 * self.n))
         for first in range(0, len(self._X), size):
             piece = np.ascontiguousarray(self._X[first : first + size], dtype=np.float64)
             resp = evaluated(piece, self._result, self._threads, "resp", alone=False).values

@@ -63,14 +63,14 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
     generators = [np.random.default_rng(child) for child in children[1:]]
     if method == "splitting":
         return [_splitting(sample, rng if g else None) for g, rng in enumerate(generators)]
-    return [_short_runs(sample, rng, RUNS, 1)[0] for rng in generators]
+    return [short_runs(sample, rng, RUNS, 1)[0] for rng in generators]
 
 
 def _pooled(problem: Problem, _method: str, n: int, seed: np.random.SeedSequence) -> list[Step]:
     """The best `n` of 4 n short runs, which costs less than "short-runs": that makes RUNS of them for each start."""
     first, second = seed.spawn(2)
     sample = _part(problem, _sample_size(problem), first)
-    return _short_runs(sample, np.random.default_rng(second), 4 * n, n)
+    return short_runs(sample, np.random.default_rng(second), 4 * n, n)
 
 
 def _sample_size(problem: Problem) -> int:
@@ -174,11 +174,16 @@ def _longest_axis(points: Array, shares: Array) -> tuple[Array, float]:
     return axis / variance if variance > 0 else axis, variance
 
 
-def _short_runs(sample: Problem, rng: np.random.Generator, n_runs: int, n_best: int) -> list[Step]:
-    """The best of several short runs of EM from random samples as centres."""
+def short_runs(
+    sample: Problem, rng: np.random.Generator, n_runs: int, n_best: int, n_bytes: int = RUN_BYTES
+) -> list[Step]:
+    """The best of several short runs of EM from random samples as centres.
+
+    n_bytes: how much the parameters and statistics of the runs that are made together may take.
+    """
     shape = shape_of(sample.family, sample.source.n_features, sample.n_components)
     each = 8 * (2 * math.prod(shape.params) + math.prod(shape.statistics))
-    together = max(1, RUN_BYTES // each)
+    together = max(1, n_bytes // each)
     runs: list[Track] = []
     for first in range(0, n_runs, together):
         n = min(together, n_runs - first)

@@ -34,17 +34,24 @@ def weights_of(data: Data) -> Array:
     return np.ones(data.n_samples)
 
 
-def seed(data: Data, n_clusters: int, generators: Sequence[np.random.Generator], team: Team) -> Array:
+def seed(
+    data: Data,
+    n_clusters: int,
+    generators: Sequence[np.random.Generator],
+    team: Team,
+    n_bytes: int = SEED_BYTES,
+) -> Array:
     """Greedy k-means++ (Arthur and Vassilvitskii 2007, section 2.2): centres (n_runs, n_clusters, n_features).
 
     Each next centre is the best of 2 + log K samples drawn with probability proportional to weight times squared
     distance to the nearest centre so far; a sample of weight 0 is never drawn. One run for each generator; they share
     their passes over the data.
     """
-    together = 12 * max(1, SEED_BYTES // (12 * 24 * data.n_samples))  # so that the 1 to 4 runs of a start stay together
+    together = 12 * max(1, n_bytes // (12 * 24 * data.n_samples))  # so that the 1 to 4 runs of a start stay together
     if len(generators) > together:
         batches = range(0, len(generators), together)
-        return np.concatenate([seed(data, n_clusters, generators[b : b + together], team) for b in batches])
+        parts = [seed(data, n_clusters, generators[b : b + together], team, n_bytes) for b in batches]
+        return np.concatenate(parts)
     weights, n_runs, n_trials = weights_of(data), len(generators), 2 + int(np.log(n_clusters))
     potentials = Potentials(data, n_runs, n_trials, team)
     closest = potentials.closest.reshape(n_runs, -1)[:, : data.n_samples]
