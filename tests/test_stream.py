@@ -52,6 +52,16 @@ def test_starts_are_those_of_a_fit_in_memory(case, start, rng):
     np.testing.assert_allclose(actual.history, expected.history, rtol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=str)
+def test_a_chunk_may_weigh_nothing(dtype, rng):
+    _, X = blobs(DIAG, rng, 900, 2, 2)
+    weights = np.r_[np.zeros(300), np.ones(600)]
+    settings = {"seed": 3, "max_iter": 5, "tol": 0, "sample_weight": weights}
+    expected = fastem.fit(X.astype(dtype), DIAG.family, 2, **settings)
+    actual = fastem.fit(np.split(X.astype(dtype), 3), DIAG.family, 2, **settings)
+    np.testing.assert_allclose(actual.history, expected.history, rtol=1e-9 if dtype == np.float64 else 1e-5)
+
+
 def test_labels_and_responsibilities_are_dealt_out_to_the_chunks(rng):
     _, X = blobs(FULL, rng, 700, 2, 2)
     labels = rng.integers(2, size=700)

@@ -29,7 +29,8 @@ def _packed_weights(sample_weight: Array | None, n: int, size: int, dtype: Any) 
         weights[1, n - (n_tiles - 1) * size :] = 0
         return weights, 1.0
     # A power of two changes no bit of the sums, and keeps weights of any size inside float32.
-    unit = float(2.0 ** np.clip(np.floor(np.log2(sample_weight.max())), -1000, 1000))
+    # The largest of a chunk's weights may be 0: the clip keeps it from the logarithm.
+    unit = float(2.0 ** np.floor(np.log2(np.clip(sample_weight.max(), 2.0**-1000, 2.0**1000))))
     weights = np.zeros(n_tiles * size, dtype=dtype)
     # A positive weight stays positive in float32.
     weights[:n] = np.where(sample_weight > 0, np.maximum(sample_weight / unit, np.finfo(dtype).tiny), 0.0)
