@@ -34,12 +34,18 @@ class Ended:
     status: Status
 
 
-Verdict = Accepted | Refused | Ended
+Judgement = Accepted | Refused | Ended
 ACCEPTED, REFUSED = Accepted(), Refused()
 
 
-def judge(problem: Problem, track: Track, objective: float, log_likelihood: float, stopping: Stopping,
-          rivals: Sequence[Track]) -> Verdict:  # fmt: skip
+def judge(
+    problem: Problem,
+    track: Track,
+    objective: float,
+    log_likelihood: float,
+    stopping: Stopping,
+    rivals: Sequence[Track],
+) -> Judgement:
     """Judge the proposed step of a start by its objective; an accepted plain step is written into its history."""
     if isinstance(track.proposal, Leap):
         slack = ROUNDING[problem.source.dtype.itemsize] * abs(track.history[-1])
@@ -67,7 +73,7 @@ def starves(step: Step, image: Step) -> bool:
     return some(image.starving) and some(image.starving & (step.log_weights > -math.inf))
 
 
-def settle(problem: Problem, track: Track, stopping: Stopping, rivals: Sequence[Track]) -> Verdict:
+def settle(problem: Problem, track: Track, stopping: Stopping, rivals: Sequence[Track]) -> Judgement:
     """Whether a start goes on from the step that it has just accepted.
 
     Without a ridge, a fall of the objective is rounding, so there is nothing left to gain. With one, the objective may
@@ -103,7 +109,7 @@ def arrived(track: Track, small: bool, stopping: Stopping) -> bool:
     return track.n_small >= (1 if stopping.criterion == "parameters" else track.patience)
 
 
-def exhausted(track: Track, stopping: Stopping) -> Verdict:
+def exhausted(track: Track, stopping: Stopping) -> Judgement:
     """Whether a start has used up its iterations, its passes or the time."""
     if len(track.history) > stopping.max_iter:
         return ended(track, Status.MAX_ITER)

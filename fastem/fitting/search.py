@@ -64,10 +64,15 @@ class Search:
         auto = method == "auto"
         losers = auto if self.drop_losers is None else bool(self.drop_losers)
         return Stopping(
-            self.criterion, float(self.tol), int(self.max_iter), self.max_passes, self.deadline, losers,
+            criterion=self.criterion,
+            tol=float(self.tol),
+            max_iter=int(self.max_iter),
+            max_passes=self.max_passes,
+            deadline=self.deadline,
+            drop_losers=losers,
             thorough=auto,
             clock=self.clock,
-        )  # fmt: skip
+        )
 
     def is_in_parts(self, n_samples: int, sought: bool = True) -> bool:
         """Whether to begin on parts. By default it does if samples are many and some of the start must be `sought`."""

@@ -31,11 +31,6 @@ class Setting(NamedTuple):
     total_weight: float
     n_samples: int
 
-    @property
-    def n_features(self) -> int:
-        """The number of features."""
-        return len(self.frame.scale)
-
 
 @dataclass(frozen=True)
 class Model:
