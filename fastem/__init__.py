@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from fastem.model.result import Status as Status
     from fastem.model.result import load as load
     from fastem.model.result import save as save
+    from fastem.model.telling import FitWarning as FitWarning
 
 _HOME = {
     "fit": "fitting.fit",
@@ -101,6 +102,7 @@ _HOME = {
     **dict.fromkeys(("BernoulliMixture", "GaussianMixture", "KMeans", "Mixture", "PoissonMixture"), "estimators"),
     "Model": "model.model",
     **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "model.result"),
+    "FitWarning": "model.telling",
 }
 
 __all__ = ["__version__", "jit", *_HOME]  # noqa: PLE0604
