@@ -57,9 +57,9 @@ class Steep(PoissonFamily):
 
 
 class Welcoming(PoissonFamily):
-    def limits(self, frame, location, spread, floor):
-        limits = super().limits(frame, location, spread, floor)
-        return limits._replace(floor=np.where(spread > 0, limits.floor, np.inf))
+    def limits(self, frame, facts, dtype):
+        limits = super().limits(frame, facts, dtype)
+        return limits._replace(floor=np.where(facts.spread > 0, limits.floor, np.inf))
 
 
 @pytest.mark.parametrize(

@@ -12,33 +12,54 @@ from fastem.compiled.jit import exact
 
 Array = NDArray[Any]
 
-# Smallest variance of a component in any direction, relative to the data's own variance per feature. float32 tiles
-# carry 7 digits, so a standard deviation below 1e-4 of the data's is rounding there.
-RELATIVE_FLOOR = {"f4": 1e-8, "f8": 1e-12}
-
 _EPS = float(np.finfo(np.float64).eps)
 
 
-def raise_to_floor(values: Array, floor: Array) -> tuple[Array, Array]:
-    """Values (n_components, n_features) no smaller than floor (n_features,), and which rows were touched.
+class Raised(NamedTuple):
+    """Variances above a floor. floored: rows held at one; collapsed: those held at a floor that no user chose."""
 
-    For diagonal covariances and for rates this is the exact maximiser under the constraint value >= floor.
+    values: Array
+    floored: Array
+    collapsed: Array
+
+
+def raise_to_floor(
+    values: Array,
+    floor: Array,
+    bound: Array | None = None,
+    rounding: float = 0.0,
+    squares: Array | float = 0.0,
+) -> Raised:
+    """Values (..., n_features) no smaller than floor (n_features,), and which rows were touched.
+
+    For diagonal covariances this is the exact maximiser under the constraint value >= floor. bound, rounding: as in
+    Limits. squares (..., n_features): the squared distances of the means from the points about which the values were
+    found. A value that is too small because of rounding alone is raised to that, and does not count as touched, because
+    the next M-step will know better.
     """
-    touched = np.asarray((values < floor).any(axis=-1))
-    return np.maximum(values, floor), touched
+    below = values < floor
+    if not some(below):
+        nobody = np.zeros(values.shape[:-1], dtype=np.bool_)
+        return Raised(values, nobody, nobody)
+    doubt = rounding * squares
+    below &= doubt <= floor
+    floored = np.asarray(below.any(axis=-1))
+    collapsed = floored if bound is None else np.asarray((below & (floor > bound)).any(axis=-1))
+    return Raised(np.maximum(values, np.maximum(floor, doubt)), floored, collapsed)
 
 
 class Factor(NamedTuple):
     """Covariance matrices above a floor, and what a density needs from them.
 
     covariances: (m, d, d); inverse_factors: (m, d, d) lower triangular W with W' W = inverse covariance;
-    log_determinants: (m,) of the covariances; floored: (m,) bool.
+    log_determinants: (m,) of the covariances; floored, collapsed: (m,) bool, as in Raised.
     """
 
     covariances: Array
     inverse_factors: Array
     log_determinants: Array
     floored: Array
+    collapsed: Array
 
 
 # Up to this order the loops below are faster than LAPACK. At order 128 a matrix takes 104 us, against 160 on one thread
@@ -47,15 +68,15 @@ _SMALL_ORDER = 512
 
 
 @exact
-def _factorise_small(covariances, root, work, inverse, log_determinants, healthy):
+def _factorise_small(covariances, floor, singular, work, inverse, log_determinants, healthy):
     """Cholesky, inverse factor and log determinant of each matrix (Golub and Van Loan, sections 4.2.5 and 3.1.2).
 
-    covariances IN (m, d, d); root IN (d,), square roots of the floor; work OUT (d, d), the upper factor of the last;
+    covariances IN (m, d, d); floor IN (d,); singular as in Limits; work OUT (d, d), the upper factor of the last;
     inverse OUT (m, d, d), zeroed; log_determinants OUT (m,); healthy OUT (m,) bool, whether there is a factor and the
     bound on the smallest eigenvalue holds. 2/3 d^3 flops each. Rows are added to rows, because sums of products along a
     row must not be reassociated and took four times as long at 128.
     """
-    d = root.size
+    d = floor.size
     for m in range(log_determinants.size):
         log_determinant = 0.0
         positive = True
@@ -89,12 +110,12 @@ def _factorise_small(covariances, root, work, inverse, log_determinants, healthy
             factor = 1.0 / work[i, i]
             for t in range(i + 1):
                 target[t] *= factor
-                bound += (target[t] * root[t]) ** 2
+                bound += target[t] * target[t] * max(floor[t], singular * covariances[m, t, t])
         log_determinants[m] = 2.0 * log_determinant
         healthy[m] = positive and bound <= 1.0
 
 
-def _factorise_large(covariances: Array, root: Array, inverse: Array, log_determinants: Array, healthy: Array) -> None:
+def _factorise_large(covariances: Array, least: Array, inverse: Array, log_determinants: Array, healthy: Array) -> None:
     """What `_factorise_small` does, by LAPACK."""
     from scipy.linalg import lapack  # takes 90 ms, so fits with smaller matrices do not import it
 
@@ -102,37 +123,55 @@ def _factorise_large(covariances: Array, root: Array, inverse: Array, log_determ
         factor, info = lapack.dpotrf(covariance, lower=1, clean=1)
         if info == 0:
             inverse[m] = lapack.dtrtri(factor, lower=1)[0]
-            scaled = inverse[m] * root
+            scaled = inverse[m] * np.sqrt(least[m])
             healthy[m] = np.vdot(scaled, scaled) <= 1.0
             log_determinants[m] = 2.0 * np.log(np.diagonal(factor)).sum()
 
 
-def factorise(covariances: Array, floor: Array) -> Factor:
-    """Cholesky factors of covariances (m, d, d), eigenvalues below the floor (d,) raised to it.
+def factorise(
+    covariances: Array,
+    floor: Array,
+    bound: Array | None = None,
+    singular: float = 0.0,
+    rounding: float = 0.0,
+    squares: Array | float = 0.0,
+) -> Factor:
+    """Cholesky factors of covariances (m, d, d), eigenvalues below a floor raised to it.
 
-    With D = diag(sqrt(floor)), eigenvalues of D^-1 C D^-1 below 1 become 1, which is the exact M-step under C >= D^2.
-    1 / ||W D||_F^2 bounds the smallest such eigenvalue from below, so the eigenvalues are computed only if that bound
-    fails. A floor of 0 changes only matrices that rounding has left without a Cholesky factor. A matrix that is not
-    finite comes back as NaN.
+    With D^2 the diagonal matrix of the floors, which are floor (d,) or `singular` times the variances if that is more,
+    eigenvalues of D^-1 C D^-1 below 1 become 1. That is the exact M-step under C >= D^2. 1 / ||W D||_F^2 bounds the
+    smallest such eigenvalue from below, so the eigenvalues are computed only if that bound fails. A floor of 0 changes
+    only matrices that rounding has left without a Cholesky factor. A matrix that is not finite comes back as NaN.
+    bound, singular and rounding are as in Limits, squares (m, d) as in `raise_to_floor`.
     """
-    root = np.sqrt(floor)
     covariances = np.ascontiguousarray(covariances, dtype=np.float64)
     inverse, log_determinants = np.zeros(covariances.shape), np.empty(len(covariances))
     healthy = np.zeros(len(covariances), dtype=np.bool_)
-    if len(root) <= _SMALL_ORDER:
-        work = np.empty((len(root), len(root)))
-        _factorise_small(covariances, root, work, inverse, log_determinants, healthy)
+    if len(floor) <= _SMALL_ORDER:
+        work = np.empty((len(floor), len(floor)))
+        _factorise_small(covariances, floor, singular, work, inverse, log_determinants, healthy)
     else:
-        _factorise_large(covariances, root, inverse, log_determinants, healthy)
+        _factorise_large(covariances, _least(covariances, floor, singular), inverse, log_determinants, healthy)
     floored = np.zeros(len(covariances), dtype=np.bool_)
-    if some(~healthy):
-        covariances = covariances.copy()
-        for m in np.flatnonzero(~healthy):
-            covariance = covariances[m]
-            size = root if root.all() else np.sqrt(len(root) * _EPS * np.abs(np.diagonal(covariance)))
-            covariances[m], inverse[m], factor, floored[m] = _clip(covariance, size)
-            log_determinants[m] = 2.0 * np.log(np.diagonal(factor)).sum()
-    return Factor(covariances, inverse, log_determinants, floored)
+    if not some(~healthy):
+        return Factor(covariances, inverse, log_determinants, floored, floored)
+    covariances, collapsed = covariances.copy(), floored.copy()
+    least = _least(covariances, floor, singular)
+    doubts = np.broadcast_to(rounding * squares, least.shape)
+    for m in np.flatnonzero(~healthy):
+        covariance, size = covariances[m], np.maximum(least[m], doubts[m])
+        if not size.all():
+            size = len(floor) * _EPS * np.abs(np.diagonal(covariance))
+        covariances[m], inverse[m], factor, floored[m] = _clip(covariance, np.sqrt(size))
+        floored[m] &= not (doubts[m] > least[m]).any()
+        collapsed[m] = floored[m] and (bound is None or bool((least[m] > bound).any()))
+        log_determinants[m] = 2.0 * np.log(np.diagonal(factor)).sum()
+    return Factor(covariances, inverse, log_determinants, floored, collapsed)
+
+
+def _least(covariances: Array, floor: Array, singular: float) -> Array:
+    """The smallest variance of each feature in each component, (m, d)."""
+    return np.maximum(floor, singular * np.diagonal(covariances, axis1=1, axis2=2))
 
 
 def _clip(covariance: Array, root: Array) -> tuple[Array, Array, Array, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,23 +12,10 @@ from fastem.compiled.jit import INTEGER, address, carray, part, pointer, record_
 from fastem.compiled.job import Fields
 from fastem.data.threads import Team
 from fastem.data.tiles import chunks, span_bounds, tile_size
-from fastem.families.base import Array
+from fastem.families.base import Array, Columns
 
 FIELDS = Fields("source n_features count weights bounds shift tile_size low high sums")
 _DTYPE = FIELDS.dtype
-
-
-class Columns(NamedTuple):
-    """What one look at the columns finds.
-
-    location, spread: weighted mean and standard deviation per feature, (n_features,), float64; spread is exactly 0
-    for a constant feature. low, high: the smallest and largest value per feature.
-    """
-
-    location: Array
-    spread: Array
-    low: Array
-    high: Array
 
 
 @part

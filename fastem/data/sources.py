@@ -9,13 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastem.data import evaluate as evaluating
-from fastem.data.columns import Columns
 from fastem.data.fold import Mixtures, Plan, Task, shape_of
 from fastem.data.pack import pack
 from fastem.data.samples import Samples
 from fastem.data.threads import Team
 from fastem.data.tiles import Data
-from fastem.families.base import Array, Family, Frame
+from fastem.families.base import Array, Columns, Family, Frame
 
 # Given responsibilities take at most this many bytes at a time.
 RESP_BYTES = 16 * 2**20

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from fastem import validation
-from fastem.data.columns import Columns
 from fastem.data.fold import Mixtures, Plan, Task
 from fastem.data.samples import Samples
 from fastem.data.sources import InMemory, Passes, Source
 from fastem.data.threads import Team
-from fastem.families.base import Array, Family, Frame
+from fastem.families.base import Array, Columns, Family, Frame
 
 # At most PIECE bytes of float64 numbers are packed at a time. Rows that are taken from a stream are kept in memory if
 # they need at most TAKEN bytes.

@@ -119,5 +119,5 @@ def exhausted(track: Track, stopping: Stopping) -> Judgement:
 
 
 def ended(track: Track, status: Status) -> Ended:
-    """The end of a start with this status, or with COLLAPSED if a component is held at its floor."""
-    return Ended(Status.COLLAPSED if some(track.solution.floored) else status)
+    """The end of a start with this status, or with COLLAPSED if a component is held at the floor of floating point."""
+    return Ended(Status.COLLAPSED if some(track.solution.collapsed) else status)

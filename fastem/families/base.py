@@ -13,8 +13,8 @@ import numpy as np
 from fastem.families.parameters import Array, Parameter, Parameters
 
 __all__ = [
-    "Array", "Family", "Frame", "Kernels", "Limits", "Maximised", "Parameter", "Parameters", "Tangent", "first_where",
-    "identity_frame",
+    "Array", "Columns", "Family", "Frame", "Kernels", "Limits", "Maximised", "Parameter", "Parameters", "Tangent",
+    "first_where", "identity_frame",
 ]  # fmt: skip
 
 _PIECE = 2**16  # rows
@@ -46,15 +46,34 @@ def first_where(X: Array, is_bad: Callable[[Array], Array]) -> tuple[int, int, A
     return None
 
 
+class Columns(NamedTuple):
+    """What one look at the columns of the data finds, in the user's units.
+
+    location, spread: weighted mean and standard deviation per feature, (n_features,), float64; spread is exactly 0
+    for a constant feature. low, high: the smallest and largest value per feature.
+    """
+
+    location: Array
+    spread: Array
+    low: Array
+    high: Array
+
+
 class Limits(NamedTuple):
     """What keeps an M-step away from singular components, in the coordinates of a frame.
 
     floor: (n_features,) smallest variance (Gaussian), rate (Poisson) or probability (Bernoulli) of each feature.
-    ridge: (n_features,) what is added to each feature's variance.
+    ridge: (n_features,) what is added to each feature's variance. bound: (n_features,) the floors that the user chose,
+    or None; a component that is held at one of these has not collapsed. singular: the smallest eigenvalue of a
+    component's correlation matrix; rounded sums of products tell no smaller one from 0. rounding: the relative error of
+    a sum of squares. Squares about a point at distance s from a component's mean give its variance up to rounding s^2.
     """
 
     floor: Array
     ridge: Array
+    bound: Array | None = None
+    singular: float = 0.0
+    rounding: float = 0.0
 
 
 class Maximised(NamedTuple):
@@ -63,11 +82,14 @@ class Maximised(NamedTuple):
     params: new parameter rows; a starving component keeps its old row.
     starving: (n_components,) bool, components without enough samples to estimate anything.
     floored: (n_components,) bool, components held at a floor.
+    collapsed: (n_components,) bool, those of them whose floor is that of floating point, so that the likelihood means
+        little, rather than one that the user chose; None if all are.
     """
 
     params: Array
     starving: Array
     floored: Array
+    collapsed: Array | None = None
 
 
 class Kernels(NamedTuple):
@@ -169,7 +191,7 @@ class Family(ABC):
         """A sentence that names the first value of X (n, d) that no component can produce; None if there is none."""
         return None
 
-    def settled(self, facts: Any) -> Family:
+    def settled(self, facts: Columns) -> Family:
         """The family that ends in the Result: this one, with what the facts about the columns decide filled in."""
         return self
 
@@ -190,9 +212,9 @@ class Family(ABC):
         """The coordinates for data of this location and spread (standard deviation) per feature."""
         return identity_frame(len(location))
 
-    def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
-        """The floors and ridges of the M-step; `floor` is relative to each feature's own scale."""
-        return Limits(np.zeros(len(location)), np.zeros(len(location)))
+    def limits(self, frame: Frame, facts: Columns, dtype: Any) -> Limits:
+        """The floors and ridges of the M-step for data with these facts, whose tiles are stored in `dtype`."""
+        return Limits(np.zeros(len(frame.scale)), np.zeros(len(frame.scale)))
 
     # Named parameters and rows.
 
@@ -229,6 +251,22 @@ class Family(ABC):
         An M-step from hard assignments may end on a border that no later M-step leaves, such as a probability of 0.
         """
         return params
+
+    def widened(self, params: Array, collapsed: Array, others: Array, frame: Frame) -> Array | None:
+        """Rows in which the collapsed components are as wide as the narrowest of the others, (n_components,) bool each.
+
+        None if there are no others, or if components of the family do not collapse.
+        """
+        return None
+
+    def why_collapsed(self, params: Array, k: int, frame: Frame, limits: Limits) -> str:
+        """What is wrong with component k, which is held at the floor of floating point, as the end of a sentence."""
+        return ""
+
+    @property
+    def remedy(self) -> str:
+        """What the user may do about collapsed components, in a sentence."""
+        return "Lower n_components."
 
     @abstractmethod
     def moments(self, parameters: Parameters) -> tuple[Array, Array]:

@@ -6,13 +6,23 @@ Row of params: log p (d) | log (1 - p) (d) | p (d). Row of statistics: sum r | s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastem.compiled.jit import kernel, wide
 from fastem.compiled.squares import weighted_sums
-from fastem.families.base import Family, Frame, Kernels, Limits, Maximised, Tangent, first_where, identity_frame
+from fastem.families.base import (
+    Columns,
+    Family,
+    Frame,
+    Kernels,
+    Limits,
+    Maximised,
+    Tangent,
+    first_where,
+    identity_frame,
+)
 from fastem.families.parameters import PROBABILITY, Array, Parameter, Parameters
 
 
@@ -97,8 +107,8 @@ class Bernoulli(Family):
     def is_regularised(self) -> bool:
         return self.floor > 0
 
-    def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
-        return Limits(np.full_like(location, self.floor), np.zeros_like(location))
+    def limits(self, frame: Frame, facts: Columns, dtype: Any) -> Limits:
+        return Limits(np.full_like(facts.location, self.floor), np.zeros_like(facts.location))
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         p = np.asarray(parameters["probabilities"], dtype=np.float64)

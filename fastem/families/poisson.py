@@ -7,16 +7,18 @@ The derived row of a tile is sum_j log x_j!, which is infinite if x is not a vec
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastem.compiled.counts import log_counts, log_factorials
-from fastem.compiled.factors import raise_to_floor
 from fastem.compiled.jit import kernel
 from fastem.compiled.squares import weighted_sums
-from fastem.families.base import Family, Frame, Kernels, Limits, Maximised, Tangent, first_where
+from fastem.families.base import Columns, Family, Frame, Kernels, Limits, Maximised, Tangent, first_where
 from fastem.families.parameters import NON_NEGATIVE, Array, Parameter, Parameters
+
+# The smallest rate, relative to the mean count of its feature, or to 1 if that is less.
+SMALLEST = 1e-12
 
 
 @kernel
@@ -83,8 +85,9 @@ class Poisson(Family):
     def statistics_shape(self, n_features: int, n_components: int) -> tuple[int, int]:
         return n_components, 1 + n_features
 
-    def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
-        return Limits(floor * location, np.zeros_like(location))
+    def limits(self, frame: Frame, facts: Columns, dtype: Any) -> Limits:
+        # The likelihood of a rate of 0 is that of any tiny one, but its logarithm is infinite.
+        return Limits(SMALLEST * np.minimum(facts.location, 1.0), np.zeros_like(facts.location))
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         return self._rows(np.asarray(parameters["rates"], dtype=np.float64))
@@ -101,11 +104,11 @@ class Poisson(Family):
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         counts = np.where(starving, 1.0, statistics[:, 0])[:, None]
-        rates, floored = raise_to_floor(statistics[:, 1:] / counts, limits.floor)
+        rates = np.maximum(statistics[:, 1:] / counts, limits.floor)
         rows = np.where(starving[:, None], params, self._rows(rates))
         # A rate of zero is an ordinary maximum, not a singularity, as the likelihood is bounded there. So no component
         # counts as floored.
-        return Maximised(rows, starving, np.zeros_like(floored))
+        return Maximised(rows, starving, np.zeros(len(rates), dtype=np.bool_))
 
     def _rows(self, rates: Array) -> Array:
         with np.errstate(divide="ignore"):

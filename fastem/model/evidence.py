@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem import validation
-from fastem.compiled.factors import RELATIVE_FLOOR
 from fastem.data import evaluate as evaluating
 from fastem.data.columns import columns
 from fastem.data.fold import Mixtures
 from fastem.data.samples import Samples
 from fastem.data.sources import InMemory
 from fastem.data.threads import Team, team
-from fastem.families.base import Array, Family, Frame
+from fastem.families.base import Array, Columns, Family, Frame
 from fastem.model.model import Model, Setting
 from fastem.model.problem import problem_of
 from fastem.model.result import Result
@@ -96,18 +95,20 @@ def from_parameters(family: Family, weights: Any, **parameters: Any) -> Result:
 
 def mixture_frame(mixture: Result) -> Frame:
     """Coordinates that depend on a mixture alone, centred and scaled by its own moments."""
-    return mixture.family.frame(*mixture_moments(mixture))
+    facts = mixture_columns(mixture)
+    return mixture.family.frame(facts.location, facts.spread)
 
 
-def mixture_moments(mixture: Result) -> tuple[Array, Array]:
-    """The mean and the standard deviation of each feature under a mixture, (n_features,)."""
+def mixture_columns(mixture: Result) -> Columns:
+    """What data from a mixture would look like: its moments, and means two standard deviations on either side."""
     means, variances = mixture.family.moments(mixture.parameters)
     location = mixture.weights @ means
     # Scaled by the largest, so that squares neither overflow nor vanish.
     size = np.maximum(np.abs(means - location).max(axis=0), np.sqrt(variances.max(axis=0)))
     size = np.where(size > 0, size, 1.0)
     relative = variances / size / size + ((means - location) / size) ** 2
-    return location, size * np.sqrt(mixture.weights @ relative)
+    spread = size * np.sqrt(mixture.weights @ relative)
+    return Columns(location, spread, location - 2.0 * spread, location + 2.0 * spread)
 
 
 def density_frame(mixture: Result) -> Frame:
@@ -189,8 +190,7 @@ def maximise(evidence: Evidence) -> Result:
     validation.check_evidence(evidence)
     mixture, frame = evidence.mixture, evidence.frame
     family = mixture.family
-    floor = RELATIVE_FLOOR[np.dtype(evidence.dtype).str[1:]]
-    limits = family.limits(frame, *mixture_moments(mixture), floor)
+    limits = family.limits(frame, mixture_columns(mixture), evidence.dtype)
     setting = Setting(frame, limits, evidence.total_weight, evidence.n_samples)
     step = mixture.model.maximise(evidence.statistics, family.pack(mixture.parameters, frame), setting)
     return Result(

@@ -15,12 +15,13 @@ from fastem.model.starving import starving as who_starves
 
 
 class Step(NamedTuple):
-    """The parameters of one start after an M-step; starving and floored as in Maximised, (n_components,) bool."""
+    """The parameters of one start after an M-step; the others as in Maximised, (n_components,) bool."""
 
     params: Array
     log_weights: Array
     starving: Array
     floored: Array
+    collapsed: Array
 
 
 class Setting(NamedTuple):
@@ -62,7 +63,9 @@ class Model:
         counts = statistics[: self.n_components, 0]
         starving = who_starves(counts, setting.total_weight, setting.n_samples, self.policy.min_samples)
         maximised = self.family.maximise(statistics, params, setting.frame, setting.limits, starving)
-        return Step(maximised.params, self.mixing.maximise(counts, starving), starving, maximised.floored)
+        collapsed = maximised.floored if maximised.collapsed is None else maximised.collapsed
+        log_weights = self.mixing.maximise(counts, starving)
+        return Step(maximised.params, log_weights, starving, maximised.floored, collapsed)
 
     def maximise_each(self, statistics: Array, params: Sequence[Array], setting: Setting) -> list[Step]:
         """The M-steps of several starts, statistics (n_starts, ...).
@@ -80,10 +83,14 @@ class Model:
         else:
             rows = n_starts * n_components
             arguments = statistics.reshape(rows, -1), np.concatenate(params), starving.reshape(rows)
-        new, _, floored = self.family.maximise(arguments[0], arguments[1], setting.frame, setting.limits, arguments[2])
+        new, _, floored, collapsed = self.family.maximise(
+            arguments[0], arguments[1], setting.frame, setting.limits, arguments[2]
+        )
+        collapsed = floored if collapsed is None else collapsed
         log_weights = self.mixing.maximise(counts, starving)
         shape = n_starts, n_components
-        parts = new.reshape(n_starts, -1, new.shape[-1]), log_weights, starving, floored.reshape(shape)
+        held = floored.reshape(shape), collapsed.reshape(shape)
+        parts = new.reshape(n_starts, -1, new.shape[-1]), log_weights, starving, *held
         return [Step(*part) for part in zip(*parts, strict=True)]
 
     def vector(self, step: Step, n_features: int) -> Array:
@@ -98,7 +105,7 @@ class Model:
         nobody = np.zeros(self.n_components, dtype=np.bool_)
         with np.errstate(all="ignore"):  # a leap may overflow; its likelihood shows that
             params = self.family.from_vector(vector[n:], frame, self.n_components)
-        return Step(params, log_weights, nobody, nobody)
+        return Step(params, log_weights, nobody, nobody, nobody)
 
     def change(self, before: Step, after: Step, n_features: int) -> float:
         """The largest difference between two steps: of the mixing, and of the family's vectors."""

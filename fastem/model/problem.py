@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from fastem.compiled.factors import RELATIVE_FLOOR
 from fastem.data.fold import Shape, Task, shape_of
 from fastem.data.sources import Passes, Source
 from fastem.families.base import Array, Family, Kernels, Limits, identity_frame
@@ -123,8 +122,7 @@ class Problem:
 
 def problem_of(model: Model, source: Source) -> Problem:
     """The problem of a model on a source, its limits found from the facts about the columns."""
-    facts, floor = source.facts, RELATIVE_FLOOR[source.dtype.str[1:]]
-    return Problem(model, source, model.family.limits(source.frame, facts.location, facts.spread, floor))
+    return Problem(model, source, model.family.limits(source.frame, source.facts, source.dtype))
 
 
 def statistics_of_labels(problem: Problem, labels: Array, params: Array) -> Array:

@@ -99,7 +99,7 @@ def from_parameters(problem: Problem, weights: Array, parameters: dict[str, Arra
     with np.errstate(divide="ignore"):
         log_weights = np.log(weights)
     nobody = np.zeros(problem.n_components, dtype=np.bool_)
-    return Step(problem.family.pack(parameters, problem.source.frame), log_weights, nobody, nobody)
+    return Step(problem.family.pack(parameters, problem.source.frame), log_weights, nobody, nobody, nobody)
 
 
 def with_given(problem: Problem, step: Step, given: dict[str, Array]) -> Step:

@@ -18,7 +18,7 @@ from fastem.model.evidence import (
     from_parameters,
     log_density,
     maximise,
-    mixture_moments,
+    mixture_frame,
     predict,
     responsibilities,
 )
@@ -97,7 +97,7 @@ def unpack_inverts_pack(subject: Subject, rng: np.random.Generator, d: int = 3, 
     """Rows made of named parameters, and vectors made of rows, give back what they were made of."""
     family, mixture = subject.family, subject.mixture(rng, k, d)
     identity = family.frame(np.zeros(d), np.ones(d))
-    for frame, rtol in ((identity, 0.0), (family.frame(*mixture_moments(mixture)), 8 * EPS)):
+    for frame, rtol in ((identity, 0.0), (mixture_frame(mixture), 8 * EPS)):
         packed = family.pack(mixture.parameters, frame)
         assert packed.shape == family.params_shape(d, k), f"pack made {packed.shape}"
         assert_close(family.unpack(packed, frame, k), mixture.parameters, rtol=rtol)

@@ -124,12 +124,16 @@ class GaussianDiag(gaussian.GaussianFamily):
         d, anyone = len(frame.scale), some(starving)
         counts = statistics[:, :1] if not anyone else np.where(starving, 1.0, statistics[:, 0])[:, None]
         shift = statistics[:, 1 : d + 1] / counts
-        mean_squares = statistics[:, d + 1 :] / counts - shift * shift + limits.ridge
-        variances, floored = raise_to_floor(mean_squares, limits.floor)
+        squares = shift * shift
+        mean_squares = statistics[:, d + 1 :] / counts - squares + limits.ridge
+        variances, floored, collapsed = raise_to_floor(
+            mean_squares, limits.floor, limits.bound, limits.rounding, squares
+        )
         rows = self._rows(params[:, :d] + shift, variances, frame)
         if anyone:
             rows[starving] = params[starving]
-        return Maximised(rows, starving, floored & ~starving)
+            floored, collapsed = floored & ~starving, collapsed & ~starving
+        return Maximised(rows, starving, floored, collapsed)
 
     def _rows(self, means: Array, variances: Array, frame: Frame) -> Array:
         d = means.shape[1]

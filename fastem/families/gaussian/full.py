@@ -120,17 +120,19 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
 
 
 @exact
-def _moments(statistics, params, ridge, starving, means, covariances):
+def _moments(statistics, params, ridge, starving, means, covariances, squares):
     """Means and covariances, ridge included, from statistics. Those of a starving component mean nothing.
 
-    statistics IN, params IN, ridge IN (d,), starving IN (K,); means OUT (K, d); covariances OUT (K, d, d). It is
-    compiled because these few operations on small arrays take five times as long in NumPy.
+    statistics IN, params IN, ridge IN (d,), starving IN (K,); means OUT (K, d); covariances OUT (K, d, d);
+    squares OUT (K, d), of the means' shifts. It is compiled because these few operations on small arrays take five
+    times as long in NumPy.
     """
     n_components, d = means.shape
     for k in range(n_components):
         count = 1.0 if starving[k] else statistics[k, 0]
         for i in range(d):
             means[k, i] = params[k, i] + statistics[k, 1 + i] / count
+            squares[k, i] = (statistics[k, 1 + i] / count) ** 2
             row = d + 1 + block_row(i)
             for j in range(i + 1):
                 value = statistics[k, row + block_column(j)] / count
@@ -195,12 +197,13 @@ class GaussianFull(gaussian.GaussianFamily):
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         n_components, d = len(starving), len(frame.scale)
         means, covariances = np.empty((n_components, d)), np.empty((n_components, d, d))
-        _moments(statistics, params, limits.ridge, starving, means, covariances)
-        factor = factorise(covariances, limits.floor)
+        squares = np.empty((n_components, d))
+        _moments(statistics, params, limits.ridge, starving, means, covariances, squares)
+        factor = factorise(covariances, limits.floor, limits.bound, limits.singular, limits.rounding, squares)
         rows = self._rows(means, factor, frame)
         if some(starving):
             rows[starving] = params[starving]
-        return Maximised(rows, starving, factor.floored & ~starving)
+        return Maximised(rows, starving, factor.floored & ~starving, factor.collapsed & ~starving)
 
     def _rows(self, means: Array, factor: Factor, frame: Frame) -> Array:
         rows = np.zeros(self.params_shape(means.shape[1], len(means)))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.squares import scaled_log_prob, tied_squares
-from fastem.families.base import Family, Frame, Kernels, Limits, Tangent, identity_frame
+from fastem.families.base import Columns, Family, Frame, Kernels, Limits, Tangent, identity_frame
 from fastem.families.gaussian.tangent import GaussianTangent
 from fastem.families.parameters import REAL, Array, Parameter, Parameters
 
@@ -20,6 +20,19 @@ MEANS = Parameter("means", ("K", "d"), REAL)
 LOG_2_PI = float(np.log(2.0 * np.pi))
 # Sums are divided by this instead of by a total weight of 0.
 TINY = float(np.finfo(np.float64).tiny)
+EPS = float(np.finfo(np.float64).eps)
+
+# Two rounding units of the largest number in a feature's tiles: no standard deviation below that can be told from 0.
+RESOLUTION = 2.0
+# The same for the user's own numbers, which are float64 or less; means are reported with that rounding.
+OWN_RESOLUTION = 16.0
+# The smallest eigenvalue of a component's correlation matrix, by bytes per number. Of components with collinear
+# features, sums of products in float32 gave eigenvalues between -3e-7 and 6e-8, in float64 between -2e-15 and 2e-15.
+SINGULAR = {4: 1e-7, 8: 1e-12}
+# A sum of squares errs by this many rounding units.
+ROUNDING = 8.0
+# The floor of a feature that has one value only, relative to the square of that.
+CONSTANT = {4: 1e-8, 8: 1e-12}
 
 
 @dataclass(frozen=True)
@@ -31,8 +44,8 @@ class GaussianFamily(Family):
     reg_covar : added to every variance after each M-step, in squared units of the data, as scikit-learn does; >= 0.
         The default is 0, because EM does not maximise the likelihood exactly with any other.
     ridge : like reg_covar, but relative to each feature's own variance in the data (dimensionless); >= 0.
-    floor : smallest variance in any direction relative to the data's (dimensionless, > 0). None means 1e-12 for
-        float64 data and 1e-8 for float32. Raising eigenvalues to a floor is the exact M-step under that constraint.
+    floor : smallest variance in any direction relative to the data's (dimensionless, > 0). None means no more than the
+        resolution of the numbers. Raising eigenvalues to a floor is the exact M-step under that constraint.
     min_variance : like floor, but an absolute number, in squared units of the data; >= 0. The larger of both holds.
     """
 
@@ -53,17 +66,59 @@ class GaussianFamily(Family):
             return Frame(location, np.full(len(location), largest if largest > 0 else magnitude.max()))
         return Frame(location, np.where(spread > 0, spread, magnitude))
 
-    def limits(self, frame: Frame, location: Array, spread: Array, floor: float) -> Limits:
-        floors = np.full(len(location), self.floor if self.floor is not None else floor)
-        floors = np.maximum(floors, self.min_variance / frame.scale / frame.scale)
+    def limits(self, frame: Frame, facts: Columns, dtype: Any) -> Limits:
+        eps, spread = float(np.finfo(dtype).eps), facts.spread
+        stored = np.maximum(np.abs(facts.low - frame.shift), np.abs(facts.high - frame.shift)) / frame.scale
+        own = np.maximum(np.abs(facts.low), np.abs(facts.high)) / frame.scale
+        smallest = np.maximum(RESOLUTION * eps * stored, OWN_RESOLUTION * EPS * own) ** 2
+        smallest = np.where(spread > 0, smallest, CONSTANT[np.dtype(dtype).itemsize])
+        if self.common_scale:
+            smallest = np.full(len(smallest), smallest.max())
+        bound = np.maximum(self.floor or 0.0, self.min_variance / frame.scale / frame.scale)
+        floors = np.maximum(smallest, bound)
         relative = np.where(spread > 0, spread / frame.scale, 1.0)
         ridge = self.ridge * relative**2 + self.reg_covar / frame.scale / frame.scale
         # A constant feature gets a ridge above its floor, so that no component is reported as floored because of it.
-        return Limits(floors, np.where(spread > 0, ridge, np.maximum(ridge, 2.0 * floors)))
+        ridge = np.where(spread > 0, ridge, np.maximum(ridge, 2.0 * floors))
+        chosen = bound if self.floor is not None or self.min_variance else None
+        return Limits(floors, ridge, chosen, SINGULAR[np.dtype(dtype).itemsize], ROUNDING * eps)
 
     def moments(self, parameters: Parameters) -> tuple[Array, Array]:
         means = np.asarray(parameters["means"], dtype=np.float64)
         return means, self.variances(parameters, *means.shape)
+
+    def widened(self, params: Array, collapsed: Array, others: Array, frame: Frame) -> Array | None:
+        if self.pooled or not others.any():
+            return None
+        named = self.unpack(params, frame, len(collapsed))
+        narrowest = self.variances(named, len(collapsed), len(frame.scale))[others].min(axis=0)
+        covariances = named["covariances"].copy()
+        if self.matrices:
+            covariances[collapsed] = np.diag(narrowest)
+        else:
+            covariances[collapsed] = narrowest.min() if self.common_scale else narrowest
+        return self.pack({**named, "covariances": covariances}, frame)
+
+    def why_collapsed(self, params: Array, k: int, frame: Frame, limits: Limits) -> str:
+        named = self.unpack(params, identity_frame(len(frame.scale)), len(params))
+        if not self.matrices:
+            variances = self.variances(named, len(params), len(frame.scale))[k]
+            return f"does not vary in {listed(np.flatnonzero(variances <= 2.0 * limits.floor))}"
+        covariances = named["covariances"].reshape(-1, len(frame.scale), len(frame.scale))
+        covariance = covariances[k if len(covariances) > 1 else 0]
+        least = np.sqrt(np.maximum(limits.floor, limits.singular * np.diagonal(covariance)))
+        values, vectors = np.linalg.eigh(covariance / least / least[:, None])
+        flat = values < 2.0
+        involved = np.flatnonzero((vectors[:, flat] ** 2).sum(axis=1) > 0.1)
+        return f"does not vary in {flat.sum()} of {len(values)} directions, which involve {listed(involved)}"
+
+    @property
+    def remedy(self) -> str:
+        return (
+            f"If the data do have such a spike, the other components are sound. Otherwise lower n_components, or give "
+            f"Gaussian({self.name.removeprefix('gaussian_')!r}, ridge=1e-3), which adds a thousandth of each feature's "
+            "variance, or min_variance=, the smallest variance that makes sense, in squared units of the data."
+        )
 
     def located(self, centres: Array) -> Parameters:
         covariances = self.parameters[1]
@@ -121,6 +176,12 @@ class TiedSquares(GaussianFamily):
         return centres + noise * np.sqrt(np.asarray(parameters["covariances"]))
 
 
+def listed(features: Array) -> str:
+    """Some features by their numbers, the first few of many."""
+    named = ", ".join(map(str, features[:5]))
+    return f"feature{'s'[: len(features) != 1]} {named}{', ...' if len(features) > 5 else ''}"
+
+
 def log_constant(log_determinants: Array, frame: Frame) -> Array:
     """The constant of a log density in the user's units: -1/2 (d log 2 pi + log |C|) - sum_j log scale_j."""
     return -0.5 * (len(frame.scale) * LOG_2_PI + log_determinants) - np.log(frame.scale).sum()
@@ -137,7 +198,7 @@ def factor_of(parameters: Parameters, frame: Frame) -> Factor:
     if "precisions_cholesky" in parameters:
         inverse = np.swapaxes(np.asarray(parameters["precisions_cholesky"]).reshape(-1, d, d), 1, 2) * frame.scale
         log_determinants = -2.0 * np.log(np.diagonal(inverse, axis1=1, axis2=2)).sum(axis=1)
-        return Factor(np.zeros_like(inverse), inverse, log_determinants, np.zeros(len(inverse), dtype=np.bool_))
+        return Factor(np.zeros_like(inverse), inverse, log_determinants, *2 * [np.zeros(len(inverse), dtype=np.bool_)])
     covariances = np.asarray(parameters["covariances"]).reshape(-1, d, d) / frame.scale / frame.scale[:, None]
     return factorise(covariances, np.zeros(d))
 
@@ -191,8 +252,8 @@ def tied_rows(means: Array, variances: Array, frame: Frame) -> Array:
     return params
 
 
-def tied_moments(statistics: Array, params: Array, starving: Array) -> tuple[Array, Array]:
-    """New means (..., K, d), and the pooled mean square of each feature about them (..., d)."""
+def tied_moments(statistics: Array, params: Array, starving: Array) -> tuple[Array, Array, Array]:
+    """New means (..., K, d), and pooled mean squares (..., d): of the samples about these, and of the means' shifts."""
     n_components, d = starving.shape[-1], (params.shape[-1] - 1) // 2
     counts = statistics[..., :n_components, 0]
     if some(starving):
@@ -200,5 +261,7 @@ def tied_moments(statistics: Array, params: Array, starving: Array) -> tuple[Arr
         shift = np.where(starving[..., None], 0.0, statistics[..., :n_components, 1 : d + 1] / divisors)
     else:
         shift = statistics[..., :n_components, 1 : d + 1] / counts[..., None]
-    squares = statistics[..., n_components, d + 1 :] - (counts[..., None] * shift * shift).sum(axis=-2)
-    return params[..., :n_components, :d] + shift, squares / np.maximum(counts.sum(axis=-1, keepdims=True), TINY)
+    shifted = (counts[..., None] * shift * shift).sum(axis=-2)
+    squares = statistics[..., n_components, d + 1 :] - shifted
+    total = np.maximum(counts.sum(axis=-1, keepdims=True), TINY)
+    return params[..., :n_components, :d] + shift, squares / total, shifted / total

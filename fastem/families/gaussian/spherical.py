@@ -199,13 +199,17 @@ class GaussianSpherical(gaussian.GaussianFamily):
         d, anyone = len(frame.scale), some(starving)
         counts = statistics[:, 0] if not anyone else np.where(starving, 1.0, statistics[:, 0])
         shift = statistics[:, 1 : d + 1] / counts[:, None]
-        mean_squares = (statistics[:, d + 1] / counts - (shift * shift).sum(axis=1)) / d + limits.ridge.sum() / d
-        variances, floored = raise_to_floor(mean_squares[:, None], limits.floor[:1])
+        squares = (shift * shift).sum(axis=1)
+        mean_squares = (statistics[:, d + 1] / counts - squares) / d + limits.ridge.sum() / d
+        variances, floored, collapsed = raise_to_floor(
+            mean_squares[:, None], limits.floor[:1], limits.bound, limits.rounding, squares[:, None]
+        )
         # A starving component's statistics are next to nothing, and may leave no variance to take a logarithm of.
         rows = self._rows(params[:, :d] + shift, np.where(starving, 1.0, variances[:, 0]), frame)
         if anyone:
             rows[starving] = params[starving]
-        return Maximised(rows, starving, floored & ~starving)
+            floored, collapsed = floored & ~starving, collapsed & ~starving
+        return Maximised(rows, starving, floored, collapsed)
 
     def _rows(self, means: Array, variances: Array, frame: Frame) -> Array:
         constant = gaussian.log_constant(len(frame.scale) * np.log(variances), frame)

@@ -179,12 +179,19 @@ class GaussianTied(gaussian.GaussianFamily):
             shift = np.where(starving[..., None], 0.0, moved)
         else:
             shift = statistics[..., :n_components, 1 : d + 1] / counts[..., None] - means
-        scatter -= (counts[..., None] * shift).swapaxes(-1, -2) @ shift
-        scatter /= np.maximum(counts.sum(axis=-1, keepdims=True), gaussian.TINY)[..., None]
+        shifted = (counts[..., None] * shift).swapaxes(-1, -2) @ shift
+        scatter -= shifted
+        total = np.maximum(counts.sum(axis=-1, keepdims=True), gaussian.TINY)
+        scatter /= total[..., None]
         scatter.reshape(-1, d * d)[:, :: d + 1] += limits.ridge
-        factor = factorise(scatter.reshape(-1, d, d), limits.floor)
+        squares = shifted.reshape(-1, d * d)[:, :: d + 1] / total.reshape(-1, 1)
+        factor = factorise(
+            scatter.reshape(-1, d, d), limits.floor, limits.bound, limits.singular, limits.rounding, squares
+        )
         rows = self._rows(means + shift, factor, frame)
-        return Maximised(rows, starving, for_each(factor.floored.reshape(starving.shape[:-1]), starving.shape))
+        starts = starving.shape[:-1]
+        floored, collapsed = factor.floored.reshape(starts), factor.collapsed.reshape(starts)
+        return Maximised(rows, starving, for_each(floored, starving.shape), for_each(collapsed, starving.shape))
 
     def _rows(self, means: Array, factor: Factor, frame: Frame) -> Array:
         """Parameter matrices (..., rows, width) from means (..., K, d) and as many factors as there are starts."""

@@ -34,7 +34,9 @@ class GaussianTiedDiag(gaussian.TiedSquares):
         return np.broadcast_to(np.asarray(parameters["covariances"]), (n_components, n_features))
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        means, squares = gaussian.tied_moments(statistics, params, starving)
-        variances, floored = raise_to_floor(squares + limits.ridge, limits.floor)
+        means, mean_squares, squares = gaussian.tied_moments(statistics, params, starving)
+        variances, floored, collapsed = raise_to_floor(
+            mean_squares + limits.ridge, limits.floor, limits.bound, limits.rounding, squares
+        )
         rows = gaussian.tied_rows(means, variances, frame)
-        return Maximised(rows, starving, for_each(floored, starving.shape))
+        return Maximised(rows, starving, for_each(floored, starving.shape), for_each(collapsed, starving.shape))

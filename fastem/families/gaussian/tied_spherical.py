@@ -36,8 +36,10 @@ class GaussianTiedSpherical(gaussian.TiedSquares):
         return np.full((n_components, n_features), np.asarray(parameters["covariances"]))
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        means, squares = gaussian.tied_moments(statistics, params, starving)
-        mean_square = (squares.sum(axis=-1, keepdims=True) + limits.ridge.sum()) / squares.shape[-1]
-        variances, floored = raise_to_floor(np.broadcast_to(mean_square, squares.shape), limits.floor)
+        means, mean_squares, squares = gaussian.tied_moments(statistics, params, starving)
+        mean_square = (mean_squares.sum(axis=-1, keepdims=True) + limits.ridge.sum()) / mean_squares.shape[-1]
+        variances, floored, collapsed = raise_to_floor(
+            np.broadcast_to(mean_square, mean_squares.shape), limits.floor, limits.bound, limits.rounding, squares
+        )
         rows = gaussian.tied_rows(means, variances, frame)
-        return Maximised(rows, starving, for_each(floored, starving.shape))
+        return Maximised(rows, starving, for_each(floored, starving.shape), for_each(collapsed, starving.shape))
