@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 for success, 2 for bad input."""
     try:
         options = parse(arguments, fastem.__version__)
-        _COMMANDS[options.command](options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", fastem.FitWarning)  # its sentences are printed instead
+            _COMMANDS[options.command](options)
     except BrokenPipeError:  # the reader of our output has seen enough
         sys.stderr.close()
         return 0
@@ -141,6 +144,8 @@ def _print_statuses(chosen: Selection) -> None:
     for status in dict.fromkeys(row.status for row in chosen.table):
         if status.rank > 0 or status.name == "MAX_ITER":
             print(f"{status.name.lower()}: {status.value}")
+    for note in chosen.notes:
+        print(f"note: {note}")
 
 
 def _print_mixture(chosen: Selection, names: list[str]) -> None:

@@ -22,6 +22,7 @@ from fastem.estimators.predicting import Predicting
 from fastem.estimators.verbose import Progress
 from fastem.families.base import Array, Family
 from fastem.fitting import fit as em
+from fastem.fitting.search import Search
 from fastem.model.model import Model
 from fastem.model.result import Result, Status
 from fastem.model.starving import DROP, POLICIES, Policy
@@ -141,30 +142,23 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         if self.verbose:
             shown = n_starts(self.init_params, n_init) if random else 1
             progress = Progress(int(self.verbose), self.verbose_interval, shown, len(X), callback)
-        result = em.fit(
-            X,
-            self._family(),
-            len(start["weights"]) if continued else self.n_components,
-            sample_weight=sample_weight,
+        n_components = len(start["weights"]) if continued else self.n_components
+        model = em.model_of(self._family(), n_components, self.min_samples, self.starving)
+        search = Search(
             start=start,
             n_init=n_init,
             tol=self.tol,
             max_iter=self.max_iter,
-            seed=seed,
             accelerate=self.accelerate,
             progressive=self.progressive,
-            min_samples=self.min_samples,
-            starving=self.starving,
-            n_threads=self.n_threads,
-            callback=progress or callback,
-            checkpoint=checkpoint,
         )
+        result = em.fit_model(X, sample_weight, model, search, seed, self.n_threads, progress or callback, checkpoint)
         if progress is not None and self.max_iter > 0:
             progress.end(result)
         self._adopt(result, validation.working_dtype(X))
         if self.max_iter == 0 or result.status in (Status.CONVERGED, Status.STOPPED):
             return None
-        return NOT_CONVERGED if result.status is Status.MAX_ITER else f"{NOT_CONVERGED} {result.status.value}"
+        return NOT_CONVERGED if result.status is Status.MAX_ITER else " ".join([NOT_CONVERGED, *result.notes])
 
     def _seed(self) -> Any:
         """A seed for `em.fit`. An integer is used as it is, because making a RandomState from it would take 0.1 ms."""

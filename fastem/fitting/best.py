@@ -7,19 +7,27 @@ from dataclasses import replace
 
 import numpy as np
 
+from fastem.data.fold import Mixtures
+from fastem.em.stopping import Stopping
 from fastem.em.track import Track
 from fastem.families.base import Array, Parameters
+from fastem.fitting.notes import notes_of
 from fastem.model.model import Step
 from fastem.model.problem import Problem
 from fastem.model.result import Result, StartReport, Status
 from fastem.model.starving import DROP
 
+# A collapsed start wins if it would be this far ahead, in nats per sample, without its collapse.
+AHEAD = 0.01
 # A start has reached the best likelihood if it is this close to it, in nats per sample.
 REACHED = 1e-5
 
 
-def best(problem: Problem, tracks: Sequence[Track], criterion: str) -> Result:
-    """The result of the best start: lowest rank of status, then highest likelihood, then first."""
+def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Result:
+    """The result of the best start: lowest rank of status, then highest likelihood, then first.
+
+    A collapsed start wins only where no other ended well, or where the others are far behind, see `_ahead_anyway`.
+    """
     found = []
     for track in tracks:
         with np.errstate(over="ignore", under="ignore"):
@@ -34,9 +42,9 @@ def best(problem: Problem, tracks: Sequence[Track], criterion: str) -> Result:
         rank = (track.status or Status.NOT_FINITE).rank if track.history else Status.NOT_FINITE.rank
         return rank, -track.objective if np.isfinite(track.objective) else np.inf
 
-    winner = min(tracks, key=order)
-    log_weights = winner.solution.log_weights
-    weights = np.exp(log_weights[_kept(winner.solution)] if problem.model.policy.starving == DROP else log_weights)
+    winner = _ahead_anyway(problem, tracks) or min(tracks, key=order)
+    kept = _kept(winner.solution) if problem.model.policy.starving == DROP else slice(None)
+    weights = np.exp(winner.solution.log_weights[kept])
     reports = tuple(
         StartReport(
             track.status or Status.NOT_FINITE,
@@ -66,9 +74,39 @@ def best(problem: Problem, tracks: Sequence[Track], criterion: str) -> Result:
         best_start=winner.index,
         n_samples=problem.source.n_samples,
         total_weight=problem.source.total_weight,
-        criterion=criterion,
+        criterion=stopping.criterion,
         criterion_value=winner.value,
+        collapsed=tuple(int(k) for k in np.flatnonzero(winner.solution.collapsed[kept])),
+        notes=notes_of(problem, tracks, winner, stopping),
     )
+
+
+def _ahead_anyway(problem: Problem, tracks: Sequence[Track]) -> Track | None:
+    """The collapsed start, if any, that would be far ahead of all that ended well even if it had not collapsed.
+
+    The likelihood of a collapsed start is as high as its floor is low, so it cannot be compared. With the collapsed
+    components as wide as the narrowest of its others, it is that of an ordinary mixture. If that one is better than
+    whatever the other starts have found, a spike is what the data show: many equal values, or one far from all others.
+    """
+    well = [track.objective for track in tracks if track.status is not None and track.status.rank == 0]
+    honest = max(well, default=np.nan)
+    candidates, steps = [], []
+    for track in tracks:
+        if track.status is Status.COLLAPSED and track.objective > honest:
+            step = track.solution
+            others = _kept(step) & ~step.collapsed
+            with np.errstate(all="ignore"):
+                params = problem.family.widened(step.params, step.collapsed, others, problem.source.frame)
+            if params is not None:
+                candidates.append(track)
+                steps.append(step._replace(params=params))
+    if not candidates:
+        return None
+    mixtures = Mixtures([step.params for step in steps], [step.log_weights for step in steps])
+    totals = problem.passes().run(mixtures, mixtures.params, range(len(steps)))[0]
+    objectives = [problem.model.objective(float(total), step) for total, step in zip(totals, steps, strict=True)]
+    best = int(np.argmax(np.where(np.isnan(objectives), -np.inf, objectives)))
+    return candidates[best] if objectives[best] > honest + AHEAD * problem.source.total_weight else None
 
 
 def _distance(problem: Problem, tracks: Sequence[Track], winner: Track, track: Track) -> float | None:

@@ -22,6 +22,7 @@ from fastem.model.model import Model, Step
 from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result
 from fastem.model.starving import POLICIES, Policy
+from fastem.model.telling import tell
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
 
@@ -133,6 +134,11 @@ def fit(
     ------
     ValueError, TypeError : unusable input; the message names the argument and the place.
 
+    Warns
+    -----
+    FitWarning : the best start collapsed, starved, or ran out of iterations; the text says what to do, and the result's
+        `notes` keep it.
+
     Notes
     -----
     Each iteration is one pass over the data, at O(n K d) for diagonal shapes and O(n K d^2) for full ones; the
@@ -157,15 +163,6 @@ def fit(
     >>> result.status.name
     'CONVERGED'
     """
-    validation.check_family(family)
-    validation.check_integer("n_components", n_components, 1)
-    validation.check_choice("starving", starving, POLICIES)
-    validation.check_min_samples(min_samples)
-    validation.check_interval(checkpoint_interval)
-    validation.check_n_threads(n_threads)
-    validation.check_callback(callback)
-    if checkpoint is not None:
-        validation.check_writable("checkpoint", checkpoint)
     search = Search(
         start=start,
         n_init=n_init,
@@ -178,9 +175,42 @@ def fit(
         drop_losers=drop_losers,
         progressive=progressive,
     )
-    model = Model(family, int(n_components), policy=Policy(float(min_samples), starving))
+    model = model_of(family, n_components, min_samples, starving)
+    result = fit_model(
+        X, sample_weight, model, search, seed, n_threads, callback, checkpoint, checkpoint_interval=checkpoint_interval
+    )
+    tell(result.notes)
+    return result
+
+
+def model_of(family: Any, n_components: Any, min_samples: Any, starving: Any) -> Model:
+    """A model from the arguments of `fit`, after a check of each."""
+    validation.check_family(family)
+    validation.check_integer("n_components", n_components, 1)
+    validation.check_choice("starving", starving, POLICIES)
+    validation.check_min_samples(min_samples)
+    return Model(family, int(n_components), policy=Policy(float(min_samples), starving))
+
+
+def fit_model(
+    X: Any,
+    sample_weight: Any,
+    model: Model,
+    search: Search,
+    seed: Any = None,
+    n_threads: int | None = None,
+    callback: Callback | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_interval: float = 60.0,
+) -> Result:
+    """Fit a model to a user's data, and keep what there is to tell in the result's notes."""
+    validation.check_interval(checkpoint_interval)
+    validation.check_n_threads(n_threads)
+    validation.check_callback(callback)
+    if checkpoint is not None:
+        validation.check_writable("checkpoint", checkpoint)
     with team(n_threads) as threads:
-        surveyed = survey(samples_or_stream(X, sample_weight), [family], threads)
+        surveyed = survey(samples_or_stream(X, sample_weight), [model.family], threads)
         return fitted(surveyed, model, search, seed, callback, checkpoint, float(checkpoint_interval))
 
 
@@ -228,7 +258,7 @@ def fitted(
         progress = resumed[0]
     try:
         cut_short = move(problem, parts, progress, stopping, callback, None if kept is None else kept.keep)
-        result = best(problem, progress.tracks, stopping.criterion)
+        result = best(problem, progress.tracks, stopping)
     except BaseException:
         if kept is not None:
             kept.write()

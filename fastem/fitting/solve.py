@@ -33,7 +33,7 @@ def solve(
 ) -> Result:
     """Move starts until each has ended; the best one is the result."""
     move(problem, parts, progress, stopping, callback)
-    return best(problem, progress.tracks, stopping.criterion)
+    return best(problem, progress.tracks, stopping)
 
 
 def search_for(problem: Problem, search: Search, seed: np.random.SeedSequence, more: Sequence[Step] = ()) -> Result:

@@ -12,6 +12,7 @@ from fastem import validation
 from fastem.data.samples import Samples
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Family
+from fastem.fitting.best import REACHED
 from fastem.fitting.search import Search
 from fastem.fitting.solve import search_for
 from fastem.fitting.survey import survey
@@ -21,9 +22,14 @@ from fastem.model.model import Model
 from fastem.model.problem import problem_of
 from fastem.model.result import Result, Status
 from fastem.model.starving import POLICIES, Policy
+from fastem.model.telling import tell
 
 # Responsibilities are computed for this many samples at a time.
 CHUNK = 65536
+# Weights that sum to less than this fraction of Kish's effective sample size are hardly numbers of samples.
+LIGHT = 0.1
+# So many models that ended below a smaller one are named.
+SHOWN = 3
 
 
 class Row(NamedTuple):
@@ -60,12 +66,14 @@ class Selection:
     table : a Row for each model, in the order of the grid: families, and within each numbers of components.
     models : the Result of each row.
     best_index : the row of the chosen model.
+    notes : sentences about what needs a second look; `select` gives them as a FitWarning.
     """
 
     criterion: str
     table: tuple[Row, ...]
     models: tuple[Result, ...]
     best_index: int
+    notes: tuple[str, ...] = ()
 
     @property
     def best(self) -> Result:
@@ -131,6 +139,11 @@ def select(
     ------
     ValueError, TypeError : unusable input; the message names the argument and the place.
 
+    Warns
+    -----
+    FitWarning : the chosen model needs a second look, a model ended below one with fewer components, or the weights sum
+        to far less than the number of samples that they are worth.
+
     Notes
     -----
     mclust's BIC is the negative of this one: 2 log-likelihood - n_parameters log n, larger is better. X is packed once
@@ -182,7 +195,10 @@ def select(
                 break
     order = sorted(rows)
     table = tuple(rows[cell] for cell in order)
-    return Selection(criterion, table, tuple(models[cell] for cell in order), _chosen(table, criterion))
+    chosen, fitted = _chosen(table, criterion), tuple(models[cell] for cell in order)
+    notes = (*_light(sample_weight, criterion), *_missed(fitted), *fitted[chosen].notes)
+    tell(notes)
+    return Selection(criterion, table, fitted, chosen, notes)
 
 
 _Cell = tuple[int, int]  # the indices of a family and of a number of components
@@ -273,6 +289,41 @@ def _cross_validated(
         cell: (float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n_folds)))
         for cell, values in scores.items()
     }
+
+
+def _light(sample_weight: Array | None, criterion: str) -> list[str]:
+    """What to tell about weights that are worth many more samples than their sum, which is the n of the criteria."""
+    if sample_weight is None or criterion == "cv":
+        return []
+    total = float(sample_weight.sum())
+    scaled = sample_weight / sample_weight.max()  # its squares do not overflow
+    effective = float(scaled.sum() ** 2 / (scaled**2).sum())
+    if total >= LIGHT * effective:
+        return []
+    return [
+        f"sample_weight sums to {total:.4g}, which {criterion} takes for the number of samples, but the weights are "
+        f"worth {effective:.4g} samples (Kish's effective sample size). Unless a weight is a number of samples, give "
+        "sample_weight / sample_weight.mean()."
+    ]
+
+
+def _missed(models: Sequence[Result]) -> list[str]:
+    """What to tell about models that ended below one with fewer components, which their maximum cannot do."""
+    found = []
+    well = [model for model in models if model.status.rank == 0]
+    for model in well:
+        fewer = [m for m in well if m.family == model.family and m.n_components < model.n_components]
+        best = max(fewer, key=lambda smaller: smaller.log_likelihood, default=model)
+        behind = best.log_likelihood - model.log_likelihood
+        if behind > REACHED * model.total_weight:
+            found.append(
+                f"{model.family.name} with {model.n_components} components ended {behind:.3g} nats below "
+                f"{best.n_components} components"
+            )
+    if not found:
+        return []
+    more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return [f"Some models missed their maximum: {'; '.join(found[:SHOWN])}{more}. Raise n_init."]
 
 
 def _chosen(table: Sequence[Row], criterion: str) -> int:

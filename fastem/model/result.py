@@ -77,7 +77,8 @@ class StartReport(NamedTuple):
     status: a Status. log_likelihood: total, in nats; NaN for a start that was dropped before it had seen all of the
     data. n_iter: steps taken, M-steps or leaps of an accelerated fit. n_passes: passes over the data of the loop.
     reseeded: how often a starving component was put at the samples that the mixture explains worst; passes over parts
-    of the data do not count. floored: components whose covariance ended at its floor. n_refused: passes on leaps that
+    of the data do not count. floored: components whose covariance ended at a floor, the
+    family's own or that of floating point. n_refused: passes on leaps that
     were refused. distance: for a start that reached the best likelihood (to 1e-5 nats per sample), the largest
     difference between its parameters and those of the best start, after components have been matched, in the units of
     the criterion "parameters" of `fit`; None for a start that did not reach it. dropped: components that held too few
@@ -105,7 +106,7 @@ class StartReport(NamedTuple):
         if self.dropped:
             said.append(f"{self.dropped} component(s) held too few samples; lower n_components.")
         if self.floored and self.status is not Status.COLLAPSED:
-            said.append(f"{self.floored} component(s) are held at the floor of their covariance.")
+            said.append(f"{self.floored} component(s) are held at the smallest variance allowed.")
         return " ".join(said)
 
 
@@ -130,6 +131,8 @@ class Result:
     best_start : the index of the start that is returned.
     n_samples : rows of the data.
     total_weight : the sum of the sample weights, which is n in BIC; n_samples without weights.
+    collapsed : the components that are held at the floor of floating point.
+    notes : sentences about a fit that needs a second look; `fit` gives them as a FitWarning.
     """
 
     model: Model
@@ -147,6 +150,8 @@ class Result:
     total_weight: float = 0.0
     criterion: str = ""
     criterion_value: float = float("nan")
+    collapsed: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def family(self) -> Family:
@@ -221,6 +226,8 @@ def save(result: Result, path: str | PathLike[str]) -> None:
         "total_weight": np.array(result.total_weight),
         "criterion": np.array(result.criterion),
         "criterion_value": np.array(result.criterion_value),
+        "collapsed": np.array(result.collapsed, dtype=np.int64),
+        "notes": np.array(result.notes, dtype=np.str_),
         "status": np.array(result.status.name),
         "starts": reports,
         "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
@@ -280,6 +287,8 @@ def load(path: str | PathLike[str]) -> Result:
         total_weight=float(stored["total_weight"]),
         criterion=str(stored["criterion"]),
         criterion_value=float(stored["criterion_value"]),
+        collapsed=tuple(int(k) for k in stored.get("collapsed", ())),
+        notes=tuple(str(note) for note in stored.get("notes", ())),
     )
 
 
