@@ -5,6 +5,7 @@ import json
 import naive
 import numpy as np
 import pytest
+import troubles
 from conftest import SHARED
 from tables import FAMILIES, FULL, blobs, problem_on
 from test_references import shared_file
@@ -14,7 +15,7 @@ from benchmarks import optima
 from fastem.data import threads, tiles
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
-from fastem.starts import kmeans
+from fastem.starts import kmeans, runs
 from fastem.starts.agglomerate import Tree
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
@@ -335,7 +336,43 @@ def test_many_short_runs_go_in_batches_to_the_same_bits(rng):
     with threads.team(1) as team:
         problem = problem_on(X, None, family, 3, team)
         together, one_by_one = (
-            starts.short_runs(problem, np.random.default_rng(0), 10, 2, **settings) for settings in ({}, {"n_bytes": 1})
+            runs.short_runs(problem, np.random.default_rng(0), 10, 2, **settings) for settings in ({}, {"n_bytes": 1})
         )
     for a, b in zip(together, one_by_one, strict=True):
         assert a.params.tobytes() == b.params.tobytes()
+
+
+@pytest.mark.parametrize("n_components", [3, 4])
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_long_clusters_are_found(n_components, seed):
+    """Three or four parallel clusters, 80 times as long as wide, by default and from ten times as many starts."""
+    X, labels = troubles.long_clusters(seed, n_components)
+    for shape in ("full", "tied"):
+        family = fastem.Gaussian(shape)
+        truth = fastem.fit(X, family, n_components, start=labels)
+        found = fastem.fit(X, family, n_components, seed=seed)
+        assert found.log_likelihood > truth.log_likelihood - 1.0, shape
+        if seed == 7 and shape == "full":
+            more = fastem.fit(X, family, n_components, seed=seed, n_init=10)
+            assert more.log_likelihood > found.log_likelihood - 1e-5 * len(X)
+
+
+def test_long_clusters_are_found_with_weights_in_float32_and_among_more_features(rng):
+    X, labels = troubles.long_clusters(1, 3, 16)
+    weights = rng.uniform(0.5, 1.5, len(X))
+    for data in (X, X.astype(np.float32), X * np.logspace(-6, 6, 16)):
+        family = fastem.Gaussian("full")
+        truth = fastem.fit(data, family, 3, start=labels, sample_weight=weights)
+        found = fastem.fit(data, family, 3, seed=0, sample_weight=weights)
+        assert found.log_likelihood > truth.log_likelihood - 1.0
+
+
+def test_a_start_that_leaves_a_plateau_is_not_dropped():
+    from fastem.em.rivals import _hope
+    from fastem.em.track import Plain, Track
+
+    track = Track(0, Plain(None))
+    track.history = [-100.0, -99.0, -98.9, -98.7]  # its gains grow again
+    assert _hope(track) == np.inf
+    track.history = [-100.0, -99.0, -98.7, -98.6]
+    assert _hope(track) == pytest.approx(6 * 0.1)

@@ -28,23 +28,32 @@ def drop_losers(problem: Problem, tracks: Sequence[Track], judged: Sequence[Trac
     """End the judged starts that would stay behind the best one, or that are on their way to its optimum.
 
     A start would stay behind if twice as many steps as so far, each with the gain of the last, would not bring it
-    within the margin (nats per sample). That is safe because gains shrink on the way to an optimum; a start on a
-    plateau may be about to gain more, but it is behind by little. A start is on its way to the optimum of the best one
-    if it is much closer to it than any two components of the best one are to each other.
+    within the margin (nats per sample). That is safe once its gains shrink, as they do on the way to an optimum; a
+    start whose last gain was larger than the one before is leaving a plateau, and goes on. A start is on its way to the
+    optimum of the best one if it is much closer to it than any two components of the best one are to each other.
     """
     rivals = (track for track in tracks if track.may_win and track.status not in EARLY)
     best = max(rivals, key=lambda track: track.objective, default=None)
     for track in judged:
         if best is None or track is best or track.status in EARLY or not track.may_win or track.n_iter == 0:
             continue
-        hope = 2 * track.n_iter * max(track.history[-1] - track.history[-2], 0.0) if track.status is None else 0.0
-        if track.objective + hope < best.objective - margin * problem.source.total_weight:
+        if track.objective + _hope(track) < best.objective - margin * problem.source.total_weight:
             track.status = Status.DROPPED
             continue
         if np.abs(_shares(best) - _shares(track)).max() >= SAME:
             continue  # their weights alone show that they are not the same; matching parameters takes longer
         if problem.is_same(best.solution, track.solution, SAME, SAME_APART):
             track.status, track.merged = Status.MERGED, best.index
+
+
+def _hope(track: Track) -> float:
+    """How much more a start may gain, in nats."""
+    if track.status is not None:
+        return 0.0
+    gain = track.history[-1] - track.history[-2]
+    if track.n_iter > 1 and gain > track.history[-2] - track.history[-3]:
+        return math.inf
+    return 2 * track.n_iter * max(gain, 0.0)
 
 
 def _shares(track: Track) -> Array:

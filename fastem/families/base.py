@@ -148,13 +148,15 @@ class Family(ABC):
     name: what files and tables call it. parameters: the named parameters, in order. pooled: whether components share
     rows. If they do not, a row's M-step depends on that row alone, and the rows of several starts are given to
     `maximise` as one longer matrix. If they do, it takes a leading axis of starts. positive_only: whether data must be
-    non-negative.
+    non-negative. affine: whether the family is the same in any affine coordinates, so that starts may look at the data
+    with their overall covariance made the identity.
     """
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
     pooled: ClassVar[bool] = False
     positive_only: ClassVar[bool] = False
+    affine: ClassVar[bool] = False
 
     def layout(self, n_features: int, n_components: int) -> Array:
         """The integers that the kernels need to know."""
@@ -259,7 +261,7 @@ class Family(ABC):
         """
         return None
 
-    def why_collapsed(self, params: Array, k: int, frame: Frame, limits: Limits) -> str:
+    def why_collapsed(self, params: Array, k: int, n_components: int, frame: Frame, limits: Limits) -> str:
         """What is wrong with component k, which is held at the floor of floating point, as the end of a sentence."""
         return ""
 

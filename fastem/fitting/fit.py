@@ -64,11 +64,12 @@ def fit(
     sample_weight : array-like, (n_samples,), or None
         Non-negative, not all zero. Weight 2 is the same as the sample twice.
     start : str, mapping, Result or array
-        A method: "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; a
-        single start if n_components is 1), "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random
-        responsibilities), "random_from_data" (samples as centres), "splitting" (from one component, the widest is split
-        in two until there are enough), "short-runs" (the best of ten short runs of EM), or "hierarchical" (model-based
-        agglomeration of at most 2,000 points). Parameters: a mapping with "weights" and the family's parameters, or a
+        A method: "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; for
+        full and tied Gaussians, one for long clusters instead of one by k-means; a single start if n_components is 1),
+        "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random responsibilities), "random_from_data"
+        (samples as centres), "splitting" (from one component, the widest is split in two until there are enough),
+        "short-runs" (the best of ten short runs of EM), or "hierarchical" (model-based agglomeration of at most 2,000
+        points). Parameters: a mapping with "weights" and the family's parameters, or a
         Result; a mapping with only some of them may name the "method" (default "auto") that finds the others. An
         assignment: integer labels (n_samples,) from 0, or responsibilities (n_samples, n_components), from which the
         first M-step is made; a component without samples is seeded at the samples that the mixture explains worst.

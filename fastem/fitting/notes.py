@@ -60,7 +60,7 @@ def _collapse(problem: Problem, tracks: Sequence[Track], winner: Track) -> str:
     said = []
     for k in which[:SHOWN]:
         held = float(np.exp(step.log_weights[k])) * source.total_weight / unit
-        reason = problem.family.why_collapsed(step.params, int(k), source.frame, problem.limits)
+        reason = problem.family.why_collapsed(step.params, int(k), problem.n_components, source.frame, problem.limits)
         said.append(f"component {k}, which holds {held:.4g} of {source.n_samples} samples{reason and ', '}{reason}")
     more = f"; and {len(which) - SHOWN} more" if len(which) > SHOWN else ""
     n_collapsed = sum(track.status is Status.COLLAPSED for track in tracks)

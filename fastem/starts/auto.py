@@ -5,26 +5,21 @@ They work on a sample of the data but in the frame of all data, so that their pa
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from fastem.data.fold import shape_of
-from fastem.em.loop import loop
-from fastem.em.stopping import Stopping
-from fastem.em.track import Plain, Track
 from fastem.families.base import Array
 from fastem.model.model import Step
 from fastem.model.problem import Problem
-from fastem.model.starving import Policy
 from fastem.starts import given as initialise
+from fastem.starts import runs, sibling
 from fastem.starts.agglomerate import Tree
 from fastem.starts.kmeans import weights_of
 from fastem.starts.names import METHODS
 
 NAMES = tuple(METHODS)
 
-# What "auto" begins with: a method and the number of its starts, ten in all.
+# What "auto" begins with: a method and the number of its starts, ten in all. For families that are the same in any
+# affine coordinates, one by a sibling takes the place of one by k-means.
 AUTO = (("hierarchical", 1), ("splitting", 1), ("kmeans", 4), ("short-runs", 4))
 # Splitting and short runs look at SAMPLE samples, or at PER_COMPONENT for each component if that is more.
 SAMPLE, PER_COMPONENT = 8192, 128
@@ -32,12 +27,10 @@ SAMPLE, PER_COMPONENT = 8192, 128
 POINTS = 2000
 # "auto" splits up to this many components: the time grows with the third power of their number.
 SPLITS = 32
-# The parameters and statistics of the short runs that share their passes take at most this many bytes.
-RUN_BYTES = 256 * 2**20
 # EM iterations after each split.
 SPLIT_ITERATIONS = 5
-# Short runs per start, and iterations of each (Biernacki, Celeux and Govaert 2003, Comput. Statist. Data Anal. 41).
-RUNS, ITERATIONS = 10, 8
+# Short runs per start (Biernacki, Celeux and Govaert 2003, Comput. Statist. Data Anal. 41).
+RUNS = 10
 # Power iterations that look for a direction of large variance.
 POWER = 10
 
@@ -47,30 +40,43 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
     if method == "auto":
         if problem.n_components == 1:
             return [initialise.from_labels(problem, np.zeros(problem.source.n_samples, dtype=np.int64))]
+        *children, last = seed.spawn(len(AUTO) + 1)
+        siblings = _siblings(problem, n_init, last)
         steps: list[Step] = []
-        for (name, n), child in zip(AUTO, seed.spawn(len(AUTO)), strict=True):
+        for (name, n), child in zip(AUTO, children, strict=True):
             if name == "splitting" and problem.n_components > SPLITS:
                 continue
             make = _pooled if name == "short-runs" else from_method
-            steps.extend(make(problem, name, _repeats(name, n, n_init), child))
-        return steps
+            made = make(problem, name, _repeats(name, n, n_init), child)
+            steps.extend(made[: len(made) - len(siblings)] if name == "kmeans" else made)
+        return [*steps, *siblings]
     if method in initialise.NAMES:
         return initialise.from_method(problem, method, n_init, seed)
     children = seed.spawn(n_init + 1)
     if method == "hierarchical":
         return [_hierarchical(problem, child) for child in children[1 : 1 + (n_init if _large(problem) else 1)]]
-    sample = _part(problem, _sample_size(problem), children[0])
+    sample = runs.part(problem, _sample_size(problem), children[0])
     generators = [np.random.default_rng(child) for child in children[1:]]
     if method == "splitting":
         return [_splitting(sample, rng if g else None) for g, rng in enumerate(generators)]
-    return [short_runs(sample, rng, RUNS, 1)[0] for rng in generators]
+    return [runs.short_runs(sample, rng, RUNS, 1)[0] for rng in generators]
 
 
 def _pooled(problem: Problem, _method: str, n: int, seed: np.random.SeedSequence) -> list[Step]:
     """The best `n` of 4 n short runs, which costs less than "short-runs": that makes RUNS of them for each start."""
     first, second = seed.spawn(2)
-    sample = _part(problem, _sample_size(problem), first)
-    return short_runs(sample, np.random.default_rng(second), 4 * n, n)
+    sample = runs.part(problem, _sample_size(problem), first)
+    return runs.short_runs(sample, np.random.default_rng(second), 4 * n, n)
+
+
+def _siblings(problem: Problem, n: int, seed: np.random.SeedSequence) -> list[Step]:
+    """n starts from the family's sibling, each on another sample of the data; none if the family has none."""
+    parts = (runs.part(problem, sibling.SAMPLE, child) for child in seed.spawn(n))
+    found = [
+        sibling.from_sibling(sample, np.random.default_rng(child))
+        for sample, child in zip(parts, seed.spawn(n), strict=True)
+    ]
+    return [step for step in found if step is not None]
 
 
 def _sample_size(problem: Problem) -> int:
@@ -101,7 +107,7 @@ def _hierarchical(problem: Problem, child: np.random.SeedSequence) -> Step:
         sample = problem.source.draw(POINTS, child)
         memo[key] = sample, Tree(problem.family.points(sample.points()), weights_of(sample.data))
     sample, tree = memo[key]
-    step = initialise.from_labels(_forgiving(problem.at(sample)), tree.labels(problem.n_components))
+    step = initialise.from_labels(runs.forgiving(problem.at(sample)), tree.labels(problem.n_components))
     return initialise.inside(problem, step)
 
 
@@ -112,17 +118,17 @@ def _splitting(sample: Problem, rng: np.random.Generator | None) -> Step:
     drawn, in proportion to its share of the variance along its longest axis. Without, the steps on the way are
     remembered, because a grid over K on small data needs the same ones for every K.
     """
-    points, weights = _points_and_weights(sample)
+    points, weights = runs.points_and_weights(sample)
     chain: list[Step] = [] if rng is not None else sample.source.memo.setdefault(("splitting", sample.family), [])
     if not chain:
         one = sample.changed(n_components=1)
         chain.append(initialise.from_labels(one, np.zeros(len(points), dtype=np.int64)))
     while len(chain) < sample.n_components:
         k = len(chain)
-        resp = _split(points, weights, _responsibilities(sample.changed(n_components=k), chain[-1]), rng)
+        resp = _split(points, weights, runs.responsibilities(sample.changed(n_components=k), chain[-1]), rng)
         more = sample.changed(n_components=k + 1)
         step = initialise.inside(more, initialise.from_responsibilities(more, resp))
-        chain.append(_moved(more, [step], SPLIT_ITERATIONS)[0].solution)
+        chain.append(runs.moved(more, [step], SPLIT_ITERATIONS)[0].solution)
     return chain[sample.n_components - 1]
 
 
@@ -148,8 +154,8 @@ def _divided(points: Array, shares: Array, resp: Array, k: int, axis: Array) -> 
 
 def divided(problem: Problem, step: Step) -> list[Step]:
     """Starts with one component more: in each, another component of a solution is divided across its longest axis."""
-    points, weights = _points_and_weights(problem)
-    resp = _responsibilities(problem, step)
+    points, weights = runs.points_and_weights(problem)
+    resp = runs.responsibilities(problem, step)
     shares = resp * weights[:, None]
     more = problem.changed(n_components=problem.n_components + 1)
     return [
@@ -172,51 +178,3 @@ def _longest_axis(points: Array, shares: Array) -> tuple[Array, float]:
         axis = (shares * (centred @ (axis / length))) @ centred
     variance = float(np.linalg.norm(axis))
     return axis / variance if variance > 0 else axis, variance
-
-
-def short_runs(
-    sample: Problem, rng: np.random.Generator, n_runs: int, n_best: int, n_bytes: int = RUN_BYTES
-) -> list[Step]:
-    """The best of several short runs of EM from random samples as centres.
-
-    n_bytes: how much the parameters and statistics of the runs that are made together may take.
-    """
-    shape = shape_of(sample.family, sample.source.n_features, sample.n_components)
-    each = 8 * (2 * math.prod(shape.params) + math.prod(shape.statistics))
-    together = max(1, n_bytes // each)
-    runs: list[Track] = []
-    for first in range(0, n_runs, together):
-        n = min(together, n_runs - first)
-        data = sample.source.in_memory().data
-        centres = np.stack([initialise.distinct(data, sample.n_components, rng) for _ in range(n)])
-        runs.extend(_moved(sample, initialise.from_centres(sample, centres), ITERATIONS))
-        runs.sort(key=lambda run: (run.status.rank if run.status else 0, -run.objective))
-        runs = runs[:n_best]
-    return [run.solution for run in runs]
-
-
-def _moved(sample: Problem, steps: list[Step], n_iter: int) -> list[Track]:
-    """Starts after a few iterations of EM."""
-    runs = [Track(index, Plain(step)) for index, step in enumerate(steps)]
-    loop(sample, runs, Stopping("gain", 1e-4, n_iter, None), None)
-    return runs
-
-
-def _responsibilities(problem: Problem, step: Step) -> Array:
-    return problem.evaluate(step, "resp").astype(np.float64)
-
-
-def _points_and_weights(problem: Problem) -> tuple[Array, Array]:
-    """All samples in the coordinates of the tiles, (n_samples, n_features), and their weights, in memory at once."""
-    sample = problem.source.in_memory()
-    return sample.points(), weights_of(sample.data)
-
-
-def _part(problem: Problem, n: int, child: np.random.SeedSequence) -> Problem:
-    """The problem on a random sample of at most `n`; there, no component is dropped for holding few samples."""
-    return _forgiving(problem.at(problem.source.draw(n, child)))
-
-
-def _forgiving(problem: Problem) -> Problem:
-    """The problem without `min_samples`, because a component holds fewer samples of a sample than of all data."""
-    return problem.changed(policy=Policy())

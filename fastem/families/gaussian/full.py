@@ -170,6 +170,7 @@ class GaussianFull(gaussian.GaussianFamily):
         Parameter("covariances", ("K", "d", "d"), COVARIANCE),
     )
     matrices: ClassVar[bool] = True
+    affine: ClassVar[bool] = True
 
     def kernels(self) -> Kernels:
         return Kernels(log_prob, accumulate, None)

@@ -99,10 +99,10 @@ class GaussianFamily(Family):
             covariances[collapsed] = narrowest.min() if self.common_scale else narrowest
         return self.pack({**named, "covariances": covariances}, frame)
 
-    def why_collapsed(self, params: Array, k: int, frame: Frame, limits: Limits) -> str:
-        named = self.unpack(params, identity_frame(len(frame.scale)), len(params))
+    def why_collapsed(self, params: Array, k: int, n_components: int, frame: Frame, limits: Limits) -> str:
+        named = self.unpack(params, identity_frame(len(frame.scale)), n_components)
         if not self.matrices:
-            variances = self.variances(named, len(params), len(frame.scale))[k]
+            variances = self.variances(named, n_components, len(frame.scale))[k]
             return f"does not vary in {listed(np.flatnonzero(variances <= 2.0 * limits.floor))}"
         covariances = named["covariances"].reshape(-1, len(frame.scale), len(frame.scale))
         covariance = covariances[k if len(covariances) > 1 else 0]

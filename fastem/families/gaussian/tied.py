@@ -134,6 +134,7 @@ class GaussianTied(gaussian.GaussianFamily):
     name: ClassVar[str] = "gaussian_tied"
     parameters: ClassVar[tuple[Parameter, ...]] = (gaussian.MEANS, Parameter("covariances", ("d", "d"), COVARIANCE))
     matrices: ClassVar[bool] = True
+    affine: ClassVar[bool] = True
     pooled: ClassVar[bool] = True
 
     def kernels(self) -> Kernels:
