@@ -112,8 +112,10 @@ def test_files_stay_one_room():
 
 @pytest.mark.parametrize("word", ["print(", "logging", "jitclass", "os.environ", "NotImplementedError"])
 def test_words_that_have_no_room_in_the_core(word):
+    # OMP_NUM_THREADS, for whoever started the process, is all that the environment may say.
+    free = {"os.environ": {"data.threads"}}.get(word, {"cli.main", "estimators.kmeans", "estimators.verbose"})
     for module, path in MODULES.items():
-        if module not in ("cli.main", "estimators.kmeans", "estimators.verbose"):
+        if module not in free:
             assert word not in path.read_text(), module
 
 

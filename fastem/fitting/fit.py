@@ -113,7 +113,8 @@ def fit(
     seed : int >= 0, a sequence of them, or None
         Two fits from one seed give the same bits with any n_threads. None draws fresh entropy.
     n_threads : int >= 1 or None
-        None means all available cores on the main thread, and 1 elsewhere.
+        None means all available cores on the main thread, or as many as OMP_NUM_THREADS or threadpoolctl allows, and 1
+        elsewhere.
     callback : callable or None
         Called with a `Record` after each iteration of each start; the fit stops when it returns something true.
     checkpoint : path or None
