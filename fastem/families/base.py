@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from fastem.families.parameters import Array, Parameter, Parameters
+from fastem.families.parameters import Array, FloatArray, Parameter, Parameters
 
 __all__ = [
     "Array", "Family", "Frame", "Kernels", "Limits", "Maximised", "Parameter", "Parameters", "Tangent", "first_where",
@@ -26,8 +26,8 @@ class Frame(NamedTuple):
     shift, scale: float64 arrays of shape (n_features,); scale > 0.
     """
 
-    shift: Array
-    scale: Array
+    shift: FloatArray
+    scale: FloatArray
 
 
 def identity_frame(n_features: int) -> Frame:
@@ -53,8 +53,8 @@ class Limits(NamedTuple):
     ridge: (n_features,) what is added to each feature's variance.
     """
 
-    floor: Array
-    ridge: Array
+    floor: FloatArray
+    ridge: FloatArray
 
 
 class Maximised(NamedTuple):

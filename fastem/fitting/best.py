@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fastem.em.stopping import Criterion
 from fastem.em.track import Track
 from fastem.families.base import Array, Parameters
 from fastem.model.model import Step
@@ -18,7 +19,7 @@ from fastem.model.starving import DROP
 REACHED = 1e-5
 
 
-def best(problem: Problem, tracks: Sequence[Track], criterion: str) -> Result:
+def best(problem: Problem, tracks: Sequence[Track], criterion: Criterion) -> Result:
     """The result of the best start: lowest rank of status, then highest likelihood, then first."""
     found = []
     for track in tracks:
