@@ -26,7 +26,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from fastem import families as families
     from fastem import jit as jit
+    from fastem import typing as typing
     from fastem.cli.progress import ProgressBar as ProgressBar
     from fastem.cli.progress import progress_bar as progress_bar
     from fastem.data.stream import Stream as Stream
@@ -105,17 +107,21 @@ _HOME = {
     "FitWarning": "model.telling",
 }
 
-__all__ = ["__version__", "jit", *_HOME]  # noqa: PLE0604
+# Modules that are public as wholes. `from fastem import *` must not hide the standard library's `typing`.
+_MODULES = ("families", "jit", "typing")
+__all__ = ["__version__", "families", "jit", *_HOME]  # noqa: PLE0604
 
+# Type checkers would take a module's __getattr__ to mean that it has any name whatever.
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    if name == "jit":
-        return importlib.import_module("fastem.jit")
-    if name not in _HOME:
-        raise AttributeError(f"module 'fastem' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"fastem.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return importlib.import_module(f"fastem.{name}")
+        if name not in _HOME:
+            raise AttributeError(f"module 'fastem' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"fastem.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -109,6 +109,12 @@ print(in_threads(1, lambda: in_child(lambda: fit() == expected)) == [True])
 fit()
 print(in_child(lambda: in_threads(4, fit) == [expected] * 4))
 """,
+    "a limit of threadpoolctl's": """
+from threadpoolctl import threadpool_limits
+with threadpool_limits(1):
+    inside = [fit(), fit(2)]
+print(inside == [expected] * 2 and fit() == expected)
+""",
     "spawn": """
 import multiprocessing
 if __name__ == "__main__":

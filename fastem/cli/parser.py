@@ -93,7 +93,7 @@ def _add_output(fit: argparse.ArgumentParser) -> None:
     )
 
 
-def _listed(choices: Mapping[str, str]) -> str:
+def _listed(choices: Mapping[Any, str]) -> str:
     """Choices with a few words on each."""
     return ", ".join(f"{name} ({words})" for name, words in choices.items())
 
@@ -122,7 +122,7 @@ def _components(text: str) -> list[int]:
     return numbers
 
 
-def _chosen(choices: Mapping[str, str], words: str, default: str | None = None) -> dict[str, Any]:
+def _chosen(choices: Mapping[Any, str], words: str, default: str | None = None) -> dict[str, Any]:
     """Settings of an option whose value is one of these choices."""
     return {"choices": tuple(choices), "help": f"{words} {_listed(choices)} {default or _default(choices)}"}
 

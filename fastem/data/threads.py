@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from typing import Any
 
 import numba
 import numpy as np
@@ -36,6 +39,11 @@ SMALL = 2_000_000
 # its job so far or at SLOWEST flops per second. A launch below BRIEF flops takes 2 to 4 ms; if it is the only one, it
 # is not worth the risk of a stall.
 STALL, SLOWEST, BRIEF = 2e-3, 5e9, 50_000_000
+# The variables that set OpenBLAS's number of threads. Without them it has one for each core, but no more than it was
+# built for, which is 24 in some of NumPy's wheels and 64 in others.
+OPENBLAS, FEW = ("OPENBLAS_NUM_THREADS", "OPENBLAS_DEFAULT_NUM_THREADS", "GOTO_NUM_THREADS"), 24
+# threadpoolctl's controllers of the libraries that were loaded when there were so many modules.
+_libraries: dict[str, Any] = {"n_modules": 0, "controllers": []}
 
 
 @serial_engine
@@ -65,13 +73,48 @@ def available_threads() -> int:
 
 
 def resolve(n_threads: int | None) -> int:
-    """The number of threads of one call: as given, or all on the main thread and 1 elsewhere.
+    """The number of threads of one call: as given, or all that are allowed on the main thread and 1 elsewhere.
 
     A worker thread (of Dask, joblib or a web server) is already one of many; it gets more only when it asks.
     """
     if n_threads is not None:
         return n_threads
-    return available_threads() if threading.current_thread() is threading.main_thread() else 1
+    if threading.current_thread() is not threading.main_thread():
+        return 1
+    allowed = available_threads(), _from_environment("OMP_NUM_THREADS"), _limit()
+    return min(n for n in allowed if n is not None)
+
+
+def _from_environment(name: str) -> int | None:
+    """The number of threads that a variable asks for, the first of a list as in OpenMP; None if it is not valid."""
+    first = os.environ.get(name, "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def _limit() -> int | None:
+    """To how many threads threadpoolctl may have limited this process; None if nobody has imported it, or no limit.
+
+    threadpoolctl keeps no record: it tells the libraries that are loaded, so these are asked. OpenMP's runtimes would
+    not do, because the first of them may be loaded later, and knows of no limit then. Finding the libraries takes 3 ms,
+    and is repeated only when modules have been imported since; asking them takes 1 us each.
+    """
+    threadpoolctl: Any = sys.modules.get("threadpoolctl")
+    if not hasattr(threadpoolctl, "ThreadpoolController"):  # not imported, or only half
+        return None
+    if _libraries["n_modules"] != len(sys.modules):
+        with warnings.catch_warnings():  # of two OpenMP runtimes that do not agree, which is not for us to say
+            warnings.simplefilter("ignore")
+            _libraries["controllers"] = threadpoolctl.ThreadpoolController().lib_controllers
+        _libraries["n_modules"] = len(sys.modules)
+    by_default = min(n for n in (FEW, *map(_from_environment, OPENBLAS)) if n is not None)
+    counts = []
+    for library in _libraries["controllers"]:
+        n = library.num_threads
+        # An OpenBLAS that was built without threads always says 1.
+        is_blas = library.internal_api == "openblas" and getattr(library, "threading_layer", None) == "pthreads"
+        if n is not None and (library.user_api == "openmp" or (is_blas and n < by_default)):
+            counts.append(n)
+    return min(counts, default=None)
 
 
 def _numba_is_safe() -> bool:
@@ -79,6 +122,10 @@ def _numba_is_safe() -> bool:
     if not JIT or _process["forked"] or _STARTED_ELSEWHERE:
         return False
     if threading.current_thread() is not threading.main_thread():
+        return False
+    # Numba tells OpenMP a number of threads when it starts its own, which would undo a limit of threadpoolctl's.
+    limit = None if numba_parallel._is_initialized else _limit()
+    if limit is not None and limit < available_threads():
         return False
     numba_parallel._launch_threads()
     # workqueue aborts the process when two threads enter it.

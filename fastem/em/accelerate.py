@@ -7,15 +7,16 @@ one it goes on from the image of the last point that was not refused. Nothing he
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+Acceleration = Literal["anderson", "squarem"]
 # The methods, with a few words on each for the command line.
-METHODS = {"anderson": "the last few steps, combined", "squarem": "two steps, extrapolated"}
+METHODS: dict[Acceleration, str] = {"anderson": "the last few steps, combined", "squarem": "two steps, extrapolated"}
 NAMES = tuple(METHODS)
 
 # Anderson's method combines ORDER differences and makes FIRST plain steps before its first leap. On 120 overlapping
@@ -212,7 +213,7 @@ class Squarem:
         return leap if self._leapt else None
 
 
-def accelerator(name: str | None) -> Accelerator | None:
+def accelerator(name: Acceleration | None) -> Accelerator | None:
     """One of NAMES, or None."""
     if name is None:
         return None

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem import validation
-from fastem.em.accelerate import NAMES, Accelerator, Array, accelerator
+from fastem.em.accelerate import NAMES, Acceleration, Accelerator, Array, accelerator
 from fastem.em.stopping import deadline as deadline_of
+from fastem.families.parameters import FloatArray
 from fastem.model.result import Status
 
-Map = Callable[[Array], Any]
+Map = Callable[[FloatArray], Any]
 
 # Without an objective, a leap is refused if the change has grown by more than a factor. The factor is GROWTH at first,
 # as the change grows now and then on the way of Anderson's method. Each accepted growth multiplies it by DECAY, down
@@ -41,11 +42,11 @@ class FixedPoint:
     status : a Status.
     """
 
-    theta: Array
-    image: Array
+    theta: FloatArray
+    image: FloatArray
     change: float
     objective: float
-    history: Array
+    history: FloatArray
     n_steps: int
     n_refused: int
     status: Status
@@ -54,14 +55,14 @@ class FixedPoint:
 def fixed_point(
     step: Map,
     theta0: Any,
-    objective: Callable[[Array], Any] | None = None,
+    objective: Callable[[FloatArray], Any] | None = None,
     *,
-    accelerate: str | None = "anderson",
+    accelerate: Acceleration | None = "anderson",
     project: Map | None = None,
     tol: float = 1e-8,
     max_steps: int = 10_000,
     time_limit: float | None = None,
-    callback: Callable[[Array, float], Any] | None = None,
+    callback: Callable[[FloatArray, float], Any] | None = None,
 ) -> FixedPoint:
     """Find theta = step(theta), for an EM, MM or any other map that contracts near its fixed point.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-CRITERIA = ("gain", "relative", "parameters", "aitken")
+Criterion = Literal["gain", "relative", "parameters", "aitken"]
+CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
 
 class Stopping(NamedTuple):
@@ -19,7 +20,7 @@ class Stopping(NamedTuple):
     early. thorough: whether the best start must satisfy "aitken" too.
     """
 
-    criterion: str
+    criterion: Criterion
     tol: float
     max_iter: int
     max_passes: int | None

@@ -21,6 +21,7 @@ from fastem.estimators.keeping import Keeping, entropy_of
 from fastem.estimators.predicting import Predicting
 from fastem.estimators.verbose import Progress
 from fastem.families.base import Array, Family
+from fastem.families.parameters import IntArray
 from fastem.fitting import fit as em
 from fastem.fitting.search import Search
 from fastem.model.model import Model
@@ -257,7 +258,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         resp_init: Any = None,
         callback: Any = None,
         checkpoint: Any = None,
-    ) -> Array:
+    ) -> IntArray:
         """Fit, and return the likeliest component of each sample: ``fit(X, ...).predict(X)``.
 
         Parameters are those of `fit`.

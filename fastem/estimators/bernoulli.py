@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
+from fastem.em.accelerate import Acceleration
 from fastem.estimators.base import BaseMixture
 from fastem.families import Bernoulli
 from fastem.families.base import Family
 from fastem.model import evidence as functional
+from fastem.model.starving import Starving
+from fastem.starts.names import StartMethod
 
 
 class BernoulliMixture(BaseMixture):
@@ -73,7 +76,7 @@ class BernoulliMixture(BaseMixture):
         tol: float = 1e-3,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "kmeans",
+        init_params: StartMethod = "kmeans",
         weights_init: Any = None,
         probabilities_init: Any = None,
         random_state: Any = None,
@@ -81,10 +84,10 @@ class BernoulliMixture(BaseMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
-        accelerate: str | None = None,
+        accelerate: Acceleration | None = None,
         progressive: bool | None = False,
         min_samples: float = 0.0,
-        starving: str = "reseed",
+        starving: Starving = "reseed",
     ) -> None:
         self._keep(locals())
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fastem.em.accelerate import Acceleration
 from fastem.estimators.base import BaseMixture
 from fastem.estimators.precisions import (
     covariances_of,
@@ -18,7 +19,10 @@ from fastem.estimators.precisions import (
 )
 from fastem.families import SHAPES, Gaussian
 from fastem.families.base import Array, Family
+from fastem.families.gaussian import CovarianceShape
 from fastem.model import evidence as functional
+from fastem.model.starving import Starving
+from fastem.starts.names import StartMethod
 from fastem.validation import estimators as checks
 
 # How attributes can come to have a wrong shape, other than by hand.
@@ -136,12 +140,12 @@ class GaussianMixture(BaseMixture):
         self,
         n_components: int = 1,
         *,
-        covariance_type: str = "full",
+        covariance_type: CovarianceShape = "full",
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "kmeans",
+        init_params: StartMethod = "kmeans",
         weights_init: Any = None,
         means_init: Any = None,
         precisions_init: Any = None,
@@ -151,16 +155,16 @@ class GaussianMixture(BaseMixture):
         verbose_interval: int = 10,
         covariances_init: Any = None,
         n_threads: int | None = None,
-        accelerate: str | None = None,
+        accelerate: Acceleration | None = None,
         progressive: bool | None = False,
         min_samples: float = 0.0,
-        starving: str = "reseed",
+        starving: Starving = "reseed",
     ) -> None:
         self._keep(locals())
 
     @classmethod
     def from_parameters(
-        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", **settings: Any
+        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: CovarianceShape = "full", **settings: Any
     ) -> Self:
         """A fitted estimator from given parameters.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -24,6 +26,7 @@ from fastem.data.threads import Team, team
 from fastem.data.tiles import Data
 from fastem.families import Gaussian
 from fastem.families.base import Array, Frame
+from fastem.fitting.search import Matrix
 from fastem.model import evidence as functional
 from fastem.model.model import Model
 from fastem.model.result import Result
@@ -109,14 +112,14 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self,
         n_clusters: int = 8,
         *,
-        init: Any = "k-means++",
-        n_init: Any = "auto",
+        init: Literal["k-means++", "random"] | Callable[..., Any] | Matrix = "k-means++",
+        n_init: int | Literal["auto"] = "auto",
         max_iter: int = 300,
         tol: float = 1e-4,
         verbose: int = 0,
         random_state: Any = None,
         copy_x: bool = True,
-        algorithm: str = "lloyd",
+        algorithm: Literal["lloyd", "elkan"] = "lloyd",
         n_threads: int | None = None,
     ) -> None:
         self.n_clusters = n_clusters
@@ -212,10 +215,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         weights = validation.check_sample_weight(sample_weight, len(X))
         facts = validation.check_columns(X, columns(X, weights, dtype, threads), family, dtype)
         # A power of two rounds nothing, so that equal distances stay equal.
-        scale = 2.0 ** np.clip(np.round(np.log2(family.frame(facts.location, facts.spread).scale)), -1000, 1000)
+        scale: Array = 2.0 ** np.clip(np.round(np.log2(family.frame(facts.location, facts.spread).scale)), -1000, 1000)
         return pack(X, weights, family, Frame(facts.location, scale), dtype, threads)
 
-    def _labels(self, X: Array) -> Array:
+    def _labels(self, X: Array) -> NDArray[np.int32]:
         """The nearest centre of each sample, found as the likeliest component of a mixture of equal spheres."""
         centres = np.asarray(self.cluster_centers_, dtype=np.float64)
         spread = float(np.abs(centres - centres.mean(axis=0)).max()) or 1.0
@@ -227,7 +230,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         )
         return functional.predict(X, spheres, n_threads=self.n_threads).astype(np.int32)
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any) -> NDArray[np.int32]:
         """The nearest centre of each sample.
 
         Parameters
@@ -245,7 +248,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         check_is_fitted(self)
         return self._labels(self._checked(X, reset=False))
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: Any) -> NDArray[np.floating[Any]]:
         """The distance of each sample to each centre, (n_samples, n_clusters). Errors as in `predict`."""
         from sklearn.metrics.pairwise import euclidean_distances
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from fastem.em.accelerate import Acceleration
 from fastem.estimators.base import BaseMixture
 from fastem.families import FAMILIES, MAKERS
 from fastem.families.base import Array, Family
 from fastem.model.result import Result
+from fastem.model.starving import Starving
+from fastem.starts.names import StartMethod
 from fastem.validation import estimators as checks
 
 
@@ -78,7 +81,7 @@ class Mixture(BaseMixture):
         tol: float = 1e-3,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "kmeans",
+        init_params: StartMethod = "kmeans",
         weights_init: Any = None,
         parameters_init: Any = None,
         random_state: Any = None,
@@ -86,10 +89,10 @@ class Mixture(BaseMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
-        accelerate: str | None = None,
+        accelerate: Acceleration | None = None,
         progressive: bool | None = False,
         min_samples: float = 0.0,
-        starving: str = "reseed",
+        starving: Starving = "reseed",
     ) -> None:
         self._keep(locals())
 

@@ -6,10 +6,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from fastem.em.accelerate import Acceleration
 from fastem.estimators.base import BaseMixture
 from fastem.families import Poisson
 from fastem.families.base import Array, Family
 from fastem.model import evidence as functional
+from fastem.model.starving import Starving
+from fastem.starts.names import StartMethod
 
 
 class PoissonMixture(BaseMixture):
@@ -75,7 +78,7 @@ class PoissonMixture(BaseMixture):
         tol: float = 1e-3,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "kmeans",
+        init_params: StartMethod = "kmeans",
         weights_init: Any = None,
         rates_init: Any = None,
         random_state: Any = None,
@@ -83,10 +86,10 @@ class PoissonMixture(BaseMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
-        accelerate: str | None = None,
+        accelerate: Acceleration | None = None,
         progressive: bool | None = False,
         min_samples: float = 0.0,
-        starving: str = "reseed",
+        starving: Starving = "reseed",
     ) -> None:
         self._keep(locals())
 

@@ -7,11 +7,13 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastem import validation
 from fastem.families.base import Array
+from fastem.families.parameters import FloatArray, IntArray
 from fastem.model import evidence as functional
 from fastem.model.result import Result
 from fastem.validation import estimators as checks
@@ -36,7 +38,7 @@ class Predicting:
     def _draw(self, rng: np.random.RandomState, labels: Array) -> Array:
         """One sample from the component of each label; labels are in order. (len(labels), n_features), float64."""
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any) -> IntArray:
         """The likeliest component of each sample.
 
         Parameters
@@ -54,7 +56,7 @@ class Predicting:
         check_is_fitted(self)
         return functional.predict(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any) -> NDArray[np.floating[Any]]:
         """The posterior probability of each component given each sample.
 
         Parameters
@@ -73,7 +75,7 @@ class Predicting:
         check_is_fitted(self)
         return functional.responsibilities(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
 
-    def score_samples(self, X: Any) -> Array:
+    def score_samples(self, X: Any) -> NDArray[np.floating[Any]]:
         """The log-likelihood of each sample, nats.
 
         Parameters
@@ -169,7 +171,7 @@ class Predicting:
         """Free parameters, the mixing weights' included."""
         return self._mixture().n_parameters
 
-    def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
+    def sample(self, n_samples: int = 1) -> tuple[FloatArray, IntArray]:
         """Draw from the fitted mixture.
 
         With an integer as `random_state`, every call draws the same samples. A GaussianMixture draws the same samples

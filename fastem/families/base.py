@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from fastem.families.parameters import Array, Parameter, Parameters
+from fastem.families.parameters import Array, FloatArray, Parameter, Parameters
 
 __all__ = [
     "Array", "Columns", "Family", "Frame", "Kernels", "Limits", "Maximised", "Parameter", "Parameters", "Tangent",
@@ -26,8 +26,8 @@ class Frame(NamedTuple):
     shift, scale: float64 arrays of shape (n_features,); scale > 0.
     """
 
-    shift: Array
-    scale: Array
+    shift: FloatArray
+    scale: FloatArray
 
 
 def identity_frame(n_features: int) -> Frame:
@@ -69,9 +69,9 @@ class Limits(NamedTuple):
     a sum of squares. Squares about a point at distance s from a component's mean give its variance up to rounding s^2.
     """
 
-    floor: Array
-    ridge: Array
-    bound: Array | None = None
+    floor: FloatArray
+    ridge: FloatArray
+    bound: FloatArray | None = None
     singular: float = 0.0
     rounding: float = 0.0
 

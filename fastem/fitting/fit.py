@@ -10,18 +10,20 @@ import numpy as np
 from fastem import validation
 from fastem.data.samples import Samples
 from fastem.data.threads import team
+from fastem.em.accelerate import Acceleration
 from fastem.em.loop import Callback
+from fastem.em.stopping import Criterion
 from fastem.families.base import Array, Family
 from fastem.fitting.best import best
 from fastem.fitting.checkpoint import Checkpoint, words
 from fastem.fitting.parts import move, random_parts
-from fastem.fitting.search import Search
+from fastem.fitting.search import Search, Start
 from fastem.fitting.solve import begin
 from fastem.fitting.survey import Survey, samples_or_stream, survey
 from fastem.model.model import Model, Step
 from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result
-from fastem.model.starving import POLICIES, Policy
+from fastem.model.starving import POLICIES, Policy, Starving
 from fastem.model.telling import tell
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
@@ -33,17 +35,17 @@ def fit(
     n_components: int,
     *,
     sample_weight: Any = None,
-    start: Any = "auto",
+    start: Start = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
-    accelerate: str | None = None,
-    criterion: str = "gain",
+    accelerate: Acceleration | None = None,
+    criterion: Criterion = "gain",
     max_passes: int | None = None,
     time_limit: float | None = None,
     drop_losers: bool | None = None,
     min_samples: float = 0.0,
-    starving: str = "reseed",
+    starving: Starving = "reseed",
     progressive: bool | None = None,
     seed: Any = None,
     n_threads: int | None = None,
@@ -115,7 +117,8 @@ def fit(
     seed : int >= 0, a sequence of them, or None
         Two fits from one seed give the same bits with any n_threads. None draws fresh entropy.
     n_threads : int >= 1 or None
-        None means all available cores on the main thread, and 1 elsewhere.
+        None means all available cores on the main thread, or as many as OMP_NUM_THREADS or threadpoolctl allows, and 1
+        elsewhere.
     callback : callable or None
         Called with a `Record` after each iteration of each start; the fit stops when it returns something true.
     checkpoint : path or None

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from fastem import validation
 from fastem.em.accelerate import NAMES as ACCELERATORS
-from fastem.em.stopping import CRITERIA, Stopping, deadline
+from fastem.em.accelerate import Acceleration
+from fastem.em.stopping import CRITERIA, Criterion, Stopping, deadline
 from fastem.fitting.parts import LARGE, SMALLEST
+from fastem.model.result import Result
 from fastem.starts import auto as starts
+from fastem.starts.names import StartMethod
+
+
+class HasArray(Protocol):
+    """An object that NumPy turns into an array: one of its own, or a table of pandas or polars."""
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+# Numbers in rows and columns. NumPy's own ArrayLike would do, if a misspelt name of a method were not array-like too.
+Matrix = HasArray | Sequence[Sequence[float]]
+Start = StartMethod | Mapping[str, Any] | Result | Matrix | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -24,12 +38,12 @@ class Search:
     counted from the making of this object, is over.
     """
 
-    start: Any = "auto"
+    start: Start = "auto"
     n_init: int = 1
     tol: float = 1e-6
     max_iter: int = 1000
-    accelerate: str | None = None
-    criterion: str = "gain"
+    accelerate: Acceleration | None = None
+    criterion: Criterion = "gain"
     max_passes: int | None = None
     time_limit: float | None = None
     drop_losers: bool | None = None

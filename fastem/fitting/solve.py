@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastem.em.accelerate import accelerator
+from fastem.em.accelerate import Acceleration, accelerator
 from fastem.em.loop import Callback
 from fastem.em.stopping import Stopping
 from fastem.em.track import Plain, Track
@@ -19,7 +19,7 @@ from fastem.model.result import Result
 from fastem.starts import auto as starts
 
 
-def begin(steps: Sequence[Step], accelerate: str | None) -> Progress:
+def begin(steps: Sequence[Step], accelerate: Acceleration | None) -> Progress:
     """Starts before their first pass."""
     return Progress(0, 0, [Track(index, Plain(step), accelerator(accelerate)) for index, step in enumerate(steps)])
 
@@ -42,5 +42,6 @@ def search_for(problem: Problem, search: Search, seed: np.random.SeedSequence, m
     seed = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
     in_parts = search.is_in_parts(problem.source.n_samples)
     parts = random_parts(problem, seed, search.smallest_part) if in_parts else None
+    assert isinstance(search.start, str)  # see Search.by_method
     steps = starts.from_method(parts.part(0) if parts else problem, search.start, search.n_init, seed)
     return solve(problem, begin([*steps, *more], search.accelerate), search.stopping(search.start), None, parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from fastem.data.samples import Samples
 from fastem.data.threads import Team, resolve, team
 from fastem.em.stopping import Stopping
 from fastem.families.base import Array, Family
+from fastem.families.parameters import FloatArray
 from fastem.fitting.search import Search
 from fastem.fitting.solve import begin, search_for, solve
 from fastem.fitting.survey import prepare
@@ -21,11 +22,13 @@ from fastem.model.evidence import evaluated, sample
 from fastem.model.matching import matched
 from fastem.model.model import Model, Step
 from fastem.model.result import Result, Status
-from fastem.model.starving import POLICIES, Policy
+from fastem.model.starving import POLICIES, Policy, Starving
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
+from fastem.starts.names import StartMethod
 
-KINDS = ("nonparametric", "weighted", "parametric")
+BootstrapKind = Literal["nonparametric", "weighted", "parametric"]
+KINDS: tuple[BootstrapKind, ...] = get_args(BootstrapKind)
 # Components of two fits are matched by their responsibilities for at most this many samples.
 MATCHED = 10_000
 
@@ -42,18 +45,18 @@ class Bootstrap:
     n_failed : fits that collapsed, whose likelihood was not finite, or that dropped a component; they are left out.
     """
 
-    weights: Array
-    parameters: dict[str, Array]
+    weights: FloatArray
+    parameters: dict[str, FloatArray]
     n_failed: int
 
     @property
-    def standard_errors(self) -> dict[str, Array]:
+    def standard_errors(self) -> dict[str, FloatArray]:
         """The standard deviation over the fits, of "weights" and of each parameter; NaN with fewer than two fits."""
         if len(self.weights) < 2:
             return {name: np.full(value.shape[1:], np.nan) for name, value in self._all().items()}
         return {name: np.std(value, axis=0, ddof=1) for name, value in self._all().items()}
 
-    def interval(self, level: float = 0.95) -> dict[str, tuple[Array, Array]]:
+    def interval(self, level: float = 0.95) -> dict[str, tuple[FloatArray, FloatArray]]:
         """The lower and upper ends of percentile intervals of this level, under the names of `standard_errors`.
 
         Raises
@@ -67,7 +70,7 @@ class Bootstrap:
             for name, value in self._all().items()
         }
 
-    def _all(self) -> dict[str, Array]:
+    def _all(self) -> dict[str, FloatArray]:
         return {"weights": self.weights, **self.parameters}
 
 
@@ -75,7 +78,7 @@ def bootstrap(
     result: Result,
     X: Any,
     *,
-    kind: str = "nonparametric",
+    kind: BootstrapKind = "nonparametric",
     n_replicates: int = 200,
     sample_weight: Any = None,
     tol: float = 1e-8,
@@ -179,7 +182,7 @@ class LikelihoodRatioTest:
 
     statistic: float
     p_value: float
-    replicates: Array
+    replicates: FloatArray
     null: Result
     alternative: Result
     n_failed: int
@@ -191,12 +194,12 @@ def likelihood_ratio_test(
     n_components: int,
     *,
     n_replicates: int = 99,
-    start: str = "auto",
+    start: StartMethod = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
     min_samples: float = 0.0,
-    starving: str = "reseed",
+    starving: Starving = "reseed",
     seed: Any = None,
     n_threads: int | None = None,
 ) -> LikelihoodRatioTest:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-CRITERIA = {
+from typing import Literal
+
+SelectionCriterion = Literal["bic", "aic", "icl", "cv"]
+CRITERIA: dict[SelectionCriterion, str] = {
     "bic": "Bayesian information criterion",
     "aic": "Akaike's",
     "icl": "BIC that also asks how well components are told apart",

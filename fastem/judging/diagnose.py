@@ -12,6 +12,7 @@ import numpy as np
 from fastem import validation
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Tangent
+from fastem.families.parameters import FloatArray
 from fastem.model.evidence import evaluated, mixture_frame, mixture_rows
 from fastem.model.result import Result
 
@@ -72,10 +73,10 @@ class Diagnosis:
 
     verdict: Verdict
     gain: float
-    score: Array
-    information: Array | None
+    score: FloatArray
+    information: FloatArray | None
     smallest: float
-    standard_errors: dict[str, Array] | None
+    standard_errors: dict[str, FloatArray] | None
 
 
 def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Diagnosis:

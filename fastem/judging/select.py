@@ -11,18 +11,20 @@ import numpy as np
 from fastem import validation
 from fastem.data.samples import Samples
 from fastem.data.threads import Team, team
+from fastem.em.accelerate import Acceleration
 from fastem.families.base import Array, Family
 from fastem.fitting.best import REACHED
 from fastem.fitting.search import Search
 from fastem.fitting.solve import search_for
 from fastem.fitting.survey import survey
-from fastem.judging.criteria import CRITERIA
+from fastem.judging.criteria import CRITERIA, SelectionCriterion
 from fastem.model.evidence import evaluated
 from fastem.model.model import Model
 from fastem.model.problem import problem_of
 from fastem.model.result import Result, Status
-from fastem.model.starving import POLICIES, Policy
+from fastem.model.starving import POLICIES, Policy, Starving
 from fastem.model.telling import tell
+from fastem.starts.names import StartMethod
 
 # Responsibilities are computed for this many samples at a time.
 CHUNK = 65536
@@ -69,7 +71,7 @@ class Selection:
     notes : sentences about what needs a second look; `select` gives them as a FitWarning.
     """
 
-    criterion: str
+    criterion: SelectionCriterion
     table: tuple[Row, ...]
     models: tuple[Result, ...]
     best_index: int
@@ -97,16 +99,16 @@ def select(
     families: Family | Iterable[Family],
     n_components: int | Iterable[int] = range(1, 10),
     *,
-    criterion: str = "bic",
+    criterion: SelectionCriterion = "bic",
     sample_weight: Any = None,
-    start: str = "auto",
+    start: StartMethod = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
-    accelerate: str | None = None,
+    accelerate: Acceleration | None = None,
     progressive: bool | None = None,
     min_samples: float = 0.0,
-    starving: str = "reseed",
+    starving: Starving = "reseed",
     n_folds: int = 5,
     seed: Any = None,
     n_threads: int | None = None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastem import validation
 from fastem.data import evaluate as evaluating
@@ -15,6 +16,7 @@ from fastem.data.samples import Samples
 from fastem.data.sources import InMemory
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Columns, Family, Frame
+from fastem.families.parameters import FloatArray, IntArray
 from fastem.model.model import Model, Setting
 from fastem.model.problem import problem_of
 from fastem.model.result import Result
@@ -42,7 +44,7 @@ class Evidence:
     log_likelihood: float
     total_weight: float
     n_samples: int
-    statistics: Array
+    statistics: FloatArray
     frame: Frame
     dtype: Any
 
@@ -222,7 +224,7 @@ def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Arra
     return evaluation.values
 
 
-def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
+def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> FloatArray:
     """The log density of a mixture at each sample.
 
     Parameters
@@ -244,7 +246,7 @@ def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> Arr
     return _evaluate(X, mixture, n_threads, "log_density")
 
 
-def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
+def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -> NDArray[np.floating[Any]]:
     """Posterior probabilities of the components given each sample.
 
     Parameters
@@ -268,7 +270,7 @@ def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -
     return resp
 
 
-def predict(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
+def predict(X: Any, mixture: Result, *, n_threads: int | None = None) -> IntArray:
     """The likeliest component of each sample.
 
     Parameters
@@ -292,8 +294,8 @@ def predict(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
 class Draws(NamedTuple):
     """X: (n_samples, n_features) float64. labels: (n_samples,) int64, the component of each draw."""
 
-    X: Array
-    labels: Array
+    X: FloatArray
+    labels: IntArray
 
 
 def sample(mixture: Result, n_samples: int, *, seed: Any = None) -> Draws:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem.families import FAMILIES
-from fastem.families.base import Array, Family
-from fastem.families.parameters import n_features_of
+from fastem.families.base import Family
+from fastem.families.parameters import FloatArray, n_features_of
 from fastem.model.mixing import MIXINGS, Proportions
 from fastem.model.model import Model
 from fastem.model.starving import Policy
@@ -136,11 +136,11 @@ class Result:
     """
 
     model: Model
-    weights: Array
-    parameters: Mapping[str, Array]
+    weights: FloatArray
+    parameters: Mapping[str, FloatArray]
     log_likelihood: float = float("nan")
     objective: float = float("nan")
-    history: Array = field(default_factory=lambda: np.empty(0))
+    history: FloatArray = field(default_factory=lambda: np.empty(0))
     n_iter: int = 0
     n_passes: int = 0
     status: Status = Status.GIVEN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,14 @@ Array = NDArray[Any]
 
 # A component that holds less than this many samples of average weight is empty: its sums are too small to divide by.
 STARVING = 1e-6
+Starving = Literal["reseed", "drop", "stop"]
 # What becomes of a starving component, in words for the command line. The first is the default. The command line reads
 # them before it imports anything that compiles, so this file imports nothing of the kind.
-FATES = {"reseed": "put at the samples explained worst", "drop": "left out", "stop": "the end of its start"}
+FATES: dict[Starving, str] = {
+    "reseed": "put at the samples explained worst",
+    "drop": "left out",
+    "stop": "the end of its start",
+}
 RESEED, DROP, STOP = POLICIES = tuple(FATES)
 
 
@@ -21,7 +26,7 @@ class Policy(NamedTuple):
     """min_samples: what a component must hold, in effective samples. starving: what becomes of one that holds less."""
 
     min_samples: float = 0.0
-    starving: str = RESEED
+    starving: Starving = RESEED
 
 
 def starving(counts: Array, total_weight: float, n_samples: int, min_samples: float = 0.0) -> Array:

@@ -5,14 +5,19 @@ They have a file of their own, so that `fastem fit --help` need not import compi
 
 from __future__ import annotations
 
+from typing import Literal
+
+StartMethod = Literal[
+    "auto", "kmeans", "k-means++", "random", "random_from_data", "splitting", "short-runs", "hierarchical"
+]
 # These make a start from centres or at random, as in scikit-learn.
-SIMPLE = {
+SIMPLE: dict[StartMethod, str] = {
     "kmeans": "k-means from k-means++ seeds",
     "k-means++": "its seeds alone",
     "random": "random responsibilities",
     "random_from_data": "samples as centres",
 }
-METHODS = {
+METHODS: dict[StartMethod, str] = {
     "auto": "ten starts of several kinds",
     **SIMPLE,
     "splitting": "the widest component in two, until there are enough",

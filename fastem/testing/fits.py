@@ -16,6 +16,7 @@ from fastem.fitting.survey import survey
 from fastem.model.evidence import fold, from_parameters, log_density, maximise, responsibilities
 from fastem.model.model import Model
 from fastem.model.result import Result, Status
+from fastem.starts.names import StartMethod
 from fastem.testing.subject import EPS, REGULARISED, Skipped, Subject, assert_close, start_of
 
 
@@ -64,7 +65,7 @@ def a_fit_from_the_truth_stays_near_it(subject: Subject, rng: np.random.Generato
 
 
 def an_iteration_never_lowers_the_likelihood(
-    subject: Subject, rng: np.random.Generator, start: str = "random_from_data"
+    subject: Subject, rng: np.random.Generator, start: StartMethod = "random_from_data"
 ) -> None:
     """An iteration never lowers the likelihood."""
     if subject.family.is_regularised:
@@ -107,7 +108,7 @@ def the_reported_likelihood_is_that_of_the_returned_parameters(
 
 
 def a_start_is_the_same_alone_or_beside_others(
-    subject: Subject, rng: np.random.Generator, start: str = "random_from_data"
+    subject: Subject, rng: np.random.Generator, start: StartMethod = "random_from_data"
 ) -> None:
     """A start has the same bits alone or beside others."""
     _, X = subject.blobs(rng, 3000, 3, 2)

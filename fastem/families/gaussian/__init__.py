@@ -6,7 +6,7 @@ A shape uses the blocks of `compiled`, never a sibling's kernel.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastem.families.base import Family
 from fastem.families.gaussian.diag import GaussianDiag
@@ -16,7 +16,8 @@ from fastem.families.gaussian.tied import GaussianTied
 from fastem.families.gaussian.tied_diag import GaussianTiedDiag
 from fastem.families.gaussian.tied_spherical import GaussianTiedSpherical
 
-SHAPES: dict[str, type[Any]] = {
+CovarianceShape = Literal["full", "tied", "diag", "spherical", "tied_diag", "tied_spherical"]
+SHAPES: dict[CovarianceShape, type[Any]] = {
     "full": GaussianFull,
     "tied": GaussianTied,
     "diag": GaussianDiag,
@@ -27,7 +28,7 @@ SHAPES: dict[str, type[Any]] = {
 
 
 def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
-    covariance: str = "full",
+    covariance: CovarianceShape = "full",
     *,
     reg_covar: float = 0.0,
     ridge: float = 0.0,
