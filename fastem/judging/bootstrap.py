@@ -72,7 +72,7 @@ class Bootstrap:
 
 
 def bootstrap(
-    result: Result,
+    result: Any,
     X: Any,
     *,
     kind: str = "nonparametric",
@@ -87,7 +87,7 @@ def bootstrap(
 
     Parameters
     ----------
-    result : Result of a fit to X.
+    result : the Result of a fit to X, or the fitted estimator. It and X may change places.
     X, sample_weight : the data of that fit; weight 2 is the same as the sample twice.
     kind : "nonparametric", "weighted" or "parametric"
         "nonparametric" draws samples with replacement, as many as the weights add up to. "weighted" keeps all samples
@@ -118,11 +118,11 @@ def bootstrap(
     >>> import fastem, numpy as np
     >>> X = np.random.default_rng(0).poisson([[2.0]] * 300 + [[12.0]] * 300)
     >>> result = fastem.fit(X, fastem.Poisson(), 2, seed=0)
-    >>> found = fastem.bootstrap(result, X, n_replicates=100, seed=0)
+    >>> found = fastem.bootstrap(X, result, n_replicates=100, seed=0)
     >>> bool(found.standard_errors["rates"].max() < 0.4)
     True
     """
-    validation.check_mixture(result)
+    X, result = validation.data_and_mixture(result, X)
     validation.check_choice("kind", kind, KINDS)
     stopping = Search(tol=tol, max_iter=max_iter).stopping(None)
     validation.check_n_threads(n_threads)

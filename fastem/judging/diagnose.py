@@ -78,12 +78,12 @@ class Diagnosis:
     standard_errors: dict[str, Array] | None
 
 
-def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Diagnosis:
+def diagnose(result: Any, X: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Diagnosis:
     """Whether a fit ended at a maximum of the likelihood, and how certain its parameters are.
 
     Parameters
     ----------
-    result : Result of a fit to X.
+    result : the Result of a fit to X, or the fitted estimator. It and X may change places.
     X, sample_weight : the data of that fit.
     n_threads : as in `fit`, for the densities. The sums of products run in as many threads as NumPy uses.
 
@@ -112,11 +112,11 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
     >>> import fastem, numpy as np
     >>> X = np.random.default_rng(0).poisson([[2.0]] * 300 + [[12.0]] * 300)
     >>> result = fastem.fit(X, fastem.Poisson(), 2, seed=0, tol=1e-9)
-    >>> found = fastem.diagnose(result, X)
+    >>> found = fastem.diagnose(X, result)
     >>> found.verdict.name, sorted(found.standard_errors["rates"].round(1).ravel().tolist())
     ('MAXIMUM', [0.1, 0.2])
     """
-    validation.check_mixture(result)
+    X, result = validation.data_and_mixture(result, X)
     checked = validation.check_data(X, result.n_features)
     weights = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_threads(n_threads)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -191,24 +191,39 @@ class Result:
         return -2.0 * self.log_likelihood + 2.0 * self.n_parameters
 
 
-def save(result: Result, path: str | PathLike[str]) -> None:
+class Fitted(Protocol):
+    """What holds the Result of a fit, such as a fitted estimator: every function that takes a Result takes it too."""
+
+    @property
+    def result_(self) -> Result:
+        """The Result."""
+
+
+def save(result: Result | Fitted, path: str | PathLike[str]) -> None:
     """Write a result to `path` as an uncompressed .npz archive, readable by numpy without pickle.
 
     The archive holds `format` (an integer), `family`, `hyperparameters` and `model` (JSON), `weights`, one array
-    `parameter_<name>` each, and the fields of the result. The path is used as it is; no suffix is added.
+    `parameter_<name>` each, and the fields of the result. The path is used as it is; no suffix is added. Of a fitted
+    estimator, its `result_` is written; its own `save` writes the estimator.
 
     Raises
     ------
-    TypeError : `result` is no Result.
+    TypeError : `result` is neither a Result nor a fitted estimator.
     OSError : the file cannot be written.
     """
     from fastem.validation import check_mixture
 
-    check_mixture(result)
+    kept: Result = check_mixture(result)
+    with Path(path).open("wb") as file:
+        np.savez(file, **arrays_of(kept))
+
+
+def arrays_of(result: Result) -> dict[str, Any]:
+    """A result as named arrays, for a file."""
     reports = np.array(
         [[np.nan if value is None else value for value in report[1:]] for report in result.starts], dtype=np.float64
     ).reshape(-1, len(StartReport._fields) - 1)
-    arrays = {
+    return {
         "format": np.array(FORMAT),
         "family": np.array(result.family.name),
         "hyperparameters": np.array(json.dumps(result.family.to_json())),
@@ -226,8 +241,6 @@ def save(result: Result, path: str | PathLike[str]) -> None:
         "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
         **{f"parameter_{name}": np.asarray(value) for name, value in result.parameters.items()},
     }
-    with Path(path).open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def load(path: str | PathLike[str]) -> Result:
@@ -246,7 +259,11 @@ def load(path: str | PathLike[str]) -> Result:
         archive = None
     check_model_file(path, archive, FORMAT, FAMILIES)
     with archive:
-        stored: dict[str, Any] = {name: archive[name] for name in archive.files}
+        return result_of({name: archive[name] for name in archive.files})
+
+
+def result_of(stored: dict[str, Any]) -> Result:
+    """The inverse of `arrays_of`."""
     n_iter, n_passes, best_start, n_samples = (int(count) for count in stored["counts"])
     reports = tuple(
         StartReport(

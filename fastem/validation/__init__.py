@@ -36,6 +36,8 @@ from fastem.validation.mixtures import (
     check_parameters,
     check_same_mixture,
     check_start,
+    data_and_mixture,
+    is_mixture,
 )
 from fastem.validation.settings import (
     check_choice,
@@ -105,5 +107,7 @@ __all__ = [
     "check_theta",
     "check_weights_count",
     "check_writable",
+    "data_and_mixture",
+    "is_mixture",
     "working_dtype",
 ]

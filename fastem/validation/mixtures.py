@@ -24,10 +24,49 @@ class Given(NamedTuple):
     parameters: dict[str, Array]
 
 
-def check_mixture(mixture: Any) -> None:
-    """Refuse anything but a Result."""
-    if not (hasattr(mixture, "family") and hasattr(mixture, "weights") and hasattr(mixture, "parameters")):
-        raise TypeError(f"mixture must be a Result, as from fastem.fit, not {type(mixture).__name__}; X comes first.")
+def is_mixture(value: Any) -> bool:
+    """Whether a value is a Result, or an object with a `result_`: an estimator, fitted or not."""
+    return _holds_result(value) or _is_result(value)
+
+
+def _is_result(value: Any) -> bool:
+    # Columns of a data frame are attributes of the frame, but not of its class.
+    return hasattr(type(value), "family") and hasattr(value, "weights") and hasattr(value, "parameters")
+
+
+def _holds_result(value: Any) -> bool:
+    return hasattr(type(value), "result_") or "result_" in getattr(value, "__dict__", ())
+
+
+def check_mixture(mixture: Any) -> Any:
+    """The Result that a mixture is, or that a fitted estimator holds. Anything else is refused."""
+    result = mixture.result_ if _holds_result(mixture) else mixture
+    if not _is_result(result):
+        raise TypeError(f"mixture must be {_MIXTURE}, not {_called(mixture)}.")
+    return result
+
+
+def data_and_mixture(one: Any, other: Any) -> tuple[Any, Any]:
+    """Data and a mixture, which a user may give in either order; the mixture as a Result, see `check_mixture`."""
+    first, second = is_mixture(one), is_mixture(other)
+    if first and second:
+        raise TypeError("expected data and a mixture, in either order; got two mixtures.")
+    if not (first or second):
+        raise TypeError(
+            f"expected data and a mixture, in either order; got {_called(one)} and {_called(other)}. A mixture is "
+            f"{_MIXTURE}."
+        )
+    return (other, check_mixture(one)) if first else (one, check_mixture(other))
+
+
+_MIXTURE = "a Result, as from fastem.fit, or a fitted estimator of fastem"
+
+
+def _called(value: Any) -> str:
+    """What a value is, for a message: its type, and whose it is where that is not obvious."""
+    package = type(value).__module__.partition(".")[0]
+    name = type(value).__name__
+    return name if package in ("builtins", "fastem", "numpy") else f"{name} of {package}"
 
 
 def check_evidence(evidence: Any) -> None:
@@ -40,6 +79,8 @@ def check_evidence(evidence: Any) -> None:
 
 def check_start(start: Any, names: Sequence[str], family: Family, n_components: int, shape: tuple[int, ...]) -> Any:
     """A start in one of three forms: Given, labels (n,), or responsibilities (n, K)."""
+    if is_mixture(start):
+        start = check_mixture(start)
     if hasattr(start, "parameters") and hasattr(start, "weights"):
         start = {"weights": start.weights, **start.parameters}
     if isinstance(start, str):
