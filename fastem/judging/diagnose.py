@@ -173,7 +173,9 @@ def _check_size(n_parameters: int) -> None:
 
 def _verdict(result: Result, gain: float, smallest: float) -> Verdict:
     report = result.starts[result.best_start] if result.starts else None
-    if result.family.is_regularised or (report is not None and report.floored) or not np.isfinite(gain):
+    # A ridge that is far too small to matter leaves the gradient at 0.
+    regularised = result.family.is_regularised and gain > CONVERGED
+    if regularised or (report is not None and report.floored) or not np.isfinite(gain):
         return Verdict.BOUNDARY
     if smallest < -ZERO:
         return Verdict.SADDLE
