@@ -14,6 +14,7 @@ from fastem.data.threads import Team, team
 from fastem.families.base import Array, Tangent
 from fastem.model.evidence import evaluated, mixture_frame, mixture_rows
 from fastem.model.result import Result
+from fastem.model.showing import arrays_in_words
 
 # With up to this many parameters the information is computed as a matrix; with more, only its smallest eigenvalue is.
 DENSE = 5000
@@ -76,6 +77,17 @@ class Diagnosis:
     information: Array | None
     smallest: float
     standard_errors: dict[str, Array] | None
+
+    def __repr__(self) -> str:
+        return f"Diagnosis({self.verdict.name}, gain {self.gain:.1e} nats per sample, smallest {self.smallest:.3g})"
+
+    def summary(self) -> str:
+        """Some lines of text: the verdict, what it stands on, and the standard errors if there are any."""
+        least = f"the fraction of information left where it is least is {self.smallest:.3g}"
+        lines = [self.verdict.value, f"A Newton step would gain {self.gain:.1e} nats per sample; {least}."]
+        if self.standard_errors is not None:
+            lines += ["", "Standard errors", *arrays_in_words(self.standard_errors)]
+        return "\n".join(lines)
 
 
 def diagnose(result: Any, X: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Diagnosis:

@@ -19,6 +19,7 @@ from fastem.families.base import Array, Family, Frame
 from fastem.model.model import Model, Setting
 from fastem.model.problem import problem_of
 from fastem.model.result import Fitted, Result
+from fastem.model.showing import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,10 @@ class Evidence:
     statistics: Array
     frame: Frame
     dtype: Any
+
+    def __repr__(self) -> str:
+        about = f"{self.mixture.family.name}, {counted(self.mixture.n_components, 'component')}"
+        return f"Evidence({about}, {counted(self.n_samples, 'sample')}, log-likelihood {self.log_likelihood:.1f})"
 
     def __add__(self, other: Evidence) -> Evidence:
         if not isinstance(other, Evidence):

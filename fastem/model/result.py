@@ -17,6 +17,7 @@ from fastem.families.base import Array, Family
 from fastem.families.parameters import n_features_of
 from fastem.model.mixing import MIXINGS, Proportions
 from fastem.model.model import Model
+from fastem.model.showing import Showing
 from fastem.model.starving import Policy
 
 FORMAT = 4
@@ -96,6 +97,9 @@ class StartReport(NamedTuple):
     dropped: int = 0
     passes_on_parts: float = 0.0
 
+    def __repr__(self) -> str:
+        return f"StartReport({self.status.name}, {self.n_iter} iterations, log-likelihood {self.log_likelihood:.3f})"
+
     @property
     def sentence(self) -> str:
         """What happened, and what to do about it."""
@@ -109,9 +113,9 @@ class StartReport(NamedTuple):
         return " ".join(said)
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A fitted (or given) mixture.
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(Showing):
+    """A fitted (or given) mixture. Printed, it is a line; `summary()` says more.
 
     Attributes
     ----------
@@ -130,6 +134,7 @@ class Result:
     best_start : the index of the start that is returned.
     n_samples : rows of the data.
     total_weight : the sum of the sample weights, which is n in BIC; n_samples without weights.
+    entropy : of the responsibilities, summed over the (weighted) samples, nats, for `icl`; NaN if never evaluated.
     """
 
     model: Model
@@ -147,6 +152,7 @@ class Result:
     total_weight: float = 0.0
     criterion: str = ""
     criterion_value: float = float("nan")
+    entropy: float = float("nan")
 
     @property
     def family(self) -> Family:
@@ -189,6 +195,15 @@ class Result:
     def aic(self) -> float:
         """-2 log-likelihood + 2 n_parameters: smaller is better."""
         return -2.0 * self.log_likelihood + 2.0 * self.n_parameters
+
+    @property
+    def icl(self) -> float:
+        """BIC plus twice the entropy of the responsibilities: smaller is better.
+
+        The entropy takes a pass over the data, which `select` makes and `fit` does not. After `fit` it is NaN, unless
+        there is a single component, whose entropy is 0; call ``select(X, family, n_components)`` to know it.
+        """
+        return self.bic + 2.0 * (0.0 if self.n_components == 1 else self.entropy)
 
 
 class Fitted(Protocol):
@@ -236,6 +251,7 @@ def arrays_of(result: Result) -> dict[str, Any]:
         "total_weight": np.array(result.total_weight),
         "criterion": np.array(result.criterion),
         "criterion_value": np.array(result.criterion_value),
+        "entropy": np.array(result.entropy),
         "status": np.array(result.status.name),
         "starts": reports,
         "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
@@ -297,6 +313,7 @@ def result_of(stored: dict[str, Any]) -> Result:
         total_weight=float(stored["total_weight"]),
         criterion=str(stored["criterion"]),
         criterion_value=float(stored["criterion_value"]),
+        entropy=float(stored.get("entropy", np.nan)),  # older files had none
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastem.families.base import Family
 from fastem.families.parameters import Array, Parameter, n_features_of
-from fastem.validation.data import as_array
+from fastem.validation.data import as_array, check_integer
 
 
 class Given(NamedTuple):
@@ -67,6 +67,62 @@ def _called(value: Any) -> str:
     package = type(value).__module__.partition(".")[0]
     name = type(value).__name__
     return name if package in ("builtins", "fastem", "numpy") else f"{name} of {package}"
+
+
+def check_order(order: Any, n_components: int) -> Array:
+    """An order of components as integers; refuse what is no permutation of them."""
+    array = as_array("order", order)
+    if (
+        array.shape != (n_components,)
+        or array.dtype.kind not in "iu"
+        or set(array.tolist()) != set(range(n_components))
+    ):
+        raise ValueError(
+            f"order is {order!r}; it must name each of the {n_components} component(s) once, from 0 to "
+            f"{n_components - 1}."
+        )
+    return array.astype(np.int64)
+
+
+def check_sortable(name: Any, names: Sequence[str]) -> str:
+    """The name of a parameter of which each component has its own."""
+    if name not in names:
+        raise ValueError(
+            f"components cannot be sorted by {name!r}; each has its own {', '.join(map(repr, names))}, and shares the "
+            "rest."
+        )
+    return str(name)
+
+
+def check_feature(
+    feature: Any, n_features: int, names: Sequence[str] | None, parameter: str, has_features: bool
+) -> int:
+    """A feature, given by number or by name, as a number."""
+    if not has_features:
+        raise ValueError(f"{parameter} has no features; leave out the feature, which is {feature!r}.")
+    if isinstance(feature, str):
+        if feature not in (names or ()):
+            known = "the features have no names" if names is None else f"the features are {', '.join(names)}"
+            raise ValueError(f"feature is {feature!r}, but {known}.")
+        return list(names or ()).index(feature)
+    check_integer("feature", feature, 0)
+    if feature >= n_features:
+        raise ValueError(f"feature is {feature}, but there are {n_features}, counted from 0.")
+    return int(feature)
+
+
+def check_alike(one: Any, other: Any) -> None:
+    """Refuse to match mixtures that have not as many components, nor the same features, nor comparable ones."""
+    for what in ("n_components", "n_features"):
+        if getattr(one, what) != getattr(other, what):
+            raise ValueError(
+                f"the mixtures have {getattr(one, what)} and {getattr(other, what)} {what[2:]}; to be matched, both "
+                "must have as many."
+            )
+    if type(one.family).comparable is not type(other.family).comparable:
+        raise ValueError(
+            f"components of {one.family.name} and {other.family.name} cannot be compared; fit one family to both."
+        )
 
 
 def check_evidence(evidence: Any) -> None:
