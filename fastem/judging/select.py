@@ -23,6 +23,7 @@ from fastem.model.model import Model
 from fastem.model.problem import problem_of
 from fastem.model.result import Result
 from fastem.model.starving import POLICIES, Policy
+from fastem.model.telling import expect
 
 # Responsibilities are computed for this many samples at a time.
 CHUNK = 65536
@@ -116,6 +117,7 @@ def select(
         validation.check_n_folds(n_folds, positive, max(counts))
     rows: dict[_Cell, Row] = {}
     models: dict[_Cell, Result] = {}
+    expect(callback, len(families) * len(counts))
     with team(n_threads) as threads:
         held_out: dict[_Cell, tuple[float, float]] = {}
         if criterion == "cv":

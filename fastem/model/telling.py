@@ -1,6 +1,8 @@
-"""The warning that a fit gives when what it found needs a second look."""
+"""What users hear of what runs: the warning of a fit that needs a second look, and what callbacks may expect."""
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class FitWarning(UserWarning):
@@ -9,3 +11,10 @@ class FitWarning(UserWarning):
     Its text says what happened and what to do, in the words of the function that was called. To silence it, use
     ``warnings.filterwarnings("ignore", category=fastem.FitWarning)``; to make it an error, use "error".
     """
+
+
+def expect(callback: Any, total: int) -> None:
+    """Tell a callback how often it will be called at most, if it has a method `expect` to be told by."""
+    tell = getattr(callback, "expect", None)
+    if callable(tell):
+        tell(total)
