@@ -226,6 +226,7 @@ def fitted(
         progress = begin(steps, search.accelerate)
     else:
         progress = resumed[0]
+        callback = None if callback is None else _resumed(callback, sum(track.n_iter for track in progress.tracks))
     try:
         cut_short = move(problem, parts, progress, stopping, callback, None if kept is None else kept.keep)
         result = best(problem, progress.tracks, stopping.criterion)
@@ -239,6 +240,11 @@ def fitted(
         else:
             kept.done()
     return result
+
+
+def _resumed(callback: Callback, n_iter: int) -> Callback:
+    """A callback whose records say that the fit goes on from a checkpoint, after this many iterations."""
+    return lambda record: callback(record._replace(resumed=n_iter))
 
 
 def _steps_from(

@@ -62,6 +62,9 @@ class Record(NamedTuple):
     that M-step. gain: its increase per sample since the iteration before, or since the start itself, in nats.
     n_samples, total_weight: how many samples were looked at, and the sum of their weights. A fit that begins on parts
     of the data looks at the samples of a part, and iterations and likelihoods begin anew on each part.
+    n_starts, n_ended: how many starts there are (on a part: that move on it), and how many of them have ended. value:
+    of the criterion of convergence, NaN if it has none yet. tol: what it must fall below. resumed: of a fit that goes
+    on from a checkpoint, how many iterations all starts together had made by then, on the same samples; otherwise 0.
     """
 
     start: int
@@ -70,6 +73,11 @@ class Record(NamedTuple):
     gain: float
     n_samples: int
     total_weight: float
+    n_starts: int = 1
+    n_ended: int = 0
+    value: float = float("nan")
+    tol: float = 0.0
+    resumed: int = 0
 
 
 class StartReport(NamedTuple):
