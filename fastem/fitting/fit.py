@@ -67,10 +67,11 @@ def fit(
         single start if n_components is 1), "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random
         responsibilities), "random_from_data" (samples as centres), "splitting" (from one component, the widest is split
         in two until there are enough), "short-runs" (the best of ten short runs of EM), or "hierarchical" (model-based
-        agglomeration of at most 2,000 points). Parameters: a mapping with "weights" and the family's parameters, or a
-        Result; a mapping with only some of them may name the "method" (default "auto") that finds the others. An
-        assignment: integer labels (n_samples,) from 0, or responsibilities (n_samples, n_components), from which the
-        first M-step is made; a component without samples is seeded at the samples that the mixture explains worst.
+        agglomeration of at most 2,000 points). Parameters: a mapping with "weights" and the family's parameters, a
+        Result, or a fitted estimator; a mapping with only some of them may name the "method" (default "auto") that
+        finds the others. An assignment: integer labels (n_samples,) from 0, or responsibilities (n_samples,
+        n_components), from which the first M-step is made; a component without samples is seeded at the samples that
+        the mixture explains worst.
     n_init : int >= 1
         Number of random starts; they share each pass over the data, and the best is returned. "auto" makes each of its
         random starts this many times. Ignored if the whole start is given.
