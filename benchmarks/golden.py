@@ -170,7 +170,7 @@ def _grids() -> Iterator[tuple[str, Case]]:
     gaussians = [families[shape] for shape in SHAPES]
 
     def table(chosen: Any) -> Any:
-        rows = [[*row[:-1], row.status.name] for row in chosen.table]
+        rows = [[*row[: row._fields.index("status")], row.status.name] for row in chosen.table]
         return [chosen.best_index, rows, list(chosen.models)]
 
     yield "grid, bic", lambda: table(fastem.select(faithful, gaussians, range(1, 6), seed=0))

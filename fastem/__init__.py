@@ -47,15 +47,18 @@ if TYPE_CHECKING:
     from fastem.families.base import Family as Family
     from fastem.fitting.fit import fit as fit
     from fastem.judging.bootstrap import Bootstrap as Bootstrap
-    from fastem.judging.bootstrap import LikelihoodRatioTest as LikelihoodRatioTest
     from fastem.judging.bootstrap import bootstrap as bootstrap
-    from fastem.judging.bootstrap import likelihood_ratio_test as likelihood_ratio_test
     from fastem.judging.diagnose import Diagnosis as Diagnosis
     from fastem.judging.diagnose import Verdict as Verdict
     from fastem.judging.diagnose import diagnose as diagnose
-    from fastem.judging.select import Row as Row
-    from fastem.judging.select import Selection as Selection
+    from fastem.judging.match import Match as Match
+    from fastem.judging.match import match as match
+    from fastem.judging.ratio_test import LikelihoodRatioTest as LikelihoodRatioTest
+    from fastem.judging.ratio_test import likelihood_ratio_test as likelihood_ratio_test
+    from fastem.judging.replicates import Replicate as Replicate
     from fastem.judging.select import select as select
+    from fastem.judging.selection import Row as Row
+    from fastem.judging.selection import Selection as Selection
     from fastem.model.evidence import Draws as Draws
     from fastem.model.evidence import Evidence as Evidence
     from fastem.model.evidence import fold as fold
@@ -96,10 +99,14 @@ _HOME = {
         ),
         "model.evidence",
     ),
-    **dict.fromkeys(("Bootstrap", "LikelihoodRatioTest", "bootstrap", "likelihood_ratio_test"), "judging.bootstrap"),
+    **dict.fromkeys(("Bootstrap", "bootstrap"), "judging.bootstrap"),
+    **dict.fromkeys(("LikelihoodRatioTest", "likelihood_ratio_test"), "judging.ratio_test"),
+    "Replicate": "judging.replicates",
     **dict.fromkeys(("FixedPoint", "fixed_point"), "em.fixed_points"),
-    **dict.fromkeys(("Row", "Selection", "select"), "judging.select"),
+    **dict.fromkeys(("Row", "Selection"), "judging.selection"),
+    "select": "judging.select",
     **dict.fromkeys(("Diagnosis", "Verdict", "diagnose"), "judging.diagnose"),
+    **dict.fromkeys(("Match", "match"), "judging.match"),
     **dict.fromkeys(("ProgressBar", "progress_bar"), "cli.progress"),
     **dict.fromkeys(("BernoulliMixture", "GaussianMixture", "KMeans", "Mixture", "PoissonMixture"), "estimators"),
     "Model": "model.model",

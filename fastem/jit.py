@@ -18,7 +18,7 @@ from fastem.data import fold as folding
 from fastem.data.evaluate import Arguments, log_density
 from fastem.data.pack import derive_address
 from fastem.model.evidence import density_frame, mixture_rows
-from fastem.model.result import Result
+from fastem.model.result import Fitted, Result
 from fastem.validation import check_mixture
 
 __all__ = [
@@ -27,19 +27,19 @@ __all__ = [
 ]  # fmt: skip
 
 
-def arguments(mixture: Result) -> Arguments:
+def arguments(mixture: Result | Fitted) -> Arguments:
     """The arguments that `log_density` takes for this mixture, in float64.
 
     Raises
     ------
-    TypeError : `mixture` is no Result.
+    TypeError : `mixture` is neither a Result nor a fitted estimator.
     """
-    check_mixture(mixture)
-    frame = density_frame(mixture)
-    params, log_weights = mixture_rows(mixture, frame)
-    family, dtype = mixture.family, np.float64
+    result: Result = check_mixture(mixture)
+    frame = density_frame(result)
+    params, log_weights = mixture_rows(result, frame)
+    family, dtype = result.family, np.float64
     modes = folding.mode_addresses("soft", dtype)
-    shape = folding.shape_of(family, mixture.n_features, mixture.n_components)
+    shape = folding.shape_of(family, result.n_features, result.n_components)
     return Arguments(
         folding.log_prob_address(family.kernels(), dtype),
         modes["weigh"],
@@ -47,10 +47,10 @@ def arguments(mixture: Result) -> Arguments:
         derive_address(family, dtype),
         np.ascontiguousarray(params),
         np.ascontiguousarray(log_weights),
-        family.layout(mixture.n_features, mixture.n_components),
+        family.layout(result.n_features, result.n_components),
         np.array(frame.shift),
         2.0 / frame.scale,
-        mixture.n_features + family.n_derived(mixture.n_features),
+        result.n_features + family.n_derived(result.n_features),
         shape.latent_rows,
         shape.scratch_rows,
     )

@@ -18,7 +18,7 @@ from fastem.families.parameters import Array, FloatArray, IntArray, Parameters
 from fastem.fitting.search import HasArray, Matrix, Start
 from fastem.judging.bootstrap import BootstrapKind
 from fastem.judging.criteria import SelectionCriterion
-from fastem.judging.select import Row
+from fastem.judging.selection import Row
 from fastem.model.mixing import Proportions
 from fastem.model.starving import Policy, Starving
 from fastem.starts.names import StartMethod

@@ -166,3 +166,53 @@ def test_the_policy_of_the_fit_is_that_of_every_replicate(faithful):
     assert 0 < found.n_failed < 20
     assert found.weights.shape == (20 - found.n_failed, result.n_components)
     assert found.weights.min() * len(faithful) >= 30 - 1e-6
+
+
+def test_a_callback_hears_of_every_replicate(faithful):
+    result = fastem.fit(faithful, fastem.Gaussian("tied"), 2, seed=0)
+    for n_threads in (1, 3):
+        heard = []
+        settings = {"n_replicates": 6, "seed": 0, "n_threads": n_threads}
+        silent = fastem.bootstrap(faithful, result, **settings)
+        found = fastem.bootstrap(faithful, result, callback=heard.append, **settings)
+        assert heard == [(i, 6, True) for i in range(1, 7)] and isinstance(heard[0], fastem.Replicate)
+        assert np.array_equal(found.weights, silent.weights)
+        assert repr(found) == "Bootstrap(6 of 6 fits ended well, 2 components, means, covariances)"
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_callback_ends_a_bootstrap_and_a_test_with_what_is_done(n_threads, faithful):
+    result = fastem.fit(faithful, fastem.Gaussian("tied"), 2, seed=0)
+    settings = {"seed": 0, "n_threads": n_threads, "callback": lambda replicate: replicate.n_done == 3}
+    found = fastem.bootstrap(faithful, result, n_replicates=500, **settings)
+    assert len(found.weights) == 3 and found.n_failed == 0
+    whole = fastem.bootstrap(faithful, result, n_replicates=500 if n_threads > 1 else 3, seed=0)
+    assert {weights[0] for weights in found.weights} <= {weights[0] for weights in whole.weights}
+    test = fastem.likelihood_ratio_test(faithful, result.family, 1, n_replicates=500, start="kmeans", **settings)
+    assert len(test.replicates) + test.n_failed == 3 and test.p_value == 0.25
+    with pytest.raises(TypeError, match="callback is 3"):
+        fastem.bootstrap(faithful, result, callback=3)
+    with pytest.raises(ZeroDivisionError):
+        fastem.bootstrap(faithful, result, n_threads=n_threads, callback=lambda replicate: 1 / 0)
+
+
+def test_the_test_takes_a_model_from_a_result_or_an_estimator_in_either_order(faithful):
+    pytest.importorskip("sklearn")
+    settings = {"n_replicates": 5, "seed": 0, "start": "kmeans"}
+    family = fastem.Gaussian("tied")
+    result = fastem.fit(faithful, family, 2, seed=0, min_samples=2.0)
+    expected = fastem.likelihood_ratio_test(faithful, family, 2, min_samples=2.0, **settings)
+    estimator = fastem.Mixture.from_result(result)
+    for data_and_mixture in ((faithful, result), (result, faithful), (faithful, estimator), (estimator, faithful)):
+        found = fastem.likelihood_ratio_test(*data_and_mixture, **settings)
+        assert found.p_value == expected.p_value and found.statistic == expected.statistic
+        assert found.null.model.policy.min_samples == 2.0
+        assert repr(found).startswith("LikelihoodRatioTest(2 components against 3, statistic ")
+    fewer = fastem.likelihood_ratio_test(faithful, result, 1, min_samples=0.0, **settings)
+    assert fewer.null.n_components == 1 and fewer.null.model.policy.min_samples == 0.0
+    with pytest.raises(TypeError, match="n_components is None"):
+        fastem.likelihood_ratio_test(faithful, family)
+    with pytest.raises(TypeError, match="got two mixtures"):
+        fastem.likelihood_ratio_test(result, estimator)
+    with pytest.raises(TypeError, match="family must be a family object"):
+        fastem.likelihood_ratio_test(faithful, "full", 2)

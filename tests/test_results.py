@@ -27,7 +27,7 @@ def test_load_gives_back_what_was_saved(case, rng, tmp_path):
         elif isinstance(one, np.ndarray):
             np.testing.assert_array_equal(one, two)
         else:
-            assert one == two, field.name
+            np.testing.assert_equal(two, one, err_msg=field.name)
     np.testing.assert_array_equal(fastem.log_density(X, loaded), fastem.log_density(X, result))
 
 

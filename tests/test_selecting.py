@@ -65,6 +65,69 @@ def test_cross_validation_chooses_the_smallest_model_within_one_standard_error(r
     assert again.table == chosen.table
 
 
+def test_without_families_all_gaussian_shapes_are_tried(faithful):
+    chosen = fastem.select(faithful, n_components=[1, 2], seed=0, start="kmeans")
+    names = ["full", "tied", "diag", "spherical", "tied_diag", "tied_spherical"]
+    assert [row.family for row in chosen.table] == [f"gaussian_{name}" for name in names for _ in range(2)]
+
+
+def test_the_icl_of_a_result_is_known_where_its_entropy_is(faithful, tmp_path):
+    chosen = fastem.select(faithful, SHAPES, [1, 2], seed=0)
+    for row, model in zip(chosen.table, chosen.models, strict=True):
+        assert model.icl == row.icl == model.bic + 2 * model.entropy
+        fastem.save(model, tmp_path / "m")
+        assert fastem.load(tmp_path / "m").icl == model.icl == model.reorder(range(row.n_components)).icl
+        assert f"ICL {model.icl:.2f}" in model.summary()
+    alone = fastem.fit(faithful, SHAPES[0], 2, seed=0)
+    assert np.isnan(alone.icl) and "ICL" not in alone.summary()
+    single = fastem.fit(faithful, SHAPES[0], 1, seed=0)
+    assert single.icl == single.bic
+
+
+def test_a_file_of_a_result_without_entropy_is_read(faithful, tmp_path):
+    fastem.save(fastem.select(faithful, SHAPES[0], 2, seed=0).best, tmp_path / "new.npz")
+    with np.load(tmp_path / "new.npz") as archive:
+        np.savez(tmp_path / "old.npz", **{name: archive[name] for name in archive.files if name != "entropy"})
+    assert np.isnan(fastem.load(tmp_path / "old.npz").entropy)
+
+
+def test_the_summary_ranks_models_and_says_how_far_their_bic_is_from_the_lowest(faithful):
+    chosen = fastem.select(faithful, SHAPES, range(1, 5), seed=0)
+    bic = np.array([row.bic for row in chosen.table])
+    np.testing.assert_array_equal(chosen.delta_bic, bic - bic.min())
+    assert chosen.ranking == sorted(range(len(bic)), key=lambda i: bic[i]) and chosen.ranking[0] == chosen.best_index
+    lines = chosen.summary().splitlines()
+    assert lines[0].split()[-3:] == ["BIC", "starts", "status"]
+    for line, i in zip(lines[1:11], chosen.ranking, strict=False):
+        row, model = chosen.table[i], chosen.models[i]
+        cells = [row.family, str(row.n_components), str(row.n_parameters), f"{row.log_likelihood:.3f}"]
+        cells += [f"{row.bic:.2f}", f"{row.bic - bic.min():.2f}", f"{model.n_reached}/{len(model.starts)}"]
+        assert line.split() == [*cells, row.status.name]
+    assert lines[11] == f"... and {len(bic) - 10} more models"
+    assert lines[-1].startswith("Chosen by BIC: gaussian_tied with 3 components.")
+    assert repr(chosen) == f"Selection({len(bic)} models, by BIC the best is gaussian_tied with 3 components)"
+    assert repr(chosen.table[1]) == "Row(gaussian_full, 2 components, BIC 2322.2, CONVERGED, 10 of 10 starts)"
+
+
+@pytest.mark.parametrize("criterion", ["aic", "icl", "cv"])
+def test_the_summary_shows_the_criterion_that_chose(criterion, faithful):
+    chosen = fastem.select(faithful, SHAPES[0], [1, 2, 3], criterion=criterion, seed=0, start="kmeans")
+    text = chosen.summary()
+    assert {"aic": "AIC", "icl": "ICL", "cv": "held out  (error)"}[criterion] in text.splitlines()[0]
+    first = chosen.table[chosen.ranking[0]]
+    values = [getattr(row, criterion) for row in chosen.table]
+    assert getattr(first, criterion) == (max(values) if criterion == "cv" else min(values))
+    assert f"Chosen by {criterion.upper()}" in text
+
+
+def test_collapsed_models_are_ranked_last_and_explained():
+    X = np.repeat([[1.0], [2.0]], 20, axis=0)
+    chosen = fastem.select(X, fastem.Gaussian("diag"), [2, 1], start="kmeans", seed=0)
+    assert chosen.table[0].status is fastem.Status.COLLAPSED
+    assert chosen.ranking == [1, 0] and chosen.delta_bic[1] == 0.0 and chosen.delta_bic[0] < 0.0
+    assert fastem.Status.COLLAPSED.value in chosen.summary()
+
+
 def test_counts_are_selected_too(rng):
     X = rng.poisson([[2.0, 30.0]] * 200 + [[20.0, 3.0]] * 200)
     chosen = fastem.select(X, fastem.Poisson(), [1, 2, 3], seed=0)
@@ -87,6 +150,7 @@ def test_the_table_becomes_a_frame(faithful):
     frame = fastem.select(faithful, fastem.Gaussian("diag"), [1, 2], seed=0).to_frame()
     assert list(frame["n_components"]) == [1, 2]
     assert frame["status"].iloc[0] == "CONVERGED"
+    assert frame["delta_bic"].min() == 0.0 and list(frame["n_starts"]) == [1, 10]
 
 
 @pytest.mark.parametrize("name", DATA)

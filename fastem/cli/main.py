@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+# The command line ends with a ranking of this many models.
+LEADERS = 5
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 for success, 2 for bad input."""
@@ -67,6 +70,7 @@ def _fit(options: argparse.Namespace) -> None:
     _print_constant(table)
     chosen = _grid(table.X, options)
     _print_statuses(chosen)
+    _print_ranking(chosen)
     best = chosen.best
     _print_mixture(chosen, table.names)
     if options.save is not None:
@@ -97,7 +101,8 @@ def _grid(X: Array, options: argparse.Namespace) -> Selection:
     if max(options.components) > len(X):
         raise CommandError(f"--components {max(options.components)} is more than the {len(X)} rows of data.")
     extra = {"icl": f" {'ICL':>14}", "cv": f" {'held out':>9} {'(error)':>8}"}.get(criterion, "")
-    print(f"\n{'model':>15} {'K':>4} {'log-likelihood':>16} {'BIC':>14} {'AIC':>14}{extra} {'iter':>5}  status")
+    criteria = f"{'BIC':>14} {'AIC':>14}{extra}"
+    print(f"\n{'model':>15} {'K':>4} {'log-likelihood':>16} {criteria} {'iter':>5} {'starts':>6}  status")
     bar = _bar(options.progress, len(families) * len(options.components))
 
     def show(row: Row) -> None:
@@ -131,7 +136,7 @@ def _print_model(row: Row, criterion: str, bar: ProgressBar | None) -> None:
     extra = {"icl": f" {row.icl:>14.4f}", "cv": f" {row.cv:>9.4f} {row.cv_error:>8.4f}"}.get(criterion, "")
     line = (
         f"{_shape(row):>15} {row.n_components:>4} {row.log_likelihood:>16.4f} {row.bic:>14.4f} {row.aic:>14.4f}{extra} "
-        f"{row.n_iter:>5}  {row.status.name.lower()}"
+        f"{row.n_iter:>5} {f'{row.n_reached}/{row.n_starts}':>6}  {row.status.name.lower()}"
     )
     if bar is None:
         print(line, flush=True)
@@ -146,6 +151,19 @@ def _print_statuses(chosen: Selection) -> None:
             print(f"{status.name.lower()}: {status.value}")
     for note in chosen.notes:
         print(f"note: {note}")
+
+
+def _print_ranking(chosen: Selection) -> None:
+    """The best models of the grid by its criterion, and how far the BIC of each is from the lowest."""
+    if len(chosen.table) < 2:
+        return
+    criterion = chosen.criterion
+    name = "held out" if criterion == "cv" else criterion.upper()
+    print(f"\n    {'best':>15} {'K':>4} {name:>14} {'delta BIC':>14}")
+    for place, i in enumerate(chosen.ranking[:LEADERS], 1):
+        row = chosen.table[i]
+        value, delta = getattr(row, criterion), chosen.delta_bic[i]
+        print(f"{place:>2}. {_shape(row):>15} {row.n_components:>4} {value:>14.4f} {delta:>14.4f}")
 
 
 def _print_mixture(chosen: Selection, names: list[str]) -> None:

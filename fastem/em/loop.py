@@ -43,7 +43,7 @@ def loop(
         totals, statistics = passes.run(mixtures, mixtures.params, range(len(active)))
         before = [] if callback is None else [len(track.history) for track in active]
         _move(problem, tracks, active, totals, statistics, stopping)
-        stop = callback is not None and _told(problem, active, before, callback)
+        stop = callback is not None and _told(problem, tracks, active, before, stopping.tol, callback)
         n_passes += 1
         if stopping.drop_losers and is_time(n_passes):
             drop_losers(problem, tracks, [track for track in active if track.status is None], stopping.margin)
@@ -158,14 +158,23 @@ def _leap(problem: Problem, track: Track, image: Step) -> Plain | Leap:
     return Leap(problem.step_at(leap, np.isfinite(image.log_weights)), leap, Plain(image, target))
 
 
-def _told(problem: Problem, active: Sequence[Track], before: Sequence[int], callback: Callback) -> bool:
+def _told(
+    problem: Problem,
+    tracks: Sequence[Track],
+    active: Sequence[Track],
+    before: Sequence[int],
+    tol: float,
+    callback: Callback,
+) -> bool:
     """Tell the callback about every accepted step; whether it wants the fit to end."""
-    stop = False
+    stop, n_ended = False, sum(track.status is not None for track in tracks)
     for track, n in zip(active, before, strict=True):
         if len(track.history) > max(n, 1):
             gain = (track.history[-1] - track.history[-2]) / problem.source.total_weight
             size = problem.source.n_samples, problem.source.total_weight
-            stop = bool(callback(Record(track.index, track.n_iter, track.log_likelihood, gain, *size))) or stop
+            record = Record(track.index, track.n_iter, track.log_likelihood, gain, *size)
+            record = record._replace(n_starts=len(tracks), n_ended=n_ended, value=track.value, tol=tol)
+            stop = bool(callback(record)) or stop
     return stop
 
 

@@ -25,7 +25,7 @@ from fastem.families.parameters import IntArray
 from fastem.fitting import fit as em
 from fastem.fitting.search import Search
 from fastem.model.model import Model
-from fastem.model.result import Result, Status
+from fastem.model.result import Fitted, Result, Status
 from fastem.model.starving import DROP, POLICIES, Policy
 from fastem.starts.auto import NAMES, n_starts
 from fastem.validation import estimators as checks
@@ -197,6 +197,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         self.lower_bound_ = result.log_likelihood / total
         self.lower_bounds_ = (result.history[1:] / total).tolist()
         self.fit_report_ = result.starts
+        self._result = result  # see `result_`
 
     def _fitted_by(self, result: Result) -> Self:
         """The estimator with the attributes that a fit with this result would have set."""
@@ -212,12 +213,12 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         return {}
 
     @classmethod
-    def from_result(cls, result: Result, **settings: Any) -> Self:
+    def from_result(cls, result: Result | Fitted, **settings: Any) -> Self:
         """A fitted estimator with the parameters of a Result of ``fastem.fit``, ``select`` or ``from_parameters``.
 
         Parameters
         ----------
-        result : a Result, of this estimator's family.
+        result : a Result of this estimator's family, or another fitted estimator of it.
         **settings : further arguments of the constructor. `n_components`, the arguments of the family, `min_samples`
             and `starving` are taken from the result.
 
@@ -227,12 +228,13 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
         Raises
         ------
-        TypeError : `result` is no Result. ValueError : it is of another family, or a setting is unusable.
+        TypeError : `result` is neither a Result nor a fitted estimator. ValueError : it is of another family, or a
+            setting is unusable.
         """
-        validation.check_mixture(result)
-        policy = result.model.policy
-        kept = {"min_samples": policy.min_samples, "starving": policy.starving, **cls._arguments(result.family)}
-        return cls(n_components=result.n_components, **{**kept, **settings})._fitted_by(result)
+        mixture: Result = validation.check_mixture(result)
+        policy = mixture.model.policy
+        kept = {"min_samples": policy.min_samples, "starving": policy.starving, **cls._arguments(mixture.family)}
+        return cls(n_components=mixture.n_components, **{**kept, **settings})._fitted_by(mixture)
 
     def _checked(self, X: Any, reset: bool) -> Array:
         """X as an array of numbers, by scikit-learn's rules. The core finds, and names, values that are not finite."""

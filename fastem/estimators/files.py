@@ -13,18 +13,20 @@ import numpy as np
 
 from fastem.families import FAMILIES
 from fastem.families.base import Family
-from fastem.model.result import StartReport, Status
+from fastem.model.result import Result, StartReport, Status, arrays_of, result_of
 from fastem.validation import estimators as checks
 from fastem.validation.data import as_array
 
 FORMAT = 1
+RESULT = "result_"
 
 
 def write(estimator: Any, path: str | PathLike[str]) -> None:
     """Write the constructor's arguments and the fitted attributes: arrays as arrays, everything else as JSON.
 
     A mapping of arrays is written as an array for each entry, named by the mapping and the entry with a dot between
-    them. A family is written as its registered name and its hyper-parameters.
+    them. A family is written as its registered name and its hyper-parameters. The Result of the fit is written in the
+    arrays of `fastem.save`, with names that begin with RESULT; older versions wrote none, and ignore it.
     """
     fitted = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
     if "fit_report_" in fitted:
@@ -45,6 +47,9 @@ def write(estimator: Any, path: str | PathLike[str]) -> None:
             else:
                 plain[name] = value
         arrays[f"{kind}s"] = np.array(json.dumps(checks.check_plain(plain)))
+    kept: Result | None = vars(estimator).get("_result")
+    if kept is not None:
+        arrays.update({f"{RESULT}{name}": value for name, value in arrays_of(kept).items()})
     with Path(path).open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
@@ -66,12 +71,15 @@ def read(cls: type[Any], path: str | PathLike[str]) -> Any:
         checks.check_estimator_file(path, archive, cls.__name__)
         checks.check_state_format(int(archive["format"]), FORMAT, str(path))
         values = {kind: _values(archive, kind, path) for kind in ("parameter", "attribute")}
+        stored = {name.removeprefix(RESULT): archive[name] for name in archive.files if name.startswith(RESULT)}
     estimator, fitted = cls(**values["parameter"]), values["attribute"]
     if "feature_names_in_" in fitted:
         fitted["feature_names_in_"] = np.array(fitted["feature_names_in_"], dtype=object)
     if "fit_report_" in fitted:
         fitted["fit_report_"] = tuple(StartReport(Status[name], *rest) for name, *rest in fitted["fit_report_"])
     vars(estimator).update(fitted)
+    if stored:
+        vars(estimator)["_result"] = result_of(stored)
     return estimator
 
 

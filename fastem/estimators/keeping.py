@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from fastem.families.base import Array, Family
 from fastem.families.parameters import n_features_of
+from fastem.model.model import Model
+from fastem.model.result import Result
+from fastem.model.starving import Policy, Starving
 from fastem.validation import estimators as checks
 
 
@@ -20,6 +25,8 @@ class Keeping:
     """
 
     n_components: int
+    min_samples: float
+    starving: Starving
     weights_: Array
 
     def _keep(self, arguments: dict[str, Any]) -> None:
@@ -65,9 +72,43 @@ class Keeping:
 
     def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
         """Set weights_ and the attributes of the parameters."""
-        self.weights_ = weights
+        # Copies, so that a user who changes an attribute in place changes no Result.
+        self.weights_ = weights.copy()
         for name, value in parameters.items():
-            setattr(self, f"{name}_", value)
+            setattr(self, f"{name}_", np.array(value))
+
+    @property
+    def result_(self) -> Result:
+        """The fit as a ``fastem.Result``: status, history, starts, log_likelihood, bic and the parameters in float64.
+
+        Every function of the core that takes a Result takes the estimator too, and asks for this. If an attribute of
+        the fit was changed since, it is a Result of the attributes, whose status is GIVEN and whose likelihood is NaN.
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : attributes that do not fit each other.
+        """
+        check_is_fitted(self)
+        kept: Result | None = vars(self).get("_result")
+        if kept is not None and self._agrees_with(kept):
+            return kept
+        weights = checks.check_weights_attribute(self.weights_)
+        family, n_components = self._fitted_family(), len(weights)
+        if kept is not None and type(kept.family) is type(family):
+            model = replace(kept.model, n_components=n_components)
+        else:
+            model = Model(family, n_components, policy=Policy(float(self.min_samples), self.starving))
+        return Result(model=model, weights=weights / weights.sum(), parameters=self._parameters())
+
+    def _agrees_with(self, result: Result) -> bool:
+        """Whether the fitted attributes are those that were set from this result."""
+        if type(result.family) is not type(self._fitted_family()):
+            return False
+        twin = object.__new__(type(self))
+        vars(twin).update((name, value) for name, value in vars(self).items() if not name.endswith("_"))
+        twin._set_parameters(result.weights, dict(result.parameters), np.asarray(self.weights_).dtype)
+        expected = {name: value for name, value in vars(twin).items() if name.endswith("_")}
+        return all(np.array_equal(getattr(self, name, np.nan), value) for name, value in expected.items())
 
     def _draw(self, rng: np.random.RandomState, labels: Array) -> Array:
         generator = np.random.default_rng(entropy_of(rng))

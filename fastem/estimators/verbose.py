@@ -19,20 +19,24 @@ class Progress:
     """A callback that prints every `interval` iterations and then asks the user's own callback.
 
     level 1 prints iterations, level 2 also times and gains. Starts advance together, so with several of them each line
-    names its start. If a fit begins on parts of the data, there is a line for each part.
+    names its start. If a fit begins on parts of the data, there is a line for each part. One that goes on from a
+    checkpoint says so.
     """
 
     def __init__(
         self, level: int, interval: int, n_init: int, n_samples: int, callback: Callable[[Record], Any] | None
     ) -> None:
         self.level, self.interval, self.n_init, self.callback = level, interval, n_init, callback
-        self.n_samples = n_samples
+        self.n_samples, self.resumed = n_samples, 0
         self.begin = perf_counter()
         self.last = [self.begin] * n_init
         for start in range(n_init):
             print(f"Initialization {start}")
 
     def __call__(self, record: Record) -> Any:
+        if record.resumed != self.resumed:
+            self.resumed = record.resumed
+            print(f" Resumed from a checkpoint, after {record.resumed} iterations")
         if record.n_samples != self.n_samples:
             self.n_samples = record.n_samples
             print(f" On {record.n_samples} samples")

@@ -71,10 +71,10 @@ def fit(
         "kmeans" (k-means from k-means++ seeds), "k-means++", "random" (random responsibilities), "random_from_data"
         (samples as centres), "splitting" (from one component, the widest is split in two until there are enough),
         "short-runs" (the best of ten short runs of EM), or "hierarchical" (model-based agglomeration of at most 2,000
-        points). Parameters: a mapping with "weights" and the family's parameters, or a
-        Result; a mapping with only some of them may name the "method" (default "auto") that finds the others. An
-        assignment: integer labels (n_samples,) from 0, or responsibilities (n_samples, n_components), from which the
-        first M-step is made; a component without samples is seeded at the samples that the mixture explains worst.
+        points). Parameters: a mapping with "weights" and the family's parameters, a Result, or a fitted estimator; a
+        mapping with only some of them may name the "method" (default "auto") that finds the others. An assignment:
+        integer labels (n_samples,) from 0, or responsibilities (n_samples, n_components), from which the first M-step
+        is made; a component without samples is seeded at the samples that the mixture explains worst.
     n_init : int >= 1
         Number of random starts; they share each pass over the data, and the best is returned. "auto" makes each of its
         random starts this many times. Ignored if the whole start is given.
@@ -260,6 +260,7 @@ def fitted(
         progress = begin(steps, search.accelerate)
     else:
         progress = resumed[0]
+        callback = None if callback is None else _resumed(callback, sum(track.n_iter for track in progress.tracks))
     try:
         cut_short = move(problem, parts, progress, stopping, callback, None if kept is None else kept.keep)
         result = best(problem, progress.tracks, stopping)
@@ -273,6 +274,11 @@ def fitted(
         else:
             kept.done()
     return result
+
+
+def _resumed(callback: Callback, n_iter: int) -> Callback:
+    """A callback whose records say that the fit goes on from a checkpoint, after this many iterations."""
+    return lambda record: callback(record._replace(resumed=n_iter))
 
 
 def _steps_from(

@@ -15,6 +15,7 @@ from fastem.families.base import Array, Tangent
 from fastem.families.parameters import FloatArray
 from fastem.model.evidence import evaluated, mixture_frame, mixture_rows
 from fastem.model.result import Result
+from fastem.model.showing import arrays_in_words
 
 # With up to this many parameters the information is computed as a matrix; with more, only its smallest eigenvalue is.
 DENSE = 5000
@@ -78,13 +79,24 @@ class Diagnosis:
     smallest: float
     standard_errors: dict[str, FloatArray] | None
 
+    def __repr__(self) -> str:
+        return f"Diagnosis({self.verdict.name}, gain {self.gain:.1e} nats per sample, smallest {self.smallest:.3g})"
 
-def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Diagnosis:
+    def summary(self) -> str:
+        """Some lines of text: the verdict, what it stands on, and the standard errors if there are any."""
+        least = f"the fraction of information left where it is least is {self.smallest:.3g}"
+        lines = [self.verdict.value, f"A Newton step would gain {self.gain:.1e} nats per sample; {least}."]
+        if self.standard_errors is not None:
+            lines += ["", "Standard errors", *arrays_in_words(self.standard_errors)]
+        return "\n".join(lines)
+
+
+def diagnose(result: Any, X: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Diagnosis:
     """Whether a fit ended at a maximum of the likelihood, and how certain its parameters are.
 
     Parameters
     ----------
-    result : Result of a fit to X.
+    result : the Result of a fit to X, or the fitted estimator. It and X may change places.
     X, sample_weight : the data of that fit.
     n_threads : as in `fit`, for the densities. The sums of products run in as many threads as NumPy uses.
 
@@ -113,11 +125,11 @@ def diagnose(result: Result, X: Any, *, sample_weight: Any = None, n_threads: in
     >>> import fastem, numpy as np
     >>> X = np.random.default_rng(0).poisson([[2.0]] * 300 + [[12.0]] * 300)
     >>> result = fastem.fit(X, fastem.Poisson(), 2, seed=0, tol=1e-9)
-    >>> found = fastem.diagnose(result, X)
+    >>> found = fastem.diagnose(X, result)
     >>> found.verdict.name, sorted(found.standard_errors["rates"].round(1).ravel().tolist())
     ('MAXIMUM', [0.1, 0.2])
     """
-    validation.check_mixture(result)
+    X, result = validation.data_and_mixture(result, X)
     checked = validation.check_data(X, result.n_features)
     weights = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_threads(n_threads)
@@ -174,7 +186,9 @@ def _check_size(n_parameters: int) -> None:
 
 def _verdict(result: Result, gain: float, smallest: float) -> Verdict:
     report = result.starts[result.best_start] if result.starts else None
-    if result.family.is_regularised or (report is not None and report.floored) or not np.isfinite(gain):
+    # A ridge that is far too small to matter leaves the gradient at 0.
+    regularised = result.family.is_regularised and gain > CONVERGED
+    if regularised or (report is not None and report.floored) or not np.isfinite(gain):
         return Verdict.BOUNDARY
     if smallest < -ZERO:
         return Verdict.SADDLE

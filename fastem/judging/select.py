@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,18 +12,20 @@ from fastem import validation
 from fastem.data.samples import Samples
 from fastem.data.threads import Team, team
 from fastem.em.accelerate import Acceleration
+from fastem.families import SHAPES, Gaussian
 from fastem.families.base import Array, Family
 from fastem.fitting.best import REACHED
 from fastem.fitting.search import Search
 from fastem.fitting.solve import search_for
 from fastem.fitting.survey import survey
 from fastem.judging.criteria import CRITERIA, SelectionCriterion
+from fastem.judging.selection import Row, Selection
 from fastem.model.evidence import evaluated
 from fastem.model.model import Model
 from fastem.model.problem import problem_of
-from fastem.model.result import Result, Status
+from fastem.model.result import Result
 from fastem.model.starving import POLICIES, Policy, Starving
-from fastem.model.telling import tell
+from fastem.model.telling import expect, tell
 from fastem.starts.names import StartMethod
 
 # Responsibilities are computed for this many samples at a time.
@@ -34,69 +36,9 @@ LIGHT = 0.1
 SHOWN = 3
 
 
-class Row(NamedTuple):
-    """One model of a grid.
-
-    family: its name. n_components, n_parameters. log_likelihood: total, nats. bic, aic, icl: smaller is better; icl is
-    bic plus twice the entropy of the responsibilities. cv: held-out log-likelihood per sample in nats, the mean over
-    folds; larger is better. cv_error: its standard error. Both are NaN unless the criterion is "cv". n_iter, n_passes:
-    of the best start. n_reached: starts that reached the best likelihood. status: a Status.
-    """
-
-    family: str
-    n_components: int
-    n_parameters: int
-    log_likelihood: float
-    bic: float
-    aic: float
-    icl: float
-    cv: float
-    cv_error: float
-    n_iter: int
-    n_passes: int
-    n_reached: int
-    status: Status
-
-
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """What `select` returns.
-
-    Attributes
-    ----------
-    criterion : what chose the best model.
-    table : a Row for each model, in the order of the grid: families, and within each numbers of components.
-    models : the Result of each row.
-    best_index : the row of the chosen model.
-    notes : sentences about what needs a second look; `select` gives them as a FitWarning.
-    """
-
-    criterion: SelectionCriterion
-    table: tuple[Row, ...]
-    models: tuple[Result, ...]
-    best_index: int
-    notes: tuple[str, ...] = ()
-
-    @property
-    def best(self) -> Result:
-        """The chosen model."""
-        return self.models[self.best_index]
-
-    def to_frame(self) -> Any:
-        """The table as a pandas DataFrame; `status` by name.
-
-        Raises
-        ------
-        ImportError : pandas is not installed.
-        """
-        import pandas as pd
-
-        return pd.DataFrame([{**row._asdict(), "status": row.status.name} for row in self.table])
-
-
 def select(
     X: Any,
-    families: Family | Iterable[Family],
+    families: Family | Iterable[Family] | None = None,
     n_components: int | Iterable[int] = range(1, 10),
     *,
     criterion: SelectionCriterion = "bic",
@@ -119,7 +61,8 @@ def select(
     Parameters
     ----------
     X : array-like, (n_samples, n_features), as in `fit`.
-    families : a Family, or several.
+    families : a Family, or several, or None
+        None means Gaussians of all six covariance shapes.
     n_components : int, or several, each from 1 to n_samples.
     criterion : "bic", "aic", "icl" or "cv"
         The first three are smallest for the best model. "cv" divides the samples at random into `n_folds` parts; for
@@ -165,7 +108,7 @@ def select(
     >>> chosen.best.n_components, chosen.best.family.name
     (2, 'gaussian_tied_diag')
     """
-    families = validation.check_families(families)
+    families = validation.check_families([Gaussian(shape) for shape in SHAPES] if families is None else families)
     counts = validation.check_counts(n_components)
     validation.check_choice("criterion", criterion, tuple(CRITERIA))
     search = Search(
@@ -186,13 +129,14 @@ def select(
         validation.check_n_folds(n_folds, positive, max(counts))
     rows: dict[_Cell, Row] = {}
     models: dict[_Cell, Result] = {}
+    expect(callback, len(families) * len(counts))
     with team(n_threads) as threads:
         held_out: dict[_Cell, tuple[float, float]] = {}
         if criterion == "cv":
             held_out = _cross_validated(checked, sample_weight, families, counts, settings, int(n_folds), threads)
         for cell, result in _grid(checked, sample_weight, families, counts, settings, threads):
-            models[cell] = result
-            rows[cell] = _row(checked, sample_weight, result, held_out.get(cell, (np.nan, np.nan)), threads)
+            models[cell] = replace(result, entropy=_entropy(checked, sample_weight, result, threads))
+            rows[cell] = _row(models[cell], held_out.get(cell, (np.nan, np.nan)))
             if callback is not None and callback(rows[cell]):
                 break
     order = sorted(rows)
@@ -234,8 +178,7 @@ def _grid(
             yield (i, j), search_for(problem, settings.search, settings.seed)
 
 
-def _row(X: Array, sample_weight: Array | None, result: Result, held_out: tuple[float, float], threads: Team) -> Row:
-    entropy = _entropy(X, sample_weight, result, threads)
+def _row(result: Result, held_out: tuple[float, float]) -> Row:
     return Row(
         result.family.name,
         result.n_components,
@@ -243,12 +186,13 @@ def _row(X: Array, sample_weight: Array | None, result: Result, held_out: tuple[
         result.log_likelihood,
         result.bic,
         result.aic,
-        result.bic + 2.0 * entropy,
+        result.icl,
         *held_out,
         result.n_iter,
         result.n_passes,
         result.n_reached,
         result.status,
+        len(result.starts),
     )
 
 

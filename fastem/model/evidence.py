@@ -19,7 +19,8 @@ from fastem.families.base import Array, Columns, Family, Frame
 from fastem.families.parameters import FloatArray, IntArray
 from fastem.model.model import Model, Setting
 from fastem.model.problem import problem_of
-from fastem.model.result import Result
+from fastem.model.result import Fitted, Result
+from fastem.model.showing import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,10 @@ class Evidence:
     statistics: FloatArray
     frame: Frame
     dtype: Any
+
+    def __repr__(self) -> str:
+        about = f"{self.mixture.family.name}, {counted(self.mixture.n_components, 'component')}"
+        return f"Evidence({about}, {counted(self.n_samples, 'sample')}, log-likelihood {self.log_likelihood:.1f})"
 
     def __add__(self, other: Evidence) -> Evidence:
         if not isinstance(other, Evidence):
@@ -128,13 +133,13 @@ def mixture_rows(mixture: Result, frame: Frame) -> tuple[Array, Array]:
         return mixture.family.pack(mixture.parameters, frame), np.log(mixture.weights)
 
 
-def fold(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: int | None = None) -> Evidence:
+def fold(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Evidence:
     """One E-step: the evidence of X at a mixture.
 
     Parameters
     ----------
     X : array-like, (n_samples, n_features)
-    mixture : a Result.
+    mixture : a Result, or a fitted estimator. X and the mixture may change places.
     sample_weight : (n_samples,) or None
     n_threads : as in `fit`.
 
@@ -156,7 +161,7 @@ def fold(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: int |
     >>> fastem.maximise(evidence).weights.round(5).tolist()
     [0.34562, 0.65438]
     """
-    validation.check_mixture(mixture)
+    X, mixture = validation.data_and_mixture(X, mixture)
     checked = validation.check_data(X, mixture.n_features)
     weights = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_threads(n_threads)
@@ -212,8 +217,8 @@ def evaluated(X: Array, mixture: Result, threads: Team, want: str, alone: bool =
     return evaluating.evaluate(X, mixture.family, frame, params, log_weights, dtype, threads, want, alone)
 
 
-def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Array:
-    validation.check_mixture(mixture)
+def _evaluate(X: Any, mixture: Any, n_threads: int | None, want: str) -> Array:
+    X, mixture = validation.data_and_mixture(X, mixture)
     checked = validation.check_data(X, mixture.n_features)
     validation.check_n_threads(n_threads)
     validation.check_support(checked, mixture.family)
@@ -224,13 +229,13 @@ def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Arra
     return evaluation.values
 
 
-def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> FloatArray:
+def log_density(X: Any, mixture: Any, *, n_threads: int | None = None) -> FloatArray:
     """The log density of a mixture at each sample.
 
     Parameters
     ----------
     X : array-like, (n_samples, n_features)
-    mixture : a Result.
+    mixture : a Result, or a fitted estimator. X and the mixture may change places.
     n_threads : as in `fit`.
 
     Returns
@@ -246,13 +251,13 @@ def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> Flo
     return _evaluate(X, mixture, n_threads, "log_density")
 
 
-def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -> NDArray[np.floating[Any]]:
+def responsibilities(X: Any, mixture: Any, *, n_threads: int | None = None) -> NDArray[np.floating[Any]]:
     """Posterior probabilities of the components given each sample.
 
     Parameters
     ----------
     X : array-like, (n_samples, n_features)
-    mixture : a Result.
+    mixture : a Result, or a fitted estimator. X and the mixture may change places.
     n_threads : as in `fit`.
 
     Returns
@@ -264,19 +269,20 @@ def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -
     ------
     ValueError, TypeError : as for `log_density`.
     """
+    X, mixture = validation.data_and_mixture(X, mixture)
     resp = _evaluate(X, mixture, n_threads, "resp")
     impossible = ~(resp.sum(axis=1) > 0)
     resp[impossible] = mixture.weights
     return resp
 
 
-def predict(X: Any, mixture: Result, *, n_threads: int | None = None) -> IntArray:
+def predict(X: Any, mixture: Any, *, n_threads: int | None = None) -> IntArray:
     """The likeliest component of each sample.
 
     Parameters
     ----------
     X : array-like, (n_samples, n_features)
-    mixture : a Result.
+    mixture : a Result, or a fitted estimator. X and the mixture may change places.
     n_threads : as in `fit`.
 
     Returns
@@ -298,12 +304,12 @@ class Draws(NamedTuple):
     labels: IntArray
 
 
-def sample(mixture: Result, n_samples: int, *, seed: Any = None) -> Draws:
+def sample(mixture: Result | Fitted, n_samples: int, *, seed: Any = None) -> Draws:
     """Independent draws from a mixture.
 
     Parameters
     ----------
-    mixture : a Result.
+    mixture : a Result, or a fitted estimator.
     n_samples : int >= 1
     seed : int >= 0, a sequence of them, or None.
 
@@ -315,8 +321,8 @@ def sample(mixture: Result, n_samples: int, *, seed: Any = None) -> Draws:
     ------
     ValueError, TypeError : unusable arguments.
     """
-    validation.check_mixture(mixture)
+    result: Result = validation.check_mixture(mixture)
     validation.check_n_draws(n_samples)
     rng = np.random.default_rng(validation.check_seed(seed))
-    labels = rng.choice(mixture.n_components, size=n_samples, p=mixture.weights)
-    return Draws(mixture.family.sample(rng, mixture.parameters, labels), labels)
+    labels = rng.choice(result.n_components, size=n_samples, p=result.weights)
+    return Draws(result.family.sample(rng, result.parameters, labels), labels)

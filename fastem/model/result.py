@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from fastem.families.base import Family
 from fastem.families.parameters import FloatArray, n_features_of
 from fastem.model.mixing import MIXINGS, Proportions
 from fastem.model.model import Model
+from fastem.model.showing import Showing
 from fastem.model.starving import Policy
 
 FORMAT = 4
@@ -61,6 +62,9 @@ class Record(NamedTuple):
     that M-step. gain: its increase per sample since the iteration before, or since the start itself, in nats.
     n_samples, total_weight: how many samples were looked at, and the sum of their weights. A fit that begins on parts
     of the data looks at the samples of a part, and iterations and likelihoods begin anew on each part.
+    n_starts, n_ended: how many starts there are (on a part: that move on it), and how many of them have ended. value:
+    of the criterion of convergence, NaN if it has none yet. tol: what it must fall below. resumed: of a fit that goes
+    on from a checkpoint, how many iterations all starts together had made by then, on the same samples; otherwise 0.
     """
 
     start: int
@@ -69,6 +73,11 @@ class Record(NamedTuple):
     gain: float
     n_samples: int
     total_weight: float
+    n_starts: int = 1
+    n_ended: int = 0
+    value: float = float("nan")
+    tol: float = 0.0
+    resumed: int = 0
 
 
 class StartReport(NamedTuple):
@@ -97,6 +106,9 @@ class StartReport(NamedTuple):
     dropped: int = 0
     passes_on_parts: float = 0.0
 
+    def __repr__(self) -> str:
+        return f"StartReport({self.status.name}, {self.n_iter} iterations, log-likelihood {self.log_likelihood:.3f})"
+
     @property
     def sentence(self) -> str:
         """What happened, and what to do about it."""
@@ -110,9 +122,9 @@ class StartReport(NamedTuple):
         return " ".join(said)
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A fitted (or given) mixture.
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(Showing):
+    """A fitted (or given) mixture. Printed, it is a line; `summary()` says more.
 
     Attributes
     ----------
@@ -133,6 +145,7 @@ class Result:
     total_weight : the sum of the sample weights, which is n in BIC; n_samples without weights.
     collapsed : the components that are held at the floor of floating point.
     notes : sentences about a fit that needs a second look; `fit` gives them as a FitWarning.
+    entropy : of the responsibilities, summed over the (weighted) samples, nats, for `icl`; NaN if never evaluated.
     """
 
     model: Model
@@ -152,6 +165,7 @@ class Result:
     criterion_value: float = float("nan")
     collapsed: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    entropy: float = float("nan")
 
     @property
     def family(self) -> Family:
@@ -195,25 +209,49 @@ class Result:
         """-2 log-likelihood + 2 n_parameters: smaller is better."""
         return -2.0 * self.log_likelihood + 2.0 * self.n_parameters
 
+    @property
+    def icl(self) -> float:
+        """BIC plus twice the entropy of the responsibilities: smaller is better.
 
-def save(result: Result, path: str | PathLike[str]) -> None:
+        The entropy takes a pass over the data, which `select` makes and `fit` does not. After `fit` it is NaN, unless
+        there is a single component, whose entropy is 0; call ``select(X, family, n_components)`` to know it.
+        """
+        return self.bic + 2.0 * (0.0 if self.n_components == 1 else self.entropy)
+
+
+class Fitted(Protocol):
+    """What holds the Result of a fit, such as a fitted estimator: every function that takes a Result takes it too."""
+
+    @property
+    def result_(self) -> Result:
+        """The Result."""
+
+
+def save(result: Result | Fitted, path: str | PathLike[str]) -> None:
     """Write a result to `path` as an uncompressed .npz archive, readable by numpy without pickle.
 
     The archive holds `format` (an integer), `family`, `hyperparameters` and `model` (JSON), `weights`, one array
-    `parameter_<name>` each, and the fields of the result. The path is used as it is; no suffix is added.
+    `parameter_<name>` each, and the fields of the result. The path is used as it is; no suffix is added. Of a fitted
+    estimator, its `result_` is written; its own `save` writes the estimator.
 
     Raises
     ------
-    TypeError : `result` is no Result.
+    TypeError : `result` is neither a Result nor a fitted estimator.
     OSError : the file cannot be written.
     """
     from fastem.validation import check_mixture
 
-    check_mixture(result)
+    kept: Result = check_mixture(result)
+    with Path(path).open("wb") as file:
+        np.savez(file, **arrays_of(kept))
+
+
+def arrays_of(result: Result) -> dict[str, Any]:
+    """A result as named arrays, for a file."""
     reports = np.array(
         [[np.nan if value is None else value for value in report[1:]] for report in result.starts], dtype=np.float64
     ).reshape(-1, len(StartReport._fields) - 1)
-    arrays = {
+    return {
         "format": np.array(FORMAT),
         "family": np.array(result.family.name),
         "hyperparameters": np.array(json.dumps(result.family.to_json())),
@@ -228,13 +266,12 @@ def save(result: Result, path: str | PathLike[str]) -> None:
         "criterion_value": np.array(result.criterion_value),
         "collapsed": np.array(result.collapsed, dtype=np.int64),
         "notes": np.array(result.notes, dtype=np.str_),
+        "entropy": np.array(result.entropy),
         "status": np.array(result.status.name),
         "starts": reports,
         "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
         **{f"parameter_{name}": np.asarray(value) for name, value in result.parameters.items()},
     }
-    with Path(path).open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def load(path: str | PathLike[str]) -> Result:
@@ -253,7 +290,11 @@ def load(path: str | PathLike[str]) -> Result:
         archive = None
     check_model_file(path, archive, FORMAT, FAMILIES)
     with archive:
-        stored: dict[str, Any] = {name: archive[name] for name in archive.files}
+        return result_of({name: archive[name] for name in archive.files})
+
+
+def result_of(stored: dict[str, Any]) -> Result:
+    """The inverse of `arrays_of`."""
     n_iter, n_passes, best_start, n_samples = (int(count) for count in stored["counts"])
     reports = tuple(
         StartReport(
@@ -289,6 +330,7 @@ def load(path: str | PathLike[str]) -> Result:
         criterion_value=float(stored["criterion_value"]),
         collapsed=tuple(int(k) for k in stored.get("collapsed", ())),
         notes=tuple(str(note) for note in stored.get("notes", ())),
+        entropy=float(stored.get("entropy", np.nan)),  # older files had none
     )
 
 

@@ -1,9 +1,10 @@
-"""The warning that a fit gives when what it found needs a second look."""
+"""What users hear of what runs: the warning of a fit that needs a second look, and what callbacks may expect."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 
 class FitWarning(UserWarning):
@@ -18,3 +19,10 @@ def tell(notes: Sequence[str], stacklevel: int = 3) -> None:
     """Give what there is to tell as one warning, at the place of the user's call."""
     if notes:
         warnings.warn(" ".join(notes), FitWarning, stacklevel=stacklevel)
+
+
+def expect(callback: Any, total: int) -> None:
+    """Tell a callback how often it will be called at most, if it has a method `expect` to be told by."""
+    tell = getattr(callback, "expect", None)
+    if callable(tell):
+        tell(total)

@@ -28,14 +28,20 @@ from fastem.validation.data import (
 )
 from fastem.validation.mixtures import (
     Given,
+    check_alike,
     check_assignment,
     check_checkpoint,
     check_evidence,
+    check_feature,
     check_mixture,
     check_model_file,
+    check_order,
     check_parameters,
     check_same_mixture,
+    check_sortable,
     check_start,
+    data_and_mixture,
+    is_mixture,
 )
 from fastem.validation.settings import (
     check_choice,
@@ -58,6 +64,7 @@ from fastem.validation.settings import (
 
 __all__ = [
     "Given",
+    "check_alike",
     "check_assignment",
     "check_callback",
     "check_checkpoint",
@@ -71,6 +78,7 @@ __all__ = [
     "check_evidence",
     "check_families",
     "check_family",
+    "check_feature",
     "check_finite",
     "check_fit_arguments",
     "check_fixed_point",
@@ -89,6 +97,7 @@ __all__ = [
     "check_n_threads",
     "check_not_empty",
     "check_one_weight",
+    "check_order",
     "check_parameters",
     "check_piece",
     "check_registrable",
@@ -99,11 +108,14 @@ __all__ = [
     "check_same_mixture",
     "check_sample_weight",
     "check_seed",
+    "check_sortable",
     "check_start",
     "check_stream",
     "check_support",
     "check_theta",
     "check_weights_count",
     "check_writable",
+    "data_and_mixture",
+    "is_mixture",
     "working_dtype",
 ]

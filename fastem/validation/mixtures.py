@@ -10,7 +10,7 @@ import numpy as np
 
 from fastem.families.base import Family
 from fastem.families.parameters import Array, Parameter, n_features_of
-from fastem.validation.data import as_array
+from fastem.validation.data import as_array, check_integer
 
 
 class Given(NamedTuple):
@@ -24,10 +24,105 @@ class Given(NamedTuple):
     parameters: dict[str, Array]
 
 
-def check_mixture(mixture: Any) -> None:
-    """Refuse anything but a Result."""
-    if not (hasattr(mixture, "family") and hasattr(mixture, "weights") and hasattr(mixture, "parameters")):
-        raise TypeError(f"mixture must be a Result, as from fastem.fit, not {type(mixture).__name__}; X comes first.")
+def is_mixture(value: Any) -> bool:
+    """Whether a value is a Result, or an object with a `result_`: an estimator, fitted or not."""
+    return _holds_result(value) or _is_result(value)
+
+
+def _is_result(value: Any) -> bool:
+    # Columns of a data frame are attributes of the frame, but not of its class.
+    return hasattr(type(value), "family") and hasattr(value, "weights") and hasattr(value, "parameters")
+
+
+def _holds_result(value: Any) -> bool:
+    return hasattr(type(value), "result_") or "result_" in getattr(value, "__dict__", ())
+
+
+def check_mixture(mixture: Any) -> Any:
+    """The Result that a mixture is, or that a fitted estimator holds. Anything else is refused."""
+    result = mixture.result_ if _holds_result(mixture) else mixture
+    if not _is_result(result):
+        raise TypeError(f"mixture must be {_MIXTURE}, not {_called(mixture)}.")
+    return result
+
+
+def data_and_mixture(one: Any, other: Any) -> tuple[Any, Any]:
+    """Data and a mixture, which a user may give in either order; the mixture as a Result, see `check_mixture`."""
+    first, second = is_mixture(one), is_mixture(other)
+    if first and second:
+        raise TypeError("expected data and a mixture, in either order; got two mixtures.")
+    if not (first or second):
+        raise TypeError(
+            f"expected data and a mixture, in either order; got {_called(one)} and {_called(other)}. A mixture is "
+            f"{_MIXTURE}."
+        )
+    return (other, check_mixture(one)) if first else (one, check_mixture(other))
+
+
+_MIXTURE = "a Result, as from fastem.fit, or a fitted estimator of fastem"
+
+
+def _called(value: Any) -> str:
+    """What a value is, for a message: its type, and whose it is where that is not obvious."""
+    package = type(value).__module__.partition(".")[0]
+    name = type(value).__name__
+    return name if package in ("builtins", "fastem", "numpy") else f"{name} of {package}"
+
+
+def check_order(order: Any, n_components: int) -> Array:
+    """An order of components as integers; refuse what is no permutation of them."""
+    array = as_array("order", order)
+    if (
+        array.shape != (n_components,)
+        or array.dtype.kind not in "iu"
+        or set(array.tolist()) != set(range(n_components))
+    ):
+        raise ValueError(
+            f"order is {order!r}; it must name each of the {n_components} component(s) once, from 0 to "
+            f"{n_components - 1}."
+        )
+    return array.astype(np.int64)
+
+
+def check_sortable(name: Any, names: Sequence[str]) -> str:
+    """The name of a parameter of which each component has its own."""
+    if name not in names:
+        raise ValueError(
+            f"components cannot be sorted by {name!r}; each has its own {', '.join(map(repr, names))}, and shares the "
+            "rest."
+        )
+    return str(name)
+
+
+def check_feature(
+    feature: Any, n_features: int, names: Sequence[str] | None, parameter: str, has_features: bool
+) -> int:
+    """A feature, given by number or by name, as a number."""
+    if not has_features:
+        raise ValueError(f"{parameter} has no features; leave out the feature, which is {feature!r}.")
+    if isinstance(feature, str):
+        if feature not in (names or ()):
+            known = "the features have no names" if names is None else f"the features are {', '.join(names)}"
+            raise ValueError(f"feature is {feature!r}, but {known}.")
+        return list(names or ()).index(feature)
+    check_integer("feature", feature, 0)
+    if feature >= n_features:
+        raise ValueError(f"feature is {feature}, but there are {n_features}, counted from 0.")
+    return int(feature)
+
+
+def check_alike(one: Any, other: Any) -> None:
+    """Refuse to match mixtures that have not as many components, nor the same features, nor comparable ones."""
+    for what in ("n_components", "n_features"):
+        if getattr(one, what) != getattr(other, what):
+            raise ValueError(
+                f"the mixtures have {getattr(one, what)} and {getattr(other, what)} {what[2:]}; to be matched, both "
+                "must have as many."
+            )
+    if type(one.family).comparable is not type(other.family).comparable:
+        raise ValueError(
+            f"components of {one.family.name} and {other.family.name} cannot be compared; fit one family to both."
+        )
 
 
 def check_evidence(evidence: Any) -> None:
@@ -40,6 +135,8 @@ def check_evidence(evidence: Any) -> None:
 
 def check_start(start: Any, names: Sequence[str], family: Family, n_components: int, shape: tuple[int, ...]) -> Any:
     """A start in one of three forms: Given, labels (n,), or responsibilities (n, K)."""
+    if is_mixture(start):
+        start = check_mixture(start)
     if hasattr(start, "parameters") and hasattr(start, "weights"):
         start = {"weights": start.weights, **start.parameters}
     if isinstance(start, str):
