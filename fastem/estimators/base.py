@@ -12,16 +12,16 @@ from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from fastem import validation
 from fastem.em.accelerate import NAMES as ACCELERATORS
 from fastem.estimators import files
 from fastem.estimators.keeping import Keeping, entropy_of
-from fastem.estimators.predicting import Predicting
+from fastem.estimators.predicting import Predicting, checked_array
 from fastem.estimators.verbose import Progress
 from fastem.families.base import Array, Family
 from fastem.fitting import fit as em
+from fastem.fitting.search import Search
 from fastem.model.model import Model
 from fastem.model.result import Result, Status
 from fastem.model.starving import DROP, POLICIES, Policy
@@ -102,7 +102,8 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
         Warns
         -----
-        ConvergenceWarning : the best start ran out of iterations, or a component collapsed. `fit` is done all the same.
+        ConvergenceWarning : the best start ran out of iterations, a component collapsed, or X has fewer distinct rows
+            than there are components. `fit` is done all the same.
 
         Raises
         ------
@@ -113,7 +114,8 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
     def _fit_and_warn(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> Self:
         before = dict(vars(self))
         try:
-            warning = self._fit(X, sample_weight, resp_init, callback, checkpoint)
+            with validation.naming(X, sample_weight):
+                warning = self._fit(X, sample_weight, resp_init, callback, checkpoint)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -141,20 +143,22 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         if self.verbose:
             shown = n_starts(self.init_params, n_init) if random else 1
             progress = Progress(int(self.verbose), self.verbose_interval, shown, len(X), callback)
-        result = em.fit(
-            X,
-            self._family(),
-            len(start["weights"]) if continued else self.n_components,
-            sample_weight=sample_weight,
+        policy = Policy(float(self.min_samples), self.starving)
+        n_components = len(start["weights"]) if continued else int(self.n_components)
+        search = Search(
             start=start,
             n_init=n_init,
             tol=self.tol,
             max_iter=self.max_iter,
-            seed=seed,
             accelerate=self.accelerate,
             progressive=self.progressive,
-            min_samples=self.min_samples,
-            starving=self.starving,
+        )
+        result, remark = em.fit_model(
+            X,
+            sample_weight,
+            Model(self._family(), n_components, policy=policy),
+            search,
+            seed=seed,
             n_threads=self.n_threads,
             callback=progress or callback,
             checkpoint=checkpoint,
@@ -162,9 +166,11 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         if progress is not None and self.max_iter > 0:
             progress.end(result)
         self._adopt(result, validation.working_dtype(X))
-        if self.max_iter == 0 or result.status in (Status.CONVERGED, Status.STOPPED):
-            return None
-        return NOT_CONVERGED if result.status is Status.MAX_ITER else f"{NOT_CONVERGED} {result.status.value}"
+        said = [] if remark is None else [remark]
+        if self.max_iter > 0 and result.status not in (Status.CONVERGED, Status.STOPPED):
+            ended = [NOT_CONVERGED] if result.status is Status.MAX_ITER else [NOT_CONVERGED, result.status.value]
+            said = [*ended, *said]
+        return " ".join(said) or None
 
     def _seed(self) -> Any:
         """A seed for `em.fit`. An integer is used as it is, because making a RandomState from it would take 0.1 ms."""
@@ -192,7 +198,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
     def _adopt(self, result: Result, dtype: Any) -> None:
         """Set the fitted attributes from a result."""
-        checks.check_representable(result.parameters)
+        validation.check_representable(result.parameters, result.family)
         self._set_parameters(result.weights, dict(result.parameters), dtype)
         total = result.total_weight or 1.0  # given parameters have seen no data; their likelihood is NaN
         self.n_components_ = result.n_components
@@ -208,6 +214,8 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         self._validate_params()
         checks.check_family_of(type(self).__name__, self._fitted_family(), result.family)
         self.n_features_in_ = result.n_features
+        if result.feature_names is not None:
+            self.feature_names_in_ = np.array(result.feature_names, dtype=object)
         self._adopt(result, np.dtype(np.float64))
         return self
 
@@ -228,7 +236,8 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
         Returns
         -------
-        A fitted estimator. It predicts and samples, and with `warm_start` its `fit` goes on from the result.
+        A fitted estimator. It predicts and samples, and with `warm_start` its `fit` goes on from the result. The names
+        of the result's features, if it has any, become `feature_names_in_`.
 
         Raises
         ------
@@ -241,8 +250,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
     def _checked(self, X: Any, reset: bool) -> Array:
         """X as an array of numbers, by scikit-learn's rules. The core finds, and names, values that are not finite."""
-        checks.check_unmasked(X)
-        checked: Array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        checked = checked_array(self, X, reset)
         # As in scikit-learn, float32 data are not rounded further by a model of float64.
         widen = not reset and validation.working_dtype(checked) != np.float64 and self.weights_.dtype == np.float64
         return checked.astype(np.float64) if widen else checked
@@ -252,7 +260,9 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         weights = checks.check_weights_attribute(self.weights_)
         policy = Policy(float(self.min_samples), self.starving)
         model = Model(self._fitted_family(), len(weights), policy=policy)
-        return Result(model=model, weights=weights, parameters=self._density())
+        names = getattr(self, "feature_names_in_", None)
+        names = None if names is None else tuple(names)
+        return Result(model=model, weights=weights, parameters=self._density(), feature_names=names)
 
     def fit_predict(
         self,

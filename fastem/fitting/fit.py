@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -22,6 +24,7 @@ from fastem.model.model import Model, Step
 from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result
 from fastem.model.starving import POLICIES, Policy
+from fastem.model.telling import FitWarning
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
 
@@ -129,9 +132,14 @@ def fit(
     -------
     Result : the best start, compared by status, then by log-likelihood.
 
+    Warns
+    -----
+    FitWarning : X has fewer distinct rows than there are components.
+
     Raises
     ------
-    ValueError, TypeError : unusable input; the message names the argument and the place.
+    ValueError, TypeError : unusable input; the message names the argument and the place, which for a pandas or polars
+        frame is the column's name and the row's label.
 
     Notes
     -----
@@ -164,8 +172,6 @@ def fit(
     validation.check_interval(checkpoint_interval)
     validation.check_n_threads(n_threads)
     validation.check_callback(callback)
-    if checkpoint is not None:
-        validation.check_writable("checkpoint", checkpoint)
     search = Search(
         start=start,
         n_init=n_init,
@@ -179,9 +185,46 @@ def fit(
         progressive=progressive,
     )
     model = Model(family, int(n_components), policy=Policy(float(min_samples), starving))
+    result, remark = fit_model(
+        X,
+        sample_weight,
+        model,
+        search,
+        seed=seed,
+        n_threads=n_threads,
+        callback=callback,
+        checkpoint=checkpoint,
+        checkpoint_interval=float(checkpoint_interval),
+    )
+    if remark is not None:
+        warnings.warn(remark, FitWarning, stacklevel=2)
+    return result
+
+
+def fit_model(
+    X: Any,
+    sample_weight: Any,
+    model: Model,
+    search: Search,
+    *,
+    seed: Any = None,
+    n_threads: int | None = None,
+    callback: Callback | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_interval: float = 60.0,
+) -> tuple[Result, str | None]:
+    """What `fit` does, for callers with warnings of their own: the result, and what its user should hear about X."""
+    validation.check_feature_names(X, search.start)
+    if checkpoint is not None:
+        validation.check_writable("checkpoint", checkpoint)
+    with validation.naming(X, sample_weight):
+        data = samples_or_stream(X, sample_weight)
     with team(n_threads) as threads:
-        surveyed = survey(samples_or_stream(X, sample_weight), [family], threads)
-        return fitted(surveyed, model, search, seed, callback, checkpoint, float(checkpoint_interval))
+        with validation.naming(X):
+            surveyed = survey(data, [model.family], threads)
+        result = fitted(surveyed, model, search, seed, callback, checkpoint, checkpoint_interval)
+    remark = validation.too_few_points(*data, model.n_components) if isinstance(data, Samples) else None
+    return replace(result, feature_names=validation.feature_names_of(X)), remark
 
 
 def fitted(

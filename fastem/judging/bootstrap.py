@@ -128,11 +128,13 @@ def bootstrap(
     validation.check_n_threads(n_threads)
     validation.check_integer("n_replicates", n_replicates, 2)
     seeds = validation.check_seed(seed)
-    checked = validation.check_data(X, result.n_features)
-    weights = validation.check_sample_weight(sample_weight, len(checked))
-    validation.check_finite(checked, validation.working_dtype(checked))
-    validation.check_support(checked, result.family)
+    with validation.naming(X, sample_weight):
+        checked = validation.check_data(X, result)
+        weights = validation.check_sample_weight(sample_weight, len(checked))
+        validation.check_finite(checked, validation.working_dtype(checked))
+        validation.check_support(checked, result.family)
     validation.check_healthy(result.status)
+    validation.check_usable(result)
     total = float(len(checked) if weights is None else weights.sum())
     validation.check_same_data(total, result)
     if weights is not None:
@@ -151,6 +153,8 @@ def bootstrap(
         drawn, drawn_weights = _drawn(result, checked, weights, kind, child)
         with team(1) as alone:
             fitted = _fitted(drawn, drawn_weights, result, stopping, alone)
+            if fitted.status is Status.NOT_FINITE:
+                return fitted
             return _matched(fitted, resp, evaluated(judges, fitted, alone, "resp", alone=False).values)
 
     fits = _each(replicate, children, n_threads)
@@ -247,7 +251,8 @@ def likelihood_ratio_test(
     validation.check_min_samples(min_samples)
     validation.check_choice("starving", starving, POLICIES)
     seeds = validation.check_seed(seed)
-    checked = validation.check_data(X)
+    with validation.naming(X):
+        checked = validation.check_data(X)
     validation.check_n_components(n_components, len(checked), None)
     k = int(n_components)
     validation.check_n_components(k + 1, len(checked), None)
@@ -259,14 +264,16 @@ def likelihood_ratio_test(
         problem = prepare(model, Samples(data), threads)
         null = search_for(problem, search, lesser)
         divided: list[Step] = []
-        if null.n_components == k:  # none was dropped
+        if null.n_components == k and null.status.rank == 0:  # none was dropped
             step = initialise.from_parameters(problem, null.weights, dict(null.parameters))
             divided = starts.divided(problem, step)
         return null, search_for(problem.changed(n_components=k + 1), search, greater, divided)
 
     first, *children = seeds.spawn(1 + int(n_replicates))
-    with team(n_threads) as threads:
+    with validation.naming(X), team(n_threads) as threads:
         null, alternative = pair(checked, first, threads)
+    names = validation.feature_names_of(X)
+    null, alternative = replace(null, feature_names=names), replace(alternative, feature_names=names)
     validation.check_healthy(null.status, alternative.status)
 
     def replicate(child: np.random.SeedSequence) -> float:
@@ -319,7 +326,7 @@ def _matched(fitted: Result, resp: Array, others: Array) -> Result:
 
     resp: the other fit's responsibilities; others: those of `fitted`, for the same samples.
     """
-    if fitted.status is Status.NOT_FINITE or resp.shape[1] != others.shape[1]:
+    if resp.shape[1] != others.shape[1]:
         return fitted
     order = matched(-(resp.T @ others))
     return replace(fitted, weights=fitted.weights[order], parameters=fitted.family.take(fitted.parameters, order))

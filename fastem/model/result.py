@@ -42,8 +42,9 @@ class Status(Enum):
         'choose starving="reseed" or "drop".'
     )
     NOT_FINITE = (
-        "The log-likelihood is not finite: some sample is impossible under every component, or the numbers "
-        "overflowed. The last parameters with a finite one are returned, if any; rescale the data or start elsewhere."
+        "The log-likelihood or a parameter is not finite: some sample is impossible under every component, or the "
+        "numbers left the range of floating point, as variances do where data are of size 1e160 or 1e-160. The last "
+        "parameters with a finite likelihood are returned, if any; rescale the data or start elsewhere."
     )
 
     @property
@@ -130,6 +131,8 @@ class Result:
     best_start : the index of the start that is returned.
     n_samples : rows of the data.
     total_weight : the sum of the sample weights, which is n in BIC; n_samples without weights.
+    feature_names : the names of the columns of the data frame that was fitted, if all are strings; otherwise None.
+        Functions that take a mixture and a frame refuse one with other columns, or with these in another order.
     """
 
     model: Model
@@ -147,6 +150,7 @@ class Result:
     total_weight: float = 0.0
     criterion: str = ""
     criterion_value: float = float("nan")
+    feature_names: tuple[str, ...] | None = None
 
     @property
     def family(self) -> Family:
@@ -224,6 +228,7 @@ def save(result: Result, path: str | PathLike[str]) -> None:
         "status": np.array(result.status.name),
         "starts": reports,
         "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
+        "feature_names": np.array(json.dumps(result.feature_names)),
         **{f"parameter_{name}": np.asarray(value) for name, value in result.parameters.items()},
     }
     with Path(path).open("wb") as file:
@@ -247,6 +252,7 @@ def load(path: str | PathLike[str]) -> Result:
     check_model_file(path, archive, FORMAT, FAMILIES)
     with archive:
         stored: dict[str, Any] = {name: archive[name] for name in archive.files}
+    names = json.loads(str(stored.get("feature_names", "null")))  # older files had none
     n_iter, n_passes, best_start, n_samples = (int(count) for count in stored["counts"])
     reports = tuple(
         StartReport(
@@ -280,6 +286,7 @@ def load(path: str | PathLike[str]) -> Result:
         total_weight=float(stored["total_weight"]),
         criterion=str(stored["criterion"]),
         criterion_value=float(stored["criterion_value"]),
+        feature_names=None if names is None else tuple(names),
     )
 
 
