@@ -13,7 +13,7 @@ import fastem
 from fastem import KMeans
 
 cluster = pytest.importorskip("sklearn.cluster")
-from sklearn.exceptions import NotFittedError  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning, NotFittedError  # noqa: E402
 
 HERE = Path(__file__).parent
 
@@ -77,7 +77,8 @@ def test_an_empty_cluster_is_put_at_the_farthest_sample(rng):
     np.testing.assert_array_equal(actual.labels_, expected.labels_)
     np.testing.assert_allclose(actual.cluster_centers_, expected.cluster_centers_, rtol=1e-10)
     distinct = np.repeat([[0.0, 0.0], [1.0, 1.0]], 10, axis=0)
-    model = KMeans(4, random_state=0).fit(distinct)
+    with pytest.warns(ConvergenceWarning, match=r"distinct clusters \(2\) found smaller than n_clusters \(4\)"):
+        model = KMeans(4, random_state=0).fit(distinct)
     assert model.inertia_ == 0.0
     assert len(np.unique(model.labels_)) == 2
 

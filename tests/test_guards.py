@@ -37,6 +37,7 @@ def trouble(case, rng):
 
 @every_family
 @pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.filterwarnings("ignore::fastem.FitWarning")  # some have fewer distinct points than components
 def test_no_data_raise_and_each_start_says_a_sentence(case, policy, rng):
     for name, (X, k) in trouble(case, rng).items():
         for start in ("auto", "kmeans", "random_from_data"):

@@ -582,7 +582,7 @@ def test_frames_give_feature_names(X):
         pandas.DataFrame({"u": [1, None, 3], "v": [1, 2, 3]}),
         polars.DataFrame({"u": [1, None], "v": [2, 3]}),
     ):
-        with pytest.raises(ValueError, match=r"X\[1, 0\] is nan"):
+        with pytest.raises(ValueError, match="'u' of row 1 is NaN"):
             GaussianMixture().fit(frame)
 
 

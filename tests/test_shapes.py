@@ -58,6 +58,7 @@ NAMES = list(degenerate(FULL, np.random.default_rng(0)))
 @every_family
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("start", ["kmeans", "random", "random_from_data"])
+@pytest.mark.filterwarnings("ignore::fastem.FitWarning")  # some have fewer distinct points than components
 def test_no_finite_data_set_raises(case, name, start, rng):
     X, n_components = degenerate(case, rng)[name]
     result = fastem.fit(X, case.family, n_components, start=start, seed=0, n_init=2, max_iter=50)
@@ -68,6 +69,7 @@ def test_no_finite_data_set_raises(case, name, start, rng):
 
 @every_family
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.filterwarnings("ignore::fastem.FitWarning")  # some have fewer distinct points than components
 def test_no_finite_data_set_raises_in_float32(case, name, rng):
     X, n_components = degenerate(case, rng)[name]
     X = X.astype(np.float32)

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +75,8 @@ def _fit(options: argparse.Namespace) -> None:
     best = chosen.best
     _print_mixture(chosen, table.names)
     if options.save is not None:
-        fastem.save(best, options.save)
+        names = tuple(table.names) if table.named else None
+        fastem.save(replace(best, feature_names=names), options.save)
         print(f"model written to {options.save}")
     if options.labels_out is not None:
         labels = fastem.predict(table.X, best, n_threads=options.threads)

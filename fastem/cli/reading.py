@@ -21,10 +21,11 @@ class CommandError(Exception):
 
 
 class Table(NamedTuple):
-    """What was read: a matrix and the names of its columns."""
+    """What was read: a matrix and the names of its columns; named: whether the file told them."""
 
     X: Array
     names: list[str]
+    named: bool = False
 
 
 def read_table(path: Path, key: str | None, columns: list[str] | None, drop: list[str] | None) -> Table:
@@ -102,7 +103,7 @@ def _read_csv(path: Path, columns: list[str] | None, drop: list[str] | None) -> 
         reader = csv.reader(file)
         next(reader)
         X = np.concatenate(list(_pieces(path, reader, names, chosen)))
-    return Table(X, [names[j] for j in chosen])
+    return Table(X, [names[j] for j in chosen], named=True)
 
 
 def _pieces(path: Path, reader: Any, names: list[str], chosen: list[int]) -> Iterator[Array]:

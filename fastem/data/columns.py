@@ -14,6 +14,9 @@ from fastem.data.threads import Team
 from fastem.data.tiles import chunks, span_bounds, tile_size
 from fastem.families.base import Array, Columns
 
+# Columns of no larger half range count as constant: the inverse of a smaller scale is not finite.
+SMALLEST_RANGE = 1e-307
+
 FIELDS = Fields("source n_features count weights bounds shift tile_size low high sums")
 _DTYPE = FIELDS.dtype
 
@@ -105,7 +108,7 @@ def columns_of(pieces: Pieces, first_row: Array, team: Team) -> Columns | None:
             break
         # The first row lies so far from the others that the variance has lost its digits. Again, about the mean.
         shift = location
-    constant = ~(half > 1e-300)
+    constant = ~(half > SMALLEST_RANGE)
     return Columns(np.where(constant, low, location), np.where(constant, 0.0, spread), low, high)
 
 

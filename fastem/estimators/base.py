@@ -12,13 +12,12 @@ from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from fastem import validation
 from fastem.em.accelerate import NAMES as ACCELERATORS
 from fastem.estimators import files
 from fastem.estimators.keeping import Keeping, entropy_of
-from fastem.estimators.predicting import Predicting
+from fastem.estimators.predicting import Predicting, checked_array
 from fastem.estimators.verbose import Progress
 from fastem.families.base import Array, Family
 from fastem.families.parameters import IntArray
@@ -104,7 +103,8 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
         Warns
         -----
-        ConvergenceWarning : the best start ran out of iterations, or a component collapsed. `fit` is done all the same.
+        ConvergenceWarning : the best start ran out of iterations, a component collapsed, or X has fewer distinct rows
+            than there are components. `fit` is done all the same.
 
         Raises
         ------
@@ -115,7 +115,8 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
     def _fit_and_warn(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> Self:
         before = dict(vars(self))
         try:
-            warning = self._fit(X, sample_weight, resp_init, callback, checkpoint)
+            with validation.naming(X, sample_weight):
+                warning = self._fit(X, sample_weight, resp_init, callback, checkpoint)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -158,8 +159,9 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
             progress.end(result)
         self._adopt(result, validation.working_dtype(X))
         if self.max_iter == 0 or result.status in (Status.CONVERGED, Status.STOPPED):
-            return None
-        return NOT_CONVERGED if result.status is Status.MAX_ITER else " ".join([NOT_CONVERGED, *result.notes])
+            return " ".join(result.notes) or None
+        ended = result.notes[1:] if result.status is Status.MAX_ITER else result.notes
+        return " ".join([NOT_CONVERGED, *ended])
 
     def _seed(self) -> Any:
         """A seed for `em.fit`. An integer is used as it is, because making a RandomState from it would take 0.1 ms."""
@@ -187,7 +189,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
     def _adopt(self, result: Result, dtype: Any) -> None:
         """Set the fitted attributes from a result."""
-        checks.check_representable(result.parameters)
+        validation.check_representable(result.parameters, result.family)
         self._set_parameters(result.weights, dict(result.parameters), dtype)
         total = result.total_weight or 1.0  # given parameters have seen no data; their likelihood is NaN
         self.n_components_ = result.n_components
@@ -204,6 +206,8 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         self._validate_params()
         checks.check_family_of(type(self).__name__, self._fitted_family(), result.family)
         self.n_features_in_ = result.n_features
+        if result.feature_names is not None:
+            self.feature_names_in_ = np.array(result.feature_names, dtype=object)
         self._adopt(result, np.dtype(np.float64))
         return self
 
@@ -224,7 +228,8 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
         Returns
         -------
-        A fitted estimator. It predicts and samples, and with `warm_start` its `fit` goes on from the result.
+        A fitted estimator. It predicts and samples, and with `warm_start` its `fit` goes on from the result. The names
+        of the result's features, if it has any, become `feature_names_in_`.
 
         Raises
         ------
@@ -238,8 +243,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
     def _checked(self, X: Any, reset: bool) -> Array:
         """X as an array of numbers, by scikit-learn's rules. The core finds, and names, values that are not finite."""
-        checks.check_unmasked(X)
-        checked: Array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        checked = checked_array(self, X, reset)
         # As in scikit-learn, float32 data are not rounded further by a model of float64.
         widen = not reset and validation.working_dtype(checked) != np.float64 and self.weights_.dtype == np.float64
         return checked.astype(np.float64) if widen else checked
@@ -249,7 +253,9 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         weights = checks.check_weights_attribute(self.weights_)
         policy = Policy(float(self.min_samples), self.starving)
         model = Model(self._fitted_family(), len(weights), policy=policy)
-        return Result(model=model, weights=weights, parameters=self._density())
+        names = getattr(self, "feature_names_in_", None)
+        names = None if names is None else tuple(names)
+        return Result(model=model, weights=weights, parameters=self._density(), feature_names=names)
 
     def fit_predict(
         self,

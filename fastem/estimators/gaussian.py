@@ -247,7 +247,7 @@ class GaussianMixture(BaseMixture):
         with np.errstate(all="ignore"):
             covariances, cholesky = guarded(parameters["covariances"], self._matrices)
             precisions = precisions_of(cholesky, self._matrices)
-        checks.check_representable({"precisions": precisions})
+        checks.check_precisions(precisions)
         if not _survives(covariances, cholesky, dtype, self._matrices):
             dtype = np.dtype(np.float64)
         self.weights_ = weights.astype(dtype)

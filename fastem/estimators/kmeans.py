@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, NamedTuple, Self
@@ -15,15 +16,17 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from fastem import validation
 from fastem.data.columns import columns
 from fastem.data.pack import pack
 from fastem.data.threads import Team, team
 from fastem.data.tiles import Data
+from fastem.estimators.predicting import checked_array
 from fastem.families import Gaussian
 from fastem.families.base import Array, Frame
 from fastem.fitting.search import Matrix
@@ -148,11 +151,22 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         -------
         self
 
+        Warns
+        -----
+        ConvergenceWarning : some clusters have no samples, as X has fewer distinct rows than there are clusters.
+
         Raises
         ------
         ValueError, TypeError : unusable input; the message names the argument and the place.
         """
-        X = self._checked(X, reset=True)
+        with validation.naming(X, sample_weight):
+            self._fit(self._checked(X, reset=True), sample_weight)
+        n_distinct = int(np.count_nonzero(np.bincount(self.labels_, minlength=self.n_clusters)))
+        if n_distinct < self.n_clusters:
+            warnings.warn(checks.few_clusters(n_distinct, self.n_clusters), ConvergenceWarning, stacklevel=3)
+        return self
+
+    def _fit(self, X: Array, sample_weight: Any) -> None:
         checks.check_enough_for_clusters(len(X), self.n_clusters)
         given = None
         if not isinstance(self.init, str) and not callable(self.init):
@@ -171,16 +185,14 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 if centres is None:
                     start = self._drawn(data, random_state, threads)
                 else:
-                    start = (centres - frame.shift) / frame.scale
+                    start = centres / frame.scale - frame.shift / frame.scale
                 fits.append(self._run(data, start, self.tol * variance, threads))
             best = min(fits, key=lambda fit: fit.inertia)
-        unit = float(frame.scale[0])
         self.cluster_centers_ = (best.centres * frame.scale + frame.shift).astype(validation.working_dtype(X))
-        self.inertia_ = best.inertia * unit * unit
+        self.inertia_ = _in_units(best.inertia, data)
         self.n_iter_ = best.n_iter
         self._n_features_out = self.n_clusters
         self.labels_ = self._labels(X)
-        return self
 
     def _n_starts(self) -> int:
         if self.n_init != "auto":
@@ -191,7 +203,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         centres, n_iter, history = kmeans.converge(data, start, tol, self.max_iter, threads)
         if self.verbose:
             for iteration, value in enumerate(history):
-                print(f"Iteration {iteration}, inertia {value * float(data.frame.scale[0]) ** 2}.")
+                print(f"Iteration {iteration}, inertia {_in_units(value, data)}.")
             print(f"Converged at iteration {n_iter - 1}." if n_iter < self.max_iter else "Ran out of iterations.")
         return _Fit(kmeans.inertia(data, centres, threads), centres, n_iter)
 
@@ -205,22 +217,27 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return kmeans.samples_at(data, np.resize(chosen, self.n_clusters))
 
     def _checked(self, X: Any, reset: bool) -> Array:
-        checks.check_unmasked(X)
-        checked: Array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
-        return checked
+        return checked_array(self, X, reset)
 
     def _packed(self, X: Array, sample_weight: Any, threads: Team) -> Data:
         """X in tiles, centred, with all features divided by the same scale, which keeps distances in proportion."""
         family, dtype = Gaussian("spherical"), validation.working_dtype(X)
         weights = validation.check_sample_weight(sample_weight, len(X))
         facts = validation.check_columns(X, columns(X, weights, dtype, threads), family, dtype)
+        spread = facts.spread
+        if not spread.any():  # all within 1e-307 of each other
+            spread = 0.5 * facts.high - 0.5 * facts.low
         # A power of two rounds nothing, so that equal distances stay equal.
-        scale: Array = 2.0 ** np.clip(np.round(np.log2(family.frame(facts.location, facts.spread).scale)), -1000, 1000)
+        powers = np.clip(np.round(np.log2(family.frame(facts.location, spread).scale)), -1000, 1000)
+        scale = np.asarray(2.0**powers, dtype=np.float64)
         return pack(X, weights, family, Frame(facts.location, scale), dtype, threads)
 
     def _labels(self, X: Array) -> NDArray[np.int32]:
         """The nearest centre of each sample, found as the likeliest component of a mixture of equal spheres."""
         centres = np.asarray(self.cluster_centers_, dtype=np.float64)
+        if not _has_squares(centres):
+            validation.check_finite(X, validation.working_dtype(X))
+            return _half_distances(X, centres).argmin(axis=1).astype(np.int32)
         spread = float(np.abs(centres - centres.mean(axis=0)).max()) or 1.0
         n = len(centres)
         spheres = Result(
@@ -246,22 +263,51 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
         check_is_fitted(self)
-        return self._labels(self._checked(X, reset=False))
+        with validation.naming(X):
+            return self._labels(self._checked(X, reset=False))
 
     def transform(self, X: Any) -> NDArray[np.floating[Any]]:
         """The distance of each sample to each centre, (n_samples, n_clusters). Errors as in `predict`."""
         from sklearn.metrics.pairwise import euclidean_distances
 
         check_is_fitted(self)
-        X = self._checked(X, reset=False)
-        validation.check_finite(X, validation.working_dtype(X))
-        return euclidean_distances(X, self.cluster_centers_)
+        with validation.naming(X):
+            checked = self._checked(X, reset=False)
+            validation.check_finite(checked, validation.working_dtype(checked))
+        if not (_has_squares(checked) and _has_squares(self.cluster_centers_)):
+            halves = _half_distances(checked, np.asarray(self.cluster_centers_, dtype=np.float64))
+            with np.errstate(over="ignore"):  # a distance may be infinite
+                return (2.0 * halves).astype(validation.working_dtype(checked))
+        return euclidean_distances(checked, self.cluster_centers_)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the (weighted) inertia of X about the centres. Errors as in `predict`."""
         check_is_fitted(self)
-        X = self._checked(X, reset=False)
-        with team(self.n_threads) as threads:
-            data = self._packed(X, sample_weight, threads)
-            centres = (self.cluster_centers_ - data.frame.shift) / data.frame.scale
-            return -kmeans.inertia(data, centres, threads) * float(data.frame.scale[0]) ** 2
+        with validation.naming(X, sample_weight), team(self.n_threads) as threads:
+            data = self._packed(self._checked(X, reset=False), sample_weight, threads)
+            centres = self.cluster_centers_ / data.frame.scale - data.frame.shift / data.frame.scale
+            return -_in_units(kmeans.inertia(data, centres, threads), data)
+
+
+def _in_units(inertia: float, data: Data) -> float:
+    """An inertia in the coordinates of the tiles, in squared units of the user's data; it may be infinite, or 0."""
+    unit = float(data.frame.scale[0])  # a power of two, whose square may overflow where the product does not
+    return inertia * unit * unit
+
+
+def _has_squares(values: Array) -> bool:
+    """Whether squares of numbers of this size are far from where floating point of their type ends."""
+    largest = max(float(values.max()), -float(values.min()))
+    decades = 12 if values.dtype == np.float32 else 100
+    return largest == 0.0 or 10.0**-decades < largest < 10.0**decades
+
+
+def _half_distances(X: Array, centres: Array) -> Array:
+    """Half the distance of each sample to each centre, (n_samples, n_clusters), for numbers of any size."""
+    halves = np.empty((len(X), len(centres)))
+    for k, centre in enumerate(centres):
+        moved = 0.5 * X - 0.5 * centre
+        largest = np.abs(moved).max(axis=1)
+        relative = moved / np.where(largest > 0, largest, 1.0)[:, None]
+        halves[:, k] = largest * np.sqrt((relative * relative).sum(axis=1))
+    return halves

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastem import validation
 from fastem.families.base import Array
@@ -17,6 +17,21 @@ from fastem.families.parameters import FloatArray, IntArray
 from fastem.model import evidence as functional
 from fastem.model.result import Result
 from fastem.validation import estimators as checks
+from fastem.validation.data import as_array
+from fastem.validation.frames import is_frame
+
+
+def checked_array(estimator: Any, X: Any, reset: bool) -> Array:
+    """X as an array of numbers, by scikit-learn's rules. The core finds, and names, values that are not finite."""
+    rules = {"dtype": "numeric", "ensure_all_finite": False}
+    if is_frame(X):  # converted as in the core, whose errors name the place
+        validate_data(estimator, X, reset=reset, skip_check_array=True)  # the names and the number of the features
+        checked: Array = check_array(as_array("X", X), input_name="X", estimator=estimator, **rules)
+    else:
+        checks.check_unmasked(X)
+        checks.check_no_text(X)
+        checked = validate_data(estimator, X, reset=reset, **rules)
+    return checked
 
 
 class Predicting:
@@ -54,7 +69,8 @@ class Predicting:
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
         check_is_fitted(self)
-        return functional.predict(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
+        with validation.naming(X):
+            return functional.predict(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
 
     def predict_proba(self, X: Any) -> NDArray[np.floating[Any]]:
         """The posterior probability of each component given each sample.
@@ -73,7 +89,8 @@ class Predicting:
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
         check_is_fitted(self)
-        return functional.responsibilities(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
+        with validation.naming(X):
+            return functional.responsibilities(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
 
     def score_samples(self, X: Any) -> NDArray[np.floating[Any]]:
         """The log-likelihood of each sample, nats.
@@ -92,9 +109,10 @@ class Predicting:
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
         check_is_fitted(self)
-        X = self._checked(X, reset=False)
-        log_prob = functional.log_density(X, self._mixture(), n_threads=self.n_threads)
-        return log_prob.astype(validation.working_dtype(X), copy=False)
+        with validation.naming(X):
+            checked = self._checked(X, reset=False)
+            log_prob = functional.log_density(checked, self._mixture(), n_threads=self.n_threads)
+        return log_prob.astype(validation.working_dtype(checked), copy=False)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The mean log-likelihood per sample, nats.
@@ -159,11 +177,12 @@ class Predicting:
     def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
         """The total log-likelihood of X and the total weight."""
         check_is_fitted(self)
-        X = self._checked(X, reset=False)
-        weights = validation.check_sample_weight(sample_weight, len(X))
-        log_prob = functional.log_density(X, self._mixture(), n_threads=self.n_threads)
+        with validation.naming(X, sample_weight):
+            checked = self._checked(X, reset=False)
+            weights = validation.check_sample_weight(sample_weight, len(checked))
+            log_prob = functional.log_density(checked, self._mixture(), n_threads=self.n_threads)
         if weights is None:
-            return float(log_prob.sum()), float(len(X))
+            return float(log_prob.sum()), float(len(checked))
         counted = weights > 0
         return float(weights[counted] @ log_prob[counted]), float(weights.sum())
 

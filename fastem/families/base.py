@@ -278,6 +278,10 @@ class Family(ABC):
         """Coordinates (n_components, m) by whose differences components of two solutions are matched."""
         return self.moments(parameters)[0]
 
+    def is_representable(self, parameters: Parameters) -> bool:
+        """Whether named parameters are within their bounds in the user's units, where variances may overflow."""
+        return all(p.kind.is_representable(np.asarray(parameters[p.name], dtype=np.float64)) for p in self.parameters)
+
     def take(self, parameters: Parameters, order: Array) -> dict[str, Array]:
         """The named parameters of some of the components, in this order."""
         return {p.name: p.take(np.asarray(parameters[p.name]), order) for p in self.parameters}

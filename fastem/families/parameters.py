@@ -23,6 +23,13 @@ Parameters = Mapping[str, Array]
 
 # In a vector, this stands for the border of a kind, such as a rate of 0: exp(-FARTHEST) is 0 in float64.
 FARTHEST = 800.0
+# Positive numbers below this have fewer than nine digits in float64. The smallest of all, 5e-324, has none.
+SMALLEST = 1e-315
+
+
+def all_finite(value: Array) -> bool:
+    """Whether all values are finite. A sum of squares, which no NaN survives, takes a third of the time to find it."""
+    return bool(np.isfinite(np.vdot(value, value)) or np.isfinite(value).all())
 
 
 class Kind(ABC):
@@ -43,7 +50,7 @@ class Kind(ABC):
 
     def is_representable(self, value: Array) -> bool:
         """Whether a value is still one of this kind after it was rounded to floating point in the user's units."""
-        return bool(np.isfinite(value).all())
+        return all_finite(value)
 
     @abstractmethod
     def to_vector(self, value: Array) -> Array:
@@ -115,7 +122,7 @@ class Positive(Kind):
         return None if (value > 0).all() else f"{name} must be > 0; its smallest entry is {value.min()}."
 
     def is_representable(self, value: Array) -> bool:
-        return bool(np.isfinite(value).all() and (value > 0).all())
+        return bool(value.min() >= SMALLEST) and all_finite(value)
 
     def to_vector(self, value: Array) -> Array:
         return np.asarray(np.log(value) / self._power).reshape(-1)
@@ -148,7 +155,7 @@ class NonNegative(Positive):
         return bool((value >= 0).all())
 
     def is_representable(self, value: Array) -> bool:
-        return bool(np.isfinite(value).all())
+        return all_finite(value)
 
     def drawn(self, rng: np.random.Generator, shape: tuple[int, ...], spread: float) -> Array:
         return spread * rng.gamma(3.0, 1.0, shape)
@@ -215,7 +222,7 @@ class Covariance(Kind):
 
     def is_representable(self, value: Array) -> bool:
         diagonal = np.diagonal(value, axis1=-2, axis2=-1)
-        return bool(np.isfinite(diagonal).all() and (diagonal > 0).all())
+        return bool(diagonal.min() >= SMALLEST) and all_finite(diagonal)
 
     def to_vector(self, value: Array) -> Array:
         d = value.shape[-1]

@@ -10,7 +10,7 @@ import numpy as np
 from fastem.data.fold import Mixtures
 from fastem.em.stopping import Stopping
 from fastem.em.track import Track
-from fastem.families.base import Array, Parameters
+from fastem.families.base import Array
 from fastem.fitting.notes import notes_of
 from fastem.model.model import Step
 from fastem.model.problem import Problem
@@ -35,7 +35,8 @@ def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Resul
         if problem.model.policy.starving == DROP:
             named = problem.family.take(named, np.flatnonzero(_kept(track.solution)))
         found.append(named)
-        if not _is_representable(problem, named):
+        # The fit works in scaled coordinates and may go well, while the variances of data of size 1e200 overflow.
+        if not problem.family.is_representable(named):
             track.status = Status.NOT_FINITE
 
     def order(track: Track) -> tuple[int, float]:
@@ -124,11 +125,3 @@ def _kept(step: Step) -> Array:
     """Which components have samples, (n_components,) bool. If none has any, all are kept."""
     alive = ~np.isneginf(step.log_weights)
     return alive if alive.any() else ~alive
-
-
-def _is_representable(problem: Problem, parameters: Parameters) -> bool:
-    """Whether named parameters are finite, and within their bounds, in the user's units too.
-
-    The fit works in scaled coordinates and may go well, while the variances of data of magnitude 1e200 overflow.
-    """
-    return all(p.kind.is_representable(np.asarray(parameters[p.name])) for p in problem.family.parameters)

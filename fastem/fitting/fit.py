@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -134,9 +135,14 @@ def fit(
     -------
     Result : the best start, compared by status, then by log-likelihood.
 
+    Warns
+    -----
+    FitWarning : X has fewer distinct rows than there are components.
+
     Raises
     ------
-    ValueError, TypeError : unusable input; the message names the argument and the place.
+    ValueError, TypeError : unusable input; the message names the argument and the place, which for a pandas or polars
+        frame is the column's name and the row's label.
 
     Warns
     -----
@@ -211,11 +217,18 @@ def fit_model(
     validation.check_interval(checkpoint_interval)
     validation.check_n_threads(n_threads)
     validation.check_callback(callback)
+    validation.check_feature_names(X, search.start)
     if checkpoint is not None:
         validation.check_writable("checkpoint", checkpoint)
+    with validation.naming(X, sample_weight):
+        data = samples_or_stream(X, sample_weight)
     with team(n_threads) as threads:
-        surveyed = survey(samples_or_stream(X, sample_weight), [model.family], threads)
-        return fitted(surveyed, model, search, seed, callback, checkpoint, float(checkpoint_interval))
+        with validation.naming(X):
+            surveyed = survey(data, [model.family], threads)
+        result = fitted(surveyed, model, search, seed, callback, checkpoint, float(checkpoint_interval))
+    remark = validation.too_few_points(*data, model.n_components) if isinstance(data, Samples) else None
+    notes = result.notes if remark is None else (*result.notes, remark)
+    return replace(result, feature_names=validation.feature_names_of(X), notes=notes)
 
 
 def fitted(

@@ -78,6 +78,7 @@ def survey(data: Samples | Stream, families: Sequence[Family], team: Team) -> Su
     for family in families:
         validation.check_columns(data.X, facts, family, dtype)
     assert facts is not None
+    validation.check_spread(facts, families)
     return Survey(data, data.sample_weight, data.n_samples, dtype, facts, team)
 
 
@@ -94,6 +95,7 @@ def _survey_of_stream(data: Stream, families: Sequence[Family], team: Team) -> S
 
     facts = columns_of(pieces, next(data.pieces())[1].X[0], team)
     assert facts is not None
+    validation.check_spread(facts, families)
     weights = validation.check_sample_weight(data.sample_weight, n_samples)
     return Survey(data, weights, n_samples, dtype, facts, team)
 

@@ -137,11 +137,13 @@ def bootstrap(
     validation.check_callback(callback)
     validation.check_integer("n_replicates", n_replicates, 2)
     seeds = validation.check_seed(seed)
-    checked = validation.check_data(X, result.n_features)
-    weights = validation.check_sample_weight(sample_weight, len(checked))
-    validation.check_finite(checked, validation.working_dtype(checked))
-    validation.check_support(checked, result.family)
+    with validation.naming(X, sample_weight):
+        checked = validation.check_data(X, result)
+        weights = validation.check_sample_weight(sample_weight, len(checked))
+        validation.check_finite(checked, validation.working_dtype(checked))
+        validation.check_support(checked, result.family)
     validation.check_healthy(result.status)
+    validation.check_usable(result)
     total = float(len(checked) if weights is None else weights.sum())
     validation.check_same_data(total, result)
     if weights is not None:
@@ -160,6 +162,8 @@ def bootstrap(
         drawn, drawn_weights = _drawn(result, checked, weights, kind, child)
         with team(1) as alone:
             fitted = _fitted(drawn, drawn_weights, result, stopping, alone)
+            if fitted.status is Status.NOT_FINITE:
+                return fitted
             return _matched(fitted, resp, evaluated(judges, fitted, alone, "resp", alone=False).values)
 
     def well(fitted: Result) -> bool:
@@ -201,7 +205,7 @@ def _matched(fitted: Result, resp: Array, others: Array) -> Result:
 
     resp: the other fit's responsibilities; others: those of `fitted`, for the same samples.
     """
-    if fitted.status is Status.NOT_FINITE or resp.shape[1] != others.shape[1]:
+    if resp.shape[1] != others.shape[1]:
         return fitted
     order = matched(-(resp.T @ others))
     return replace(fitted, weights=fitted.weights[order], parameters=fitted.family.take(fitted.parameters, order))

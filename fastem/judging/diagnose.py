@@ -130,10 +130,13 @@ def diagnose(result: Any, X: Any, *, sample_weight: Any = None, n_threads: int |
     ('MAXIMUM', [0.1, 0.2])
     """
     X, result = validation.data_and_mixture(result, X)
-    checked = validation.check_data(X, result.n_features)
-    weights = validation.check_sample_weight(sample_weight, len(checked))
+    validation.check_usable(result)
+    with validation.naming(X, sample_weight):
+        checked = validation.check_data(X, result)
+        weights = validation.check_sample_weight(sample_weight, len(checked))
+        validation.check_finite(checked, validation.working_dtype(checked))
+        validation.check_support(checked, result.family)
     validation.check_n_threads(n_threads)
-    validation.check_support(checked, result.family)
     validation.check_same_data(float(len(checked) if weights is None else weights.sum()), result)
     with team(n_threads) as threads:
         return diagnosed(result, checked, weights, threads)

@@ -131,7 +131,8 @@ def likelihood_ratio_test(
     validation.check_min_samples(policy.min_samples)
     validation.check_choice("starving", policy.starving, POLICIES)
     seeds = validation.check_seed(seed)
-    checked = validation.check_data(X)
+    with validation.naming(X):
+        checked = validation.check_data(X)
     validation.check_n_components(n_components, len(checked), None)
     k = int(cast(int, n_components))
     validation.check_n_components(k + 1, len(checked), None)
@@ -143,14 +144,16 @@ def likelihood_ratio_test(
         problem = prepare(model, Samples(data), threads)
         null = search_for(problem, search, lesser)
         divided: list[Step] = []
-        if null.n_components == k:  # none was dropped
+        if null.n_components == k and null.status.rank == 0:  # none was dropped
             step = initialise.from_parameters(problem, null.weights, dict(null.parameters))
             divided = starts.divided(problem, step)
         return null, search_for(problem.changed(n_components=k + 1), search, greater, divided)
 
     first, *children = seeds.spawn(1 + int(n_replicates))
-    with team(n_threads) as threads:
+    with validation.naming(X), team(n_threads) as threads:
         null, alternative = pair(checked, first, threads)
+    names = validation.feature_names_of(X)
+    null, alternative = replace(null, feature_names=names), replace(alternative, feature_names=names)
     validation.check_healthy(null.status, alternative.status)
 
     def replicate(child: np.random.SeedSequence) -> float:

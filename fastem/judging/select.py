@@ -17,7 +17,7 @@ from fastem.families.base import Array, Family
 from fastem.fitting.best import REACHED
 from fastem.fitting.search import Search
 from fastem.fitting.solve import search_for
-from fastem.fitting.survey import survey
+from fastem.fitting.survey import Survey, survey
 from fastem.judging.criteria import CRITERIA, SelectionCriterion
 from fastem.judging.selection import Row, Selection
 from fastem.model.evidence import evaluated
@@ -118,8 +118,9 @@ def select(
     validation.check_min_samples(min_samples)
     validation.check_choice("starving", starving, POLICIES)
     validation.check_callback(callback)
-    checked = validation.check_data(X)
-    sample_weight = validation.check_sample_weight(sample_weight, len(checked))
+    with validation.naming(X, sample_weight):
+        checked = validation.check_data(X)
+        sample_weight = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_components(max(counts), len(checked), sample_weight)
     seeds = validation.check_seed(seed)
     # The family and the number of components are placeholders here; `_grid` puts in those of each cell.
@@ -130,12 +131,16 @@ def select(
     rows: dict[_Cell, Row] = {}
     models: dict[_Cell, Result] = {}
     expect(callback, len(families) * len(counts))
+    names = validation.feature_names_of(X)
     with team(n_threads) as threads:
+        with validation.naming(X):
+            surveyed = survey(Samples(checked, sample_weight), families, threads)
         held_out: dict[_Cell, tuple[float, float]] = {}
         if criterion == "cv":
             held_out = _cross_validated(checked, sample_weight, families, counts, settings, int(n_folds), threads)
-        for cell, result in _grid(checked, sample_weight, families, counts, settings, threads):
-            models[cell] = replace(result, entropy=_entropy(checked, sample_weight, result, threads))
+        for cell, result in _grid(surveyed, families, counts, settings):
+            entropy = _entropy(checked, sample_weight, result, threads)
+            models[cell] = replace(result, entropy=entropy, feature_names=names)
             rows[cell] = _row(models[cell], held_out.get(cell, (np.nan, np.nan)))
             if callback is not None and callback(rows[cell]):
                 break
@@ -157,15 +162,9 @@ class _Settings(NamedTuple):
 
 
 def _grid(
-    X: Array,
-    sample_weight: Array | None,
-    families: Sequence[Family],
-    counts: Sequence[int],
-    settings: _Settings,
-    threads: Team,
+    surveyed: Survey, families: Sequence[Family], counts: Sequence[int], settings: _Settings
 ) -> Iterator[tuple[_Cell, Result]]:
     """Fit every model. Families that share coordinates follow each other, so only one packed copy exists at a time."""
-    surveyed = survey(Samples(X, sample_weight), families, threads)
     models = [surveyed.settled(replace(settings.model, family=family)) for family in families]
     keys = [surveyed.key(model.family) for model in models]
     source, shared = None, None
@@ -198,6 +197,8 @@ def _row(result: Result, held_out: tuple[float, float]) -> Row:
 
 def _entropy(X: Array, sample_weight: Array | None, result: Result, threads: Team) -> float:
     """The sum over samples of the entropy of their responsibilities times their weight, in nats."""
+    if not result.family.is_representable(result.parameters):
+        return np.nan
     if result.n_components == 1:
         return 0.0
     total = 0.0
@@ -228,9 +229,13 @@ def _cross_validated(
         kept[part] = False
         inside = None if sample_weight is None else sample_weight[kept]
         held = np.sort(part)
-        for cell, result in _grid(X[kept], inside, families, counts, settings, threads):
-            density = evaluated(X[held], result, threads, "log_density", alone=False).values
-            scores.setdefault(cell, []).append(float(np.average(density, weights=weights[held])))
+        surveyed = survey(Samples(X[kept], inside), families, threads)
+        for cell, result in _grid(surveyed, families, counts, settings):
+            score = np.nan
+            if result.family.is_representable(result.parameters):
+                density = evaluated(X[held], result, threads, "log_density", alone=False).values
+                score = float(np.average(density, weights=weights[held]))
+            scores.setdefault(cell, []).append(score)
     return {
         cell: (float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n_folds)))
         for cell, values in scores.items()

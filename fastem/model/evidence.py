@@ -149,7 +149,7 @@ def fold(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int | No
 
     Raises
     ------
-    ValueError, TypeError : unusable input; the message names the place.
+    ValueError, TypeError : unusable input, or a frame with other columns than the mixture; the message names the place.
 
     Examples
     --------
@@ -162,14 +162,17 @@ def fold(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int | No
     [0.34562, 0.65438]
     """
     X, mixture = validation.data_and_mixture(X, mixture)
-    checked = validation.check_data(X, mixture.n_features)
-    weights = validation.check_sample_weight(sample_weight, len(checked))
+    validation.check_usable(mixture)
+    with validation.naming(X, sample_weight):
+        checked = validation.check_data(X, mixture)
+        weights = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_threads(n_threads)
     family, dtype, frame = mixture.family, validation.working_dtype(checked), mixture_frame(mixture)
     samples = Samples(checked, weights)
     with team(n_threads) as threads:
         facts = columns(checked, weights, dtype, threads)
-        validation.check_columns(checked, facts, family, dtype)
+        with validation.naming(X):
+            validation.check_columns(checked, facts, family, dtype)
         assert facts is not None
         problem = problem_of(mixture.model, InMemory(samples, family, facts, frame, dtype, threads))
         params, log_weights = mixture_rows(mixture, frame)
@@ -200,10 +203,13 @@ def maximise(evidence: Evidence) -> Result:
     limits = family.limits(frame, mixture_columns(mixture), evidence.dtype)
     setting = Setting(frame, limits, evidence.total_weight, evidence.n_samples)
     step = mixture.model.maximise(evidence.statistics, family.pack(mixture.parameters, frame), setting)
+    with np.errstate(over="ignore", under="ignore"):
+        parameters = family.unpack(step.params, frame, mixture.n_components)
     return Result(
         model=mixture.model,
         weights=np.exp(step.log_weights),
-        parameters=family.unpack(step.params, frame, mixture.n_components),
+        parameters=parameters,
+        feature_names=mixture.feature_names,
         n_samples=evidence.n_samples,
         total_weight=evidence.total_weight,
     )
@@ -219,13 +225,15 @@ def evaluated(X: Array, mixture: Result, threads: Team, want: str, alone: bool =
 
 def _evaluate(X: Any, mixture: Any, n_threads: int | None, want: str) -> Array:
     X, mixture = validation.data_and_mixture(X, mixture)
-    checked = validation.check_data(X, mixture.n_features)
+    validation.check_usable(mixture)
     validation.check_n_threads(n_threads)
-    validation.check_support(checked, mixture.family)
-    with team(n_threads) as threads:
-        evaluation = evaluated(checked, mixture, threads, want)
-    if not evaluation.finite:
-        validation.check_finite(checked, validation.working_dtype(checked))
+    with validation.naming(X):
+        checked = validation.check_data(X, mixture)
+        validation.check_support(checked, mixture.family)
+        with team(n_threads) as threads:
+            evaluation = evaluated(checked, mixture, threads, want)
+        if not evaluation.finite:
+            validation.check_finite(checked, validation.working_dtype(checked))
     return evaluation.values
 
 
@@ -246,7 +254,8 @@ def log_density(X: Any, mixture: Any, *, n_threads: int | None = None) -> FloatA
 
     Raises
     ------
-    ValueError, TypeError : unusable input, such as NaN, or 2.5 for a Poisson mixture; the message names the place.
+    ValueError, TypeError : unusable input, such as NaN, or 2.5 for a Poisson mixture; the message names the place. A
+        frame whose columns are not those of `mixture.feature_names` in their order; parameters that are not finite.
     """
     return _evaluate(X, mixture, n_threads, "log_density")
 
@@ -322,6 +331,7 @@ def sample(mixture: Result | Fitted, n_samples: int, *, seed: Any = None) -> Dra
     ValueError, TypeError : unusable arguments.
     """
     result: Result = validation.check_mixture(mixture)
+    validation.check_usable(result)
     validation.check_n_draws(n_samples)
     rng = np.random.default_rng(validation.check_seed(seed))
     labels = rng.choice(result.n_components, size=n_samples, p=result.weights)

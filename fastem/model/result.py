@@ -43,8 +43,9 @@ class Status(Enum):
         'choose starving="reseed" or "drop".'
     )
     NOT_FINITE = (
-        "The log-likelihood is not finite: some sample is impossible under every component, or the numbers "
-        "overflowed. The last parameters with a finite one are returned, if any; rescale the data or start elsewhere."
+        "The log-likelihood or a parameter is not finite: some sample is impossible under every component, or the "
+        "numbers left the range of floating point, as variances do where data are of size 1e160 or 1e-160. The last "
+        "parameters with a finite likelihood are returned, if any; rescale the data or start elsewhere."
     )
 
     @property
@@ -146,6 +147,8 @@ class Result(Showing):
     collapsed : the components that are held at the floor of floating point.
     notes : sentences about a fit that needs a second look; `fit` gives them as a FitWarning.
     entropy : of the responsibilities, summed over the (weighted) samples, nats, for `icl`; NaN if never evaluated.
+    feature_names : the names of the columns of the data frame that was fitted, if all are strings; otherwise None.
+        Functions that take a mixture and a frame refuse one with other columns, or with these in another order.
     """
 
     model: Model
@@ -166,6 +169,7 @@ class Result(Showing):
     collapsed: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     entropy: float = float("nan")
+    feature_names: tuple[str, ...] | None = None
 
     @property
     def family(self) -> Family:
@@ -270,6 +274,7 @@ def arrays_of(result: Result) -> dict[str, Any]:
         "status": np.array(result.status.name),
         "starts": reports,
         "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
+        "feature_names": np.array(json.dumps(result.feature_names)),
         **{f"parameter_{name}": np.asarray(value) for name, value in result.parameters.items()},
     }
 
@@ -295,6 +300,7 @@ def load(path: str | PathLike[str]) -> Result:
 
 def result_of(stored: dict[str, Any]) -> Result:
     """The inverse of `arrays_of`."""
+    names = json.loads(str(stored.get("feature_names", "null")))  # older files had none
     n_iter, n_passes, best_start, n_samples = (int(count) for count in stored["counts"])
     reports = tuple(
         StartReport(
@@ -331,6 +337,7 @@ def result_of(stored: dict[str, Any]) -> Result:
         collapsed=tuple(int(k) for k in stored.get("collapsed", ())),
         notes=tuple(str(note) for note in stored.get("notes", ())),
         entropy=float(stored.get("entropy", np.nan)),  # older files had none
+        feature_names=None if names is None else tuple(names),
     )
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import is_dataclass
+from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from fastem.families.base import Array, Family
+from fastem.validation.frames import check_feature_names, is_frame, values_of
 
 _PIECE = 2**16  # rows looked at together when a place must be named
+# What counts as a number among Python's objects.
+_NUMBERS = (Real, Decimal, np.bool_)
+# Comparisons of numbers, which take some 30 ms, after which nobody goes on looking for distinct rows.
+_COMPARISONS = 3 * 10**7
 
 
 def check_family(family: Any) -> None:
@@ -101,8 +108,12 @@ def working_dtype(X: Array) -> Any:
     return np.dtype(np.float32 if narrow else np.float64)
 
 
-def check_data(X: Any, n_features: int | None = None) -> Array:
-    """X as a 2-D array of numbers, not copied if it is one. Whether values are finite is checked when they are read."""
+def check_data(X: Any, mixture: Any = None) -> Array:
+    """X as a 2-D array of numbers, not copied if it is one. Whether values are finite is checked when they are read.
+
+    mixture: a Result whose features X must have, and under the same names if both have names.
+    """
+    check_feature_names(X, mixture)
     if hasattr(X, "pieces"):
         raise TypeError("X is a stream; only fastem.fit takes data in chunks so far.")
     array = as_array("X", X)
@@ -113,8 +124,8 @@ def check_data(X: Any, n_features: int | None = None) -> Array:
         raise ValueError(f"X has {array.ndim} dimension(s); expected (n_samples, n_features){hint}.")
     if 0 in array.shape:
         raise ValueError(f"X has shape {array.shape}; at least one sample and one feature are needed.")
-    if n_features is not None and array.shape[1] != n_features:
-        raise ValueError(f"X has {array.shape[1]} feature(s), but the mixture has {n_features}.")
+    if mixture is not None and array.shape[1] != mixture.n_features:
+        raise ValueError(f"X has {array.shape[1]} feature(s), but the mixture has {mixture.n_features}.")
     return array
 
 
@@ -129,12 +140,14 @@ def as_array(name: str, value: Any) -> Array:
         if np.ma.is_masked(value):
             raise ValueError(f"{name} is a masked array with masked entries; missing values are not supported.")
         value = value.data
+    if is_frame(value):
+        value = values_of(value)
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
     if array.dtype.kind == "O":
-        array = _from_objects(name, array)
+        array = from_objects(name, array)
     if array.dtype.kind == "c":
         raise ValueError(f"{name} is complex. Complex data not supported; pass real and imaginary parts as features.")
     if array.dtype.kind not in "biuf":
@@ -142,16 +155,36 @@ def as_array(name: str, value: Any) -> Array:
     return array
 
 
-def _from_objects(name: str, array: Array) -> Array:
-    """Objects that are all numbers as float64; otherwise an error that names the first that is not."""
-    flat = array.ravel()
-    for index, value in enumerate(flat):
-        place = ", ".join(map(str, np.unravel_index(index, array.shape)))
-        if isinstance(value, complex | np.complexfloating):
-            raise ValueError(f"{name}[{place}] is complex. Complex data not supported.")
-        if value is None or not isinstance(value, Real | np.bool_):
-            raise ValueError(f"{name}[{place}] is {value!r}; expected a number.")
+def from_objects(name: str, array: Array) -> Array:
+    """Objects that are all numbers as float64; otherwise an error that names the first that is not.
+
+    All of Python's numbers are, Decimal and Fraction among them.
+    """
+    if all(issubclass(kind, _NUMBERS) for kind in set(map(type, array.flat))):
+        # What has no float64, such as an integer of 400 digits or a Decimal that signals NaN, is named below.
+        with suppress(OverflowError, ValueError):
+            return array.astype(np.float64)
+    for index, value in enumerate(array.flat):
+        reason = _why_no_number(value)
+        if reason is not None:
+            place = ", ".join(map(str, np.unravel_index(index, array.shape)))
+            raise ValueError(f"{name}[{place}] is {reason}")
     return array.astype(np.float64)
+
+
+def _why_no_number(value: Any) -> str | None:
+    """What an object is, and what was expected, unless it is a number that float64 can hold."""
+    if isinstance(value, complex | np.complexfloating):
+        return "complex. Complex data not supported."
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return f"{value!r}; expected a number. Drop or impute missing values."
+    if not isinstance(value, _NUMBERS):
+        return f"{value!r}; expected a number."
+    try:
+        float(value)
+    except (OverflowError, ValueError):
+        return f"{value!r:.40}; expected a number that float64 can hold."
+    return None
 
 
 def check_columns(X: Array, facts: Any, family: Family, dtype: Any) -> Any:
@@ -161,6 +194,13 @@ def check_columns(X: Array, facts: Any, family: Family, dtype: Any) -> Any:
         raise ValueError("X contains values that are not finite.")
     check_support(X, family)
     return facts
+
+
+def check_spread(facts: Any, families: Iterable[Family]) -> None:
+    """Refuse data that differ, but so little that all of it would count as constant, if units matter to a family."""
+    differ = not facts.spread.any() and bool((facts.high > facts.low).any())
+    if differ and any(parameter.has_units for family in families for parameter in family.parameters):
+        raise ValueError("all values of X lie within 1e-307 of each other, which is too close for float64; rescale.")
 
 
 def check_finite(X: Array, dtype: Any, begin: int = 0) -> None:
@@ -273,3 +313,35 @@ def check_n_components(n_components: Any, n_samples: int, sample_weight: Array |
     if n_components > positive:
         what = "n_samples" if sample_weight is None else "number of samples of positive weight"
         raise ValueError(f"n_components is {n_components}, but {what} = {positive}; there must be at least as many.")
+
+
+def too_few_points(X: Array, sample_weight: Array | None, n_components: int) -> str | None:
+    """A warning, in scikit-learn's words, if checked X has fewer different rows of positive weight than components.
+
+    It reads no more rows than it needs to see as many. It says nothing where that would take long.
+    """
+    dtype, points, compared = working_dtype(X), np.empty((0, X.shape[1], 1)), 0
+    first, size = 0, n_components
+    while first < len(X):
+        rows = np.asarray(X[first : first + size], dtype=dtype)
+        if sample_weight is not None:
+            rows = rows[sample_weight[first : first + size] > 0]
+        # Most data end here: -0.0 is 0.0, and then equal rows have equal bytes.
+        if first == 0 and len({row.tobytes() for row in rows + dtype.type(0)}) == n_components:
+            return None
+        left = np.ascontiguousarray(rows.T)  # a column each, as comparisons along rows would take ten times as long
+        new = np.ones(left.shape[1], dtype=np.bool_)
+        for point in points:
+            new &= (left != point).any(axis=0)
+        left = left[:, new]
+        while left.shape[1] and len(points) < n_components:
+            points = np.concatenate([points, left[None, :, :1]])
+            left = left[:, (left != points[-1]).any(axis=0)]
+        compared += size * X.shape[1] * len(points)
+        if len(points) == n_components or compared > _COMPARISONS:
+            return None
+        first, size = first + size, min(4 * size, max(n_components, _PIECE // X.shape[1]))
+    return (
+        f"Number of distinct clusters ({len(points)}) found smaller than n_clusters ({n_components}). Possibly due to "
+        f"duplicate points in X. Lower the number of components to {len(points)} or less."
+    )

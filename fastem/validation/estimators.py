@@ -12,13 +12,20 @@ import numpy as np
 
 from fastem.families.base import Family
 from fastem.families.parameters import Array, Kind
-from fastem.validation.data import as_array, check_family
+from fastem.validation.data import as_array, check_family, from_objects
 
 
 def check_unmasked(X: Any) -> None:
     """Refuse masked entries, which conversion to an array would silently reveal."""
     if isinstance(X, np.ma.MaskedArray):
         as_array("X", X)
+
+
+def check_no_text(X: Any) -> None:
+    """Refuse text in an array of objects; scikit-learn would not say where it is, or take it for a number."""
+    objects = isinstance(X, np.ndarray) and X.dtype.kind == "O"
+    if objects and any(issubclass(kind, str | bytes) for kind in set(map(type, X.flat))):
+        from_objects("X", X)
 
 
 def check_enough_samples(n_samples: int, n_components: int) -> None:
@@ -33,6 +40,14 @@ def check_enough_for_clusters(n_samples: int, n_clusters: int) -> None:
     """Refuse fewer samples than clusters."""
     if n_samples < n_clusters:
         raise ValueError(f"n_samples={n_samples} should be >= n_clusters={n_clusters}.")
+
+
+def few_clusters(found: int, n_clusters: int) -> str:
+    """A warning of clusters without samples."""
+    return (
+        f"Number of distinct clusters ({found}) found smaller than n_clusters ({n_clusters}). Possibly due to "
+        "duplicate points in X."
+    )
 
 
 def check_initial_centres(centres: Any, n_clusters: int, n_features: int) -> Array:
@@ -88,13 +103,12 @@ def check_one_of_two(precisions_init: Any, covariances_init: Any) -> None:
         raise ValueError("precisions_init and covariances_init are both given; give one of them.")
 
 
-def check_representable(parameters: Mapping[str, Any]) -> None:
-    """Refuse parameters that overflow in the units of the data."""
-    for name, value in parameters.items():
-        if not np.isfinite(value).all():
-            raise ValueError(
-                f"the {name} are not finite in the units of the data, which are too large or too small; rescale."
-            )
+def check_precisions(precisions: Array) -> None:
+    """Refuse precisions that overflow in the units of the data."""
+    if not np.isfinite(precisions).all():
+        raise ValueError(
+            "the precisions are not finite in the units of the data, which are too large or too small; rescale."
+        )
 
 
 def check_attribute(name: str, value: Any, shape: tuple[int, ...], otherwise: str = "") -> Array:

@@ -125,6 +125,24 @@ def check_alike(one: Any, other: Any) -> None:
         )
 
 
+def check_usable(mixture: Any) -> None:
+    """Refuse anything but a Result whose parameters are numbers: those of a fit that overflowed are not."""
+    check_mixture(mixture)
+    check_representable(mixture.parameters, mixture.family)
+
+
+def check_representable(parameters: Mapping[str, Any], family: Family) -> None:
+    """Refuse parameters that have left the range of floating point in the units of the data."""
+    for parameter in family.parameters:
+        value = parameters.get(parameter.name)  # an estimator may predict from others
+        if value is not None and not parameter.kind.is_representable(np.asarray(value, dtype=np.float64)):
+            reason = "nearly 0, and their inverses not finite" if np.isfinite(value).all() else "not finite"
+            raise ValueError(
+                f"the {parameter.name} are {reason} in the units of the data, which are too large or too small; "
+                "rescale."
+            )
+
+
 def check_evidence(evidence: Any) -> None:
     """Refuse anything but Evidence, and evidence of nothing."""
     if not hasattr(evidence, "statistics"):

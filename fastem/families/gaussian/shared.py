@@ -60,7 +60,8 @@ class GaussianFamily(Family):
 
     def frame(self, location: Array, spread: Array) -> Frame:
         # A feature without spread keeps its magnitude as its scale, so that a floor relative to it means something.
-        magnitude = np.where(location == 0.0, 1.0, np.abs(location))
+        # The inverse of one below 1e-307 is not finite.
+        magnitude = np.where(np.abs(location) < 1e-307, 1.0, np.abs(location))
         if self.common_scale:
             largest = spread.max()
             return Frame(location, np.full(len(location), largest if largest > 0 else magnitude.max()))
@@ -221,7 +222,13 @@ def user_means(means: Array, frame: Frame) -> Array:
 def user_covariances(covariances: Array, frame: Frame) -> Array:
     """Covariance matrices (..., d, d) in the user's units, symmetric to the last bit."""
     # (c a) b and (c b) a may differ in the last bit; c (a b) and c (b a) are equal, because products commute.
-    return covariances * np.outer(frame.scale, frame.scale)
+    with np.errstate(over="ignore"):
+        product = np.outer(frame.scale, frame.scale)
+        if np.isfinite(product).all():
+            return covariances * product
+        # A covariance within the frame is at most about 1, so c a b may be finite where a b is not.
+        scaled = covariances * frame.scale * frame.scale[:, None]
+    return np.tril(scaled) + np.swapaxes(np.tril(scaled, -1), -1, -2)
 
 
 def gaussian_draws(rng: np.random.Generator, means: Array, labels: Array) -> tuple[Array, Array]:
