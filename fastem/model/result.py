@@ -148,6 +148,10 @@ class Result:
     criterion: str = ""
     criterion_value: float = float("nan")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields. Addresses in memory, which predictions keep with a result, stay out of pickles and copies."""
+        return {name: value for name, value in vars(self).items() if name != "_ready"}
+
     @property
     def family(self) -> Family:
         """The Family of its components."""
