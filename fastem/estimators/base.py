@@ -12,12 +12,12 @@ from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from fastem import validation
+from fastem.compiled.arrays import identify
 from fastem.em.accelerate import NAMES as ACCELERATORS
 from fastem.estimators import files
-from fastem.estimators.keeping import Keeping, entropy_of
+from fastem.estimators.keeping import Keeping, Remembering, entropy_of
 from fastem.estimators.predicting import Predicting
 from fastem.estimators.verbose import Progress
 from fastem.families.base import Array, Family
@@ -34,7 +34,7 @@ NOT_CONVERGED = (
 )
 
 
-class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMixture(Keeping, Remembering, Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """A mixture as a scikit-learn estimator. A subclass is a docstring, a constructor and a family.
 
     The constructors' common arguments are declared here, and handed on from here, once. Only the signatures repeat
@@ -61,6 +61,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
     # Whether data must be non-negative. scikit-learn's tools want to know; a subclass asks its family.
     _positive_only: bool = False
+    _fitted_attribute = "weights_"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -202,6 +203,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         self.lower_bound_ = result.log_likelihood / total
         self.lower_bounds_ = (result.history[1:] / total).tolist()
         self.fit_report_ = result.starts
+        self._begin_memory()
 
     def _fitted_by(self, result: Result) -> Self:
         """The estimator with the attributes that a fit with this result would have set."""
@@ -241,18 +243,21 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
     def _checked(self, X: Any, reset: bool) -> Array:
         """X as an array of numbers, by scikit-learn's rules. The core finds, and names, values that are not finite."""
-        checks.check_unmasked(X)
-        checked: Array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        checked = self._validated(X, reset)
         # As in scikit-learn, float32 data are not rounded further by a model of float64.
         widen = not reset and validation.working_dtype(checked) != np.float64 and self.weights_.dtype == np.float64
         return checked.astype(np.float64) if widen else checked
 
     def _mixture(self) -> Result:
         """The fitted attributes as a Result, which the functional core takes."""
-        weights = checks.check_weights_attribute(self.weights_)
-        policy = Policy(float(self.min_samples), self.starving)
-        model = Model(self._fitted_family(), len(weights), policy=policy)
-        return Result(model=model, weights=weights, parameters=self._density())
+        family, policy = self._fitted_family(), Policy(float(self.min_samples), self.starving)
+
+        def make() -> Result:
+            weights = checks.check_weights_attribute(self.weights_)
+            return Result(model=Model(family, len(weights), policy=policy), weights=weights, parameters=self._density())
+
+        seen = identify([self.weights_, *self._density_attributes()])
+        return self._remembered(None if seen is None else (family, policy, seen), make)
 
     def fit_predict(
         self,

@@ -72,6 +72,7 @@ def read(cls: type[Any], path: str | PathLike[str]) -> Any:
     if "fit_report_" in fitted:
         fitted["fit_report_"] = tuple(StartReport(Status[name], *rest) for name, *rest in fitted["fit_report_"])
     vars(estimator).update(fitted)
+    estimator._begin_memory()
     return estimator
 
 

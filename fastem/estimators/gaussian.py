@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -198,7 +199,7 @@ class GaussianMixture(BaseMixture):
         return Gaussian(self.covariance_type, reg_covar=float(self.reg_covar))
 
     def _fitted_family(self) -> Family:
-        return Gaussian(self.covariance_type)  # reg_covar matters only to a fit, and may have been changed since
+        return _plain(self.covariance_type)  # reg_covar matters only to a fit, and may have been changed since
 
     def _initial(self) -> dict[str, tuple[str, Any]]:
         return {"means": ("means_init", self.means_init), "covariances": ("covariances_init", None)}  # see _given
@@ -239,6 +240,10 @@ class GaussianMixture(BaseMixture):
             return {**named, "precisions_cholesky": factors}
         return {**named, "covariances": covariances_of(factors, False)}
 
+    def _density_attributes(self) -> list[Any]:
+        cholesky = hasattr(self, "precisions_cholesky_")
+        return [self.means_, self.precisions_cholesky_ if cholesky else self.covariances_]
+
     def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
         with np.errstate(all="ignore"):
             covariances, cholesky = guarded(parameters["covariances"], self._matrices)
@@ -265,6 +270,11 @@ class GaussianMixture(BaseMixture):
             return rng.multivariate_normal(mean, covariance, n_samples, check_valid="ignore")
         draws: Array = mean + rng.standard_normal((n_samples, len(mean))) * np.sqrt(covariance)
         return draws
+
+
+@cache
+def _plain(covariance_type: str) -> Family:
+    return Gaussian(covariance_type)
 
 
 def _survives(covariances: Array, cholesky: Array, dtype: Any, matrices: bool) -> bool:

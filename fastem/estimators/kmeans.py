@@ -15,13 +15,14 @@ from sklearn.base import (
 )
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastem import validation
+from fastem.compiled.arrays import identify
 from fastem.data.columns import columns
 from fastem.data.pack import pack
 from fastem.data.threads import Team, team
 from fastem.data.tiles import Data
+from fastem.estimators.keeping import Remembering
 from fastem.families import Gaussian
 from fastem.families.base import Array, Frame
 from fastem.model import evidence as functional
@@ -37,7 +38,7 @@ class _Fit(NamedTuple):
     n_iter: int
 
 
-class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class KMeans(Remembering, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """K-means, with the parameters and attributes of ``sklearn.cluster.KMeans``.
 
     Parameters
@@ -92,6 +93,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     16.0
     """
 
+    _fitted_attribute = "cluster_centers_"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
@@ -149,7 +151,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         ------
         ValueError, TypeError : unusable input; the message names the argument and the place.
         """
-        X = self._checked(X, reset=True)
+        X = self._validated(X, reset=True)
         checks.check_enough_for_clusters(len(X), self.n_clusters)
         given = None
         if not isinstance(self.init, str) and not callable(self.init):
@@ -176,6 +178,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.inertia_ = best.inertia * unit * unit
         self.n_iter_ = best.n_iter
         self._n_features_out = self.n_clusters
+        self._begin_memory()
         self.labels_ = self._labels(X)
         return self
 
@@ -201,11 +204,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         chosen = rng.choice(data.n_samples, min(self.n_clusters, n_possible), replace=False, p=weights / weights.sum())
         return kmeans.samples_at(data, np.resize(chosen, self.n_clusters))
 
-    def _checked(self, X: Any, reset: bool) -> Array:
-        checks.check_unmasked(X)
-        checked: Array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
-        return checked
-
     def _packed(self, X: Array, sample_weight: Any, threads: Team) -> Data:
         """X in tiles, centred, with all features divided by the same scale, which keeps distances in proportion."""
         family, dtype = Gaussian("spherical"), validation.working_dtype(X)
@@ -217,15 +215,15 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def _labels(self, X: Array) -> Array:
         """The nearest centre of each sample, found as the likeliest component of a mixture of equal spheres."""
-        centres = np.asarray(self.cluster_centers_, dtype=np.float64)
-        spread = float(np.abs(centres - centres.mean(axis=0)).max()) or 1.0
-        n = len(centres)
-        spheres = Result(
-            Model(Gaussian("tied_spherical"), n),
-            np.full(n, 1.0 / n),
-            {"means": centres, "covariances": np.array(spread**2)},
-        )
+        spheres = self._remembered(identify([self.cluster_centers_]), self._spheres)
         return functional.predict(X, spheres, n_threads=self.n_threads).astype(np.int32)
+
+    def _spheres(self) -> Result:
+        """A mixture of equal spheres about the centres."""
+        centres = np.array(self.cluster_centers_, dtype=np.float64)
+        spread, n = float(np.abs(centres - centres.mean(axis=0)).max()) or 1.0, len(centres)
+        parameters = {"means": centres, "covariances": np.array(spread**2)}
+        return Result(Model(Gaussian("tied_spherical"), n), np.full(n, 1.0 / n), parameters)
 
     def predict(self, X: Any) -> Array:
         """The nearest centre of each sample.
@@ -242,22 +240,22 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         ------
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
-        check_is_fitted(self)
-        return self._labels(self._checked(X, reset=False))
+        self._check_fitted()
+        return self._labels(self._validated(X, reset=False))
 
     def transform(self, X: Any) -> Array:
         """The distance of each sample to each centre, (n_samples, n_clusters). Errors as in `predict`."""
         from sklearn.metrics.pairwise import euclidean_distances
 
-        check_is_fitted(self)
-        X = self._checked(X, reset=False)
+        self._check_fitted()
+        X = self._validated(X, reset=False)
         validation.check_finite(X, validation.working_dtype(X))
         return euclidean_distances(X, self.cluster_centers_)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the (weighted) inertia of X about the centres. Errors as in `predict`."""
-        check_is_fitted(self)
-        X = self._checked(X, reset=False)
+        self._check_fitted()
+        X = self._validated(X, reset=False)
         with team(self.n_threads) as threads:
             data = self._packed(X, sample_weight, threads)
             centres = (self.cluster_centers_ - data.frame.shift) / data.frame.scale

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from fastem import validation
 from fastem.families.base import Array
@@ -27,6 +26,10 @@ class Predicting:
     @abstractmethod
     def _checked(self, X: Any, reset: bool) -> Array:
         """X as an array of numbers, by scikit-learn's rules."""
+
+    @abstractmethod
+    def _check_fitted(self) -> None:
+        """Refuse an estimator that is not fitted."""
 
     @abstractmethod
     def _mixture(self) -> Result:
@@ -51,7 +54,7 @@ class Predicting:
         ------
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         return functional.predict(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
 
     def predict_proba(self, X: Any) -> Array:
@@ -70,7 +73,7 @@ class Predicting:
         ------
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         return functional.responsibilities(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
 
     def score_samples(self, X: Any) -> Array:
@@ -89,7 +92,7 @@ class Predicting:
         ------
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         X = self._checked(X, reset=False)
         log_prob = functional.log_density(X, self._mixture(), n_threads=self.n_threads)
         return log_prob.astype(validation.working_dtype(X), copy=False)
@@ -156,7 +159,7 @@ class Predicting:
 
     def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
         """The total log-likelihood of X and the total weight."""
-        check_is_fitted(self)
+        self._check_fitted()
         X = self._checked(X, reset=False)
         weights = validation.check_sample_weight(sample_weight, len(X))
         log_prob = functional.log_density(X, self._mixture(), n_threads=self.n_threads)
@@ -188,7 +191,7 @@ class Predicting:
         ------
         NotFittedError : before `fit`. ValueError : n_samples below 1, attributes that do not fit each other.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         checks.check_sample_size(n_samples)
         weights = self._mixture().weights  # making the mixture checks all attributes
         rng = check_random_state(self.random_state)
