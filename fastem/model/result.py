@@ -182,6 +182,19 @@ class Result:
         """Free parameters: the components' and the mixing's."""
         return self.model.n_parameters(self.n_features)
 
+    def covariance_matrices(self) -> Array:
+        """The covariance of each component as a matrix, for every covariance shape.
+
+        Returns
+        -------
+        (n_components, n_features, n_features), float64, a copy
+
+        Raises
+        ------
+        TypeError : components of this family have no covariances.
+        """
+        return self.family.covariance_matrices(self.parameters)
+
     @property
     def bic(self) -> float:
         """-2 log-likelihood + n_parameters log(total_weight): smaller is better (mclust's is its negative)."""

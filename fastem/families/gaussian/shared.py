@@ -65,6 +65,12 @@ class GaussianFamily(Family):
         means = np.asarray(parameters["means"], dtype=np.float64)
         return means, self.variances(parameters, *means.shape)
 
+    def covariance_matrices(self, parameters: Parameters) -> Array:
+        n_components, d = np.shape(parameters["means"])
+        if self.matrices:
+            return np.array(np.broadcast_to(parameters["covariances"], (n_components, d, d)), dtype=np.float64)
+        return self.variances(parameters, n_components, d)[:, :, None] * np.eye(d)
+
     def located(self, centres: Array) -> Parameters:
         covariances = self.parameters[1]
         return {"means": centres, "covariances": covariances.kind.unit(covariances.shape(*centres.shape[::-1]))}
