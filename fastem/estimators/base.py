@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -25,6 +24,7 @@ from fastem.fitting import fit as em
 from fastem.model.model import Model
 from fastem.model.result import Result, Status
 from fastem.model.starving import DROP, POLICIES, Policy
+from fastem.model.telling import FitWarning
 from fastem.starts.auto import NAMES, n_starts
 from fastem.validation import estimators as checks
 
@@ -32,9 +32,11 @@ NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
     "check for degenerate data."
 )
+# The text of a warning, or None where there is nothing to tell, and its class.
+Told = tuple[str | None, type[Warning]]
 
 
-class BaseMixture(Keeping, Remembering, Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """A mixture as a scikit-learn estimator. A subclass is a docstring, a constructor and a family.
 
     The constructors' common arguments are declared here, and handed on from here, once. Only the signatures repeat
@@ -85,6 +87,7 @@ class BaseMixture(Keeping, Remembering, Predicting, DensityMixin, BaseEstimator)
         X : array-like of shape (n_samples, n_features)
             Finite numbers; never changed. float32 and float16 are computed in float32, everything else in float64.
         y : ignored
+            Labels are not used, as in scikit-learn. A warning says so if -1, for unknown, is among them.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative, not all zero. Weight 2 is the same as the sample twice.
         resp_init : array-like of shape (n_samples,) or (n_samples, n_components), default=None
@@ -104,28 +107,30 @@ class BaseMixture(Keeping, Remembering, Predicting, DensityMixin, BaseEstimator)
         Warns
         -----
         ConvergenceWarning : the best start ran out of iterations, or a component collapsed. `fit` is done all the same.
+        fastem.FitWarning : `reg_covar` is large beside a component's variance, or y holds labels with -1 among them.
 
         Raises
         ------
         ValueError, TypeError : unusable input; the message names the argument and the place.
         """
-        return self._fit_and_warn(X, sample_weight, resp_init, callback, checkpoint)
+        return self._fit_and_warn(X, y, sample_weight, resp_init, callback, checkpoint)
 
-    def _fit_and_warn(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> Self:
+    def _fit_and_warn(self, X: Any, y: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> Self:
         before = dict(vars(self))
         try:
-            warning = self._fit(X, sample_weight, resp_init, callback, checkpoint)
+            told = self._fit(X, sample_weight, resp_init, callback, checkpoint)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        if warning:
-            warnings.warn(warning, ConvergenceWarning, stacklevel=3)
+        for text, category in [*told, (checks.hint_about_labels(y, self.n_components), FitWarning)]:
+            if text is not None:
+                warnings.warn(text, category, stacklevel=3)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> str | None:
-        """Fit. Returns the text of the warning that the user should get, or None."""
+    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> list[Told]:
+        """Fit. Returns the warnings that the user should get."""
         validation.check_callback(callback)
         if checkpoint is not None:
             checks.check_repeatable(self.random_state)
@@ -163,9 +168,15 @@ class BaseMixture(Keeping, Remembering, Predicting, DensityMixin, BaseEstimator)
         if progress is not None and self.max_iter > 0:
             progress.end(result)
         self._adopt(result, validation.working_dtype(X))
-        if self.max_iter == 0 or result.status in (Status.CONVERGED, Status.STOPPED):
-            return None
-        return NOT_CONVERGED if result.status is Status.MAX_ITER else f"{NOT_CONVERGED} {result.status.value}"
+        told: list[Told] = [(self._hint(X, sample_weight, result), FitWarning)]
+        if self.max_iter > 0 and result.status not in (Status.CONVERGED, Status.STOPPED):
+            more = "" if result.status is Status.MAX_ITER else f" {result.status.value}"
+            told.append((NOT_CONVERGED + more, ConvergenceWarning))
+        return told
+
+    def _hint(self, X: Array, sample_weight: Any, result: Result) -> str | None:
+        """What the user should know about a fit that went well, or None."""
+        return None
 
     def _seed(self) -> Any:
         """A seed for `em.fit`. An integer is used as it is, because making a RandomState from it would take 0.1 ms."""
@@ -277,32 +288,7 @@ class BaseMixture(Keeping, Remembering, Predicting, DensityMixin, BaseEstimator)
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        return self._fit_and_warn(X, sample_weight, resp_init, callback, checkpoint).predict(X)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the estimator to `path` as an uncompressed .npz archive, readable by numpy without pickle.
-
-        It holds the constructor's arguments (arrays and lists come back as arrays) and the attributes that end in an
-        underscore. Metadata requests (`set_fit_request`) are not in it; a pickle keeps them.
-
-        Raises
-        ------
-        TypeError : something that is neither a number, text nor an array, such as a RandomState as `random_state`; the
-            message names it. OSError : the file cannot be written.
-        """
-        files.write(self, path)
-
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
-        """Read what `save` of this class wrote.
-
-        Raises
-        ------
-        ValueError : the file holds something else (an estimator of another class, for example), is damaged, or was
-            written by a newer version with another format.
-        FileNotFoundError : there is no such file.
-        """
-        return files.read(cls, path)
+        return self._fit_and_warn(X, y, sample_weight, resp_init, callback, checkpoint).predict(X)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_fastem_format": files.FORMAT}

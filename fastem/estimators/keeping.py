@@ -6,14 +6,15 @@ longer than it must.
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastem.families.base import Array, Family
+from fastem.families.base import Array, Family, Parameter
 from fastem.families.parameters import n_features_of
 from fastem.model.result import Result
 from fastem.validation import estimators as checks
@@ -28,6 +29,10 @@ class Keeping:
 
     n_components: int
     weights_: Array
+
+    @abstractmethod
+    def _check_fitted(self) -> None:
+        """Refuse an estimator that is not fitted."""
 
     def _keep(self, arguments: dict[str, Any]) -> None:
         """Keep the constructor's arguments, given as its `locals()`, as attributes."""
@@ -74,11 +79,68 @@ class Keeping:
         """The attributes, beside weights_, that `_density` reads."""
         return [getattr(self, f"{parameter.name}_") for parameter in self._fitted_family().parameters]
 
+    def _attributes_of(self, parameter: Parameter) -> list[str]:
+        """The fitted attributes that hold a parameter, in its shape, perhaps in several forms."""
+        return [f"{parameter.name}_"]
+
     def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
         """Set weights_ and the attributes of the parameters."""
         self.weights_ = weights
         for name, value in parameters.items():
             setattr(self, f"{name}_", value)
+
+    def reorder(self, order: Any) -> Self:
+        """A copy of the fitted estimator whose components come in another order.
+
+        Parameters
+        ----------
+        order : array-like of shape (n_components,)
+            For each place, which component is to stand there.
+
+        Returns
+        -------
+        A new estimator. It predicts the same, with other labels; its constructor's arguments are the same, and
+        `fit_report_` still tells of the fit.
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : `order` leaves a component out, or names one twice.
+        """
+        self._check_fitted()
+        places = checks.check_order(order, len(self.weights_))
+        copied = copy.deepcopy(self)
+        copied.weights_ = np.asarray(copied.weights_)[places]
+        for parameter in copied._fitted_family().parameters:
+            for name in copied._attributes_of(parameter):
+                if hasattr(copied, name):
+                    setattr(copied, name, parameter.take(np.asarray(getattr(copied, name)), places))
+        return copied
+
+    def sorted_by(self, name: str, feature: int = 0) -> Self:
+        """A copy of the fitted estimator whose components are sorted, the smallest first.
+
+        Parameters
+        ----------
+        name : "weights", or a parameter that each component has its own of, such as "means" or "rates".
+        feature : int, default=0
+            Of parameters with a value for each feature, the one to sort by; of covariance matrices, its variance.
+
+        Returns
+        -------
+        A new estimator, as that of `reorder`. Equal components keep their order.
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError, TypeError : there is nothing of this name to sort by, or no feature.
+        """
+        self._check_fitted()
+        known: dict[str, Array | None] = {"weights": np.asarray(self.weights_)}
+        for p in self._fitted_family().parameters:
+            known[p.name] = None
+            if "K" in p.axes:
+                value = np.moveaxis(np.asarray(getattr(self, f"{p.name}_")), p.axes.index("K"), 0)
+                known[p.name] = np.diagonal(value, axis1=1, axis2=2) if p.axes == ("K", "d", "d") else value
+        return self.reorder(np.argsort(checks.check_sort_key(name, feature, known), kind="stable"))
 
     def _draw(self, rng: np.random.RandomState, labels: Array) -> Array:
         generator = np.random.default_rng(entropy_of(rng))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -22,12 +23,15 @@ from fastem.data.columns import columns
 from fastem.data.pack import pack
 from fastem.data.threads import Team, team
 from fastem.data.tiles import Data
+from fastem.estimators.files import Saving
 from fastem.estimators.keeping import Remembering
+from fastem.estimators.theirs import KMeansTwin
 from fastem.families import Gaussian
 from fastem.families.base import Array, Frame
 from fastem.model import evidence as functional
 from fastem.model.model import Model
 from fastem.model.result import Result
+from fastem.model.telling import FitWarning
 from fastem.starts import kmeans
 from fastem.validation import estimators as checks
 
@@ -38,7 +42,15 @@ class _Fit(NamedTuple):
     n_iter: int
 
 
-class KMeans(Remembering, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class KMeans(
+    KMeansTwin,
+    Saving,
+    Remembering,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    ClusterMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """K-means, with the parameters and attributes of ``sklearn.cluster.KMeans``.
 
     Parameters
@@ -139,7 +151,7 @@ class KMeans(Remembering, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clu
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), finite; never changed.
-        y : ignored
+        y : ignored, as in scikit-learn; a warning says so if it holds labels with -1 among them.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative, not all zero.
 
@@ -177,10 +189,17 @@ class KMeans(Remembering, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clu
         self.cluster_centers_ = (best.centres * frame.scale + frame.shift).astype(validation.working_dtype(X))
         self.inertia_ = best.inertia * unit * unit
         self.n_iter_ = best.n_iter
-        self._n_features_out = self.n_clusters
         self._begin_memory()
         self.labels_ = self._labels(X)
+        hint = checks.hint_about_labels(y, self.n_clusters)
+        if hint is not None:
+            warnings.warn(hint, FitWarning, stacklevel=3)  # above scikit-learn's wrapper of fit
         return self
+
+    @property
+    def _n_features_out(self) -> int:
+        """The features that `transform` makes, as scikit-learn's `get_feature_names_out` asks."""
+        return len(self.cluster_centers_)
 
     def _n_starts(self) -> int:
         if self.n_init != "auto":

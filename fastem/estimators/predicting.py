@@ -172,7 +172,7 @@ class Predicting:
         """Free parameters, the mixing weights' included."""
         return self._mixture().n_parameters
 
-    def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, Array]:
         """Draw from the fitted mixture.
 
         With an integer as `random_state`, every call draws the same samples. A GaussianMixture draws the same samples
@@ -181,6 +181,8 @@ class Predicting:
         Parameters
         ----------
         n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            Instead of the estimator's own; None leaves that.
 
         Returns
         -------
@@ -189,12 +191,13 @@ class Predicting:
 
         Raises
         ------
-        NotFittedError : before `fit`. ValueError : n_samples below 1, attributes that do not fit each other.
+        NotFittedError : before `fit`. ValueError : n_samples below 1, an unusable random_state, or attributes that do
+            not fit each other.
         """
         self._check_fitted()
         checks.check_sample_size(n_samples)
         weights = self._mixture().weights  # making the mixture checks all attributes
-        rng = check_random_state(self.random_state)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         labels = np.repeat(np.arange(len(counts)), counts)
         return self._draw(rng, labels), labels
