@@ -159,6 +159,27 @@ def test_the_core_never_imports_sklearn():
     assert run(code) == "False False"
 
 
+def test_the_core_and_the_command_line_work_where_sklearn_is_blocked(tmp_path):
+    """scikit-learn is a dependency of the wheel, for the estimators; whoever has no room for it still has the rest."""
+    code = (
+        "import sys\nsys.modules['sklearn'] = None\n"
+        "import fastem, numpy as np\n"
+        "X = np.random.default_rng(0).standard_normal((60, 2))\n"
+        "result = fastem.fit(X, fastem.Gaussian('full'), 2, seed=0)\n"
+        "assert len(fastem.predict(X, result)) == len(fastem.log_density(X, result)) == 60\n"
+        "assert fastem.select(X, [fastem.Gaussian('diag')], [1, 2], seed=0).best is not None\n"
+        "fastem.diagnose(result, X), fastem.bootstrap(result, X, n_replicates=2, seed=0)\n"
+        "fastem.save(result, 'model'), fastem.load('model'), fastem.sample(result, 3, seed=0)\n"
+        "fastem.maximise(fastem.fold(X, result)), fastem.jit.arguments(result)\n"
+        "np.savetxt('data.csv', X, delimiter=',', header='a,b', comments='')\n"
+        "from fastem.cli.main import main\n"
+        "assert not main(['fit', 'data.csv', '--components', '1:2', '--seed', '0', '--save', 'out'])\n"
+        "try: fastem.GaussianMixture\n"
+        "except ImportError as error: print('without:', error)"
+    )
+    assert run(code, cwd=tmp_path).splitlines()[-1].startswith("without: No module named 'sklearn")
+
+
 def test_every_function_but_kernels_is_annotated():
     """The type checker skips functions without annotations, which is meant for kernels alone."""
     for module, path in MODULES.items():

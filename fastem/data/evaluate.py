@@ -6,15 +6,17 @@ Like the fold, this is the walk over tiles with the kernels of a family, and it 
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastem.compiled.jit import call, kernel
 from fastem.data.fold import log_prob_address, mode_addresses, shape_of
-from fastem.data.memory import aligned
+from fastem.data.memory import LINE
 from fastem.data.pack import derive_address
-from fastem.data.threads import Team
+from fastem.data.threads import Team, run_here
 from fastem.data.tiles import MAX_SPANS, chunks, pack_tile, span_bounds
 from fastem.data.tiles import tile_size as choose_tile_size
 from fastem.data.walk import FIELDS, pack_address, walk_address
@@ -22,6 +24,10 @@ from fastem.families.base import Array, Family, Frame
 
 # The number of samples in a tile of `log_density`.
 _TILE = 128
+# Below this many flops an evaluation, which is alone in its call, runs in the calling thread. It takes 0.4 ms at most,
+# and the threads of a pool, which take 0.16 ms to start, would save no more on two cores.
+FEW = 20_000_000
+_N_FIELDS = len(FIELDS.names)
 
 
 class Evaluation(NamedTuple):
@@ -29,6 +35,107 @@ class Evaluation(NamedTuple):
 
     values: Array
     finite: bool
+
+
+class Ready(NamedTuple):
+    """A mixture as the walk reads it, for data of one dtype: all that an evaluation needs beside the data.
+
+    job: the fields that are the same for all data. arrays: kept alive here, because the job holds their addresses.
+    block_rows: rows of a worker's scratch, each one tile wide. work: flops per sample, roughly. Nothing writes to it,
+    so several threads may use it at once.
+    """
+
+    dtype: Any
+    n_features: int
+    n_components: int
+    block_rows: int
+    work: float
+    job: Array
+    arrays: tuple[Array, ...]
+
+
+def ready(family: Family, frame: Frame, params: Array, log_weights: Array, dtype: Any) -> Ready:
+    """Make a mixture, given by its rows in the coordinates of `frame`, ready to be evaluated."""
+    d, n_components, dtype = len(frame.shift), len(log_weights), np.dtype(dtype)
+    shape = shape_of(family, d, n_components)
+    tile_rows = d + family.n_derived(d)
+    arrays = {
+        "density": np.ascontiguousarray(params, dtype=dtype),
+        "log_weights": np.ascontiguousarray(log_weights, dtype=dtype),
+        "rows": np.arange(n_components, dtype=np.int64),
+        "starts": np.zeros(1, dtype=np.int64),
+        "layout": family.layout(d, n_components),
+        "shift": np.array(frame.shift),
+        "factor": 2.0 / frame.scale,
+    }
+    numbers = {
+        "log_prob": log_prob_address(family.kernels(), dtype),
+        "pack": pack_address(dtype),
+        "derive": derive_address(family, dtype),
+        "item_bytes": dtype.itemsize,
+        "tile_rows": tile_rows,
+        "last_tile": -1,  # every tile has the same weights, even one that is not full
+        "n_components": n_components,
+        "n_starts": 1,
+        "n_layout": len(arrays["layout"]),
+        "n_features": d,
+        "density_rows": shape.params[0],
+        "density_width": shape.params[1],
+        "scratch_rows": shape.scratch_rows,
+        "latent_rows": shape.latent_rows,
+    }
+    block_rows = n_components + 2 + shape.latent_rows + shape.scratch_rows + tile_rows
+    work = shape.work + 20.0 * n_components
+    return Ready(dtype, d, n_components, block_rows, work, FIELDS.job(arrays, numbers), tuple(arrays.values()))
+
+
+@lru_cache(maxsize=64)
+def _ones(size: int, dtype: Any) -> tuple[Array, int]:
+    """The weights of a tile of samples that all count once, read-only, and their address."""
+    ones = np.ones(size, dtype=dtype)
+    ones.flags.writeable = False
+    return ones, ones.ctypes.data
+
+
+def evaluate_ready(X: Array, mixture: Ready, team: Team | None, want: str, alone: bool = True) -> Evaluation:
+    """`evaluate` of a mixture that is ready. Without a team it works in the calling thread.
+
+    For one sample this takes 8 us, of which most goes to looking up addresses; so what it allocates is one block.
+    """
+    n, size = len(X), choose_tile_size(len(X))
+    dtype, n_components = mixture.dtype, mixture.n_components
+    if want == "resp":
+        values = np.empty((n, n_components), dtype=dtype)
+    else:
+        values = np.empty(n, dtype=np.int64 if want == "labels" else np.float64)
+    # One block of words: the job, a counter, what the spans say, and from a multiple of 64 bytes on, the workers'.
+    n_workers, n_spans = 1 if team is None else min(team.n_threads, MAX_SPANS), min(MAX_SPANS, -(-n // size))
+    first_word = _N_FIELDS + 1 + 2 * n_spans
+    block_bytes = n_workers * mixture.block_rows * size * dtype.itemsize
+    words = np.empty(first_word + LINE // 8 + block_bytes // 8, dtype=np.int64)
+    location, place = words.ctypes.data, FIELDS.place
+    job, facts = words[:_N_FIELDS], words[_N_FIELDS + 1 : first_word].view(np.float64)
+    job[:] = mixture.job
+    words[_N_FIELDS] = 0
+    for field, kernel_address in mode_addresses("labels" if want == "labels" else "soft", dtype).items():
+        job[place[field]] = kernel_address
+    job[place["tile_size"]], job[place["weights"]] = size, _ones(size, dtype)[1]
+    job[place["block"]] = -(-(location + 8 * first_word) // LINE) * LINE
+    job[place["finite"]] = location + 8 * (_N_FIELDS + 1)
+    job[place["totals"]] = location + 8 * (_N_FIELDS + 1 + n_spans)
+    wanted, width = values.ctypes.data, values.strides[0]
+    finite = True
+    for first, piece in chunks(X, dtype, size):
+        bounds = span_bounds(-(-len(piece) // size), 1)
+        job[place["bounds"]], job[place["source"]] = bounds.ctypes.data, piece.ctypes.data
+        job[place["n_samples"]], job[place[want]] = len(piece), wanted + first * width
+        if team is None:
+            run_here(walk_address(dtype), location, location + 8 * _N_FIELDS, len(bounds) - 1)
+        else:
+            work = mixture.work * len(piece)
+            team.run(walk_address(dtype), location, len(bounds) - 1, work, alone and len(piece) == n)
+        finite = finite and not math.isnan(sum(facts[: len(bounds) - 1].tolist()))
+    return Evaluation(values, finite)
 
 
 def evaluate(
@@ -48,54 +155,7 @@ def evaluate(
     spares the exponentials. alone: whether nothing else is computed in this team's call. Besides the values, it holds
     at most one converted piece of X, and none if X is C-contiguous of this dtype.
     """
-    n, d = X.shape
-    n_components = len(log_weights)
-    shape, size = shape_of(family, d, n_components), choose_tile_size(n)
-    tile_rows = d + family.n_derived(d)
-    if want == "resp":
-        values = np.empty((n, n_components), dtype=dtype)
-    else:
-        values = np.empty(n, dtype=np.int64 if want == "labels" else np.float64)
-    rows_of_block = n_components + 2 + shape.latent_rows + shape.scratch_rows + tile_rows
-    arrays = {
-        "density": np.ascontiguousarray(params, dtype=dtype),
-        "log_weights": np.ascontiguousarray(log_weights, dtype=dtype),
-        "rows": np.arange(n_components, dtype=np.int64),
-        "starts": np.zeros(1, dtype=np.int64),
-        "layout": family.layout(d, n_components),
-        "shift": np.ascontiguousarray(frame.shift),
-        "factor": 2.0 / frame.scale,
-        "weights": np.ones((1, size), dtype=dtype),
-        "block": aligned((min(team.n_threads, MAX_SPANS), rows_of_block, size), dtype),
-    }
-    numbers = {
-        "log_prob": log_prob_address(family.kernels(), dtype),
-        **mode_addresses("labels" if want == "labels" else "soft", dtype),
-        "pack": pack_address(dtype),
-        "derive": derive_address(family, dtype),
-        "item_bytes": np.dtype(dtype).itemsize,
-        "tile_rows": tile_rows,
-        "tile_size": size,
-        "last_tile": -1,  # every tile has the same weights, even one that is not full
-        "n_components": n_components,
-        "n_starts": 1,
-        "n_layout": len(arrays["layout"]),
-        "n_features": d,
-        "density_rows": shape.params[0],
-        "density_width": shape.params[1],
-        "scratch_rows": shape.scratch_rows,
-        "latent_rows": shape.latent_rows,
-    }
-    finite = True
-    for first, piece in chunks(X, dtype, size):
-        bounds = span_bounds(-(-len(piece) // size), 1)
-        zeros, totals = np.empty(len(bounds) - 1), np.empty(len(bounds) - 1)
-        ready = {**arrays, want: values[first:], "source": piece, "bounds": bounds, "finite": zeros, "totals": totals}
-        job = FIELDS.job(ready, {**numbers, "n_samples": len(piece)})
-        work = (shape.work + 20.0 * n_components) * len(piece)
-        team.run(walk_address(dtype), job.ctypes.data, len(bounds) - 1, work, alone and len(piece) == n)
-        finite = finite and not np.isnan(zeros).any()
-    return Evaluation(values, finite)
+    return evaluate_ready(X, ready(family, frame, params, log_weights, dtype), team, want, alone)
 
 
 class Arguments(NamedTuple):

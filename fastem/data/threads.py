@@ -63,6 +63,11 @@ def _work_in_parallel(step, job, counter, n_spans, n_workers):
         _work(step, job, counter, n_spans, worker)
 
 
+def run_here(step: int, job: int, counter: int, n_spans: int) -> None:
+    """Run step(job, span, worker) for each span in the calling thread; an int64 0 lies at the address `counter`."""
+    _work(step, job, counter, n_spans, 0)
+
+
 def available_threads() -> int:
     """Threads that this process may use: its processor affinity, and numba's own limit."""
     try:

@@ -1,8 +1,8 @@
 """scikit-learn's interface: the only importers of scikit-learn.
 
 `base`, `predicting` and `keeping` are what all mixtures share. `mixture` is the estimator for any family; `gaussian`,
-`poisson`, `bernoulli` and `kmeans` are the named ones; `precisions`, `files` and `verbose` help them. Only names in
-here end in an underscore.
+`poisson`, `bernoulli` and `kmeans` are the named ones; `theirs`, `units`, `files` and `verbose` help them. Only names
+in here end in an underscore.
 """
 
 from fastem.estimators.bernoulli import BernoulliMixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,10 +13,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastem import validation
+from fastem.compiled.arrays import identify
 from fastem.em.accelerate import NAMES as ACCELERATORS
 from fastem.estimators import files
-from fastem.estimators.keeping import Keeping, entropy_of
-from fastem.estimators.predicting import Predicting, checked_array
+from fastem.estimators.keeping import Keeping, Remembering, entropy_of
+from fastem.estimators.predicting import Predicting
 from fastem.estimators.verbose import Progress
 from fastem.families.base import Array, Family
 from fastem.families.parameters import IntArray
@@ -26,6 +26,7 @@ from fastem.fitting.search import Search
 from fastem.model.model import Model
 from fastem.model.result import Fitted, Result, Status
 from fastem.model.starving import DROP, POLICIES, Policy
+from fastem.model.telling import FitWarning
 from fastem.starts.auto import NAMES, n_starts
 from fastem.validation import estimators as checks
 
@@ -33,9 +34,11 @@ NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
     "check for degenerate data."
 )
+# The text of a warning, or None where there is nothing to tell, and its class.
+Told = tuple[str | None, type[Warning]]
 
 
-class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """A mixture as a scikit-learn estimator. A subclass is a docstring, a constructor and a family.
 
     The constructors' common arguments are declared here, and handed on from here, once. Only the signatures repeat
@@ -62,6 +65,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
     # Whether data must be non-negative. scikit-learn's tools want to know; a subclass asks its family.
     _positive_only: bool = False
+    _fitted_attribute = "weights_"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -85,6 +89,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         X : array-like of shape (n_samples, n_features)
             Finite numbers; never changed. float32 and float16 are computed in float32, everything else in float64.
         y : ignored
+            Labels are not used, as in scikit-learn. A warning says so if -1, for unknown, is among them.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative, not all zero. Weight 2 is the same as the sample twice.
         resp_init : array-like of shape (n_samples,) or (n_samples, n_components), default=None
@@ -105,29 +110,31 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         -----
         ConvergenceWarning : the best start ran out of iterations, a component collapsed, or X has fewer distinct rows
             than there are components. `fit` is done all the same.
+        fastem.FitWarning : `reg_covar` is large beside a component's variance, or y holds labels with -1 among them.
 
         Raises
         ------
         ValueError, TypeError : unusable input; the message names the argument and the place.
         """
-        return self._fit_and_warn(X, sample_weight, resp_init, callback, checkpoint)
+        return self._fit_and_warn(X, y, sample_weight, resp_init, callback, checkpoint)
 
-    def _fit_and_warn(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> Self:
+    def _fit_and_warn(self, X: Any, y: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> Self:
         before = dict(vars(self))
         try:
             with validation.naming(X, sample_weight):
-                warning = self._fit(X, sample_weight, resp_init, callback, checkpoint)
+                told = self._fit(X, sample_weight, resp_init, callback, checkpoint)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        if warning:
-            warnings.warn(warning, ConvergenceWarning, stacklevel=3)
+        for text, category in [*told, (checks.hint_about_labels(y, self.n_components), FitWarning)]:
+            if text is not None:
+                warnings.warn(text, category, stacklevel=3)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> str | None:
-        """Fit. Returns the text of the warning that the user should get, or None."""
+    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> list[Told]:
+        """Fit. Returns the warnings that the user should get."""
         validation.check_callback(callback)
         if checkpoint is not None:
             checks.check_repeatable(self.random_state)
@@ -158,10 +165,20 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         if progress is not None and self.max_iter > 0:
             progress.end(result)
         self._adopt(result, validation.working_dtype(X))
-        if self.max_iter == 0 or result.status in (Status.CONVERGED, Status.STOPPED):
-            return " ".join(result.notes) or None
-        ended = result.notes[1:] if result.status is Status.MAX_ITER else result.notes
-        return " ".join([NOT_CONVERGED, *ended])
+        told: list[Told] = [(self._hint(X, sample_weight, result), FitWarning)]
+        notes = [self._spelled(note) for note in result.notes]
+        if self.max_iter > 0 and result.status not in (Status.CONVERGED, Status.STOPPED):
+            # scikit-learn's sentence takes the place of the core's about iterations.
+            notes = [NOT_CONVERGED, *notes[1 if result.status is Status.MAX_ITER else 0 :]]
+        return [*told, (" ".join(notes) or None, ConvergenceWarning)]
+
+    def _hint(self, X: Array, sample_weight: Any, result: Result) -> str | None:
+        """What the user should know about a fit that went well, or None."""
+        return None
+
+    def _spelled(self, note: str) -> str:
+        """A note of the core, with arguments where this estimator takes them."""
+        return note
 
     def _seed(self) -> Any:
         """A seed for `em.fit`. An integer is used as it is, because making a RandomState from it would take 0.1 ms."""
@@ -200,6 +217,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         self.lower_bounds_ = (result.history[1:] / total).tolist()
         self.fit_report_ = result.starts
         self._result = result  # see `result_`
+        self._begin_memory()
 
     def _fitted_by(self, result: Result) -> Self:
         """The estimator with the attributes that a fit with this result would have set."""
@@ -243,19 +261,21 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
 
     def _checked(self, X: Any, reset: bool) -> Array:
         """X as an array of numbers, by scikit-learn's rules. The core finds, and names, values that are not finite."""
-        checked = checked_array(self, X, reset)
+        checked = self._validated(X, reset)
         # As in scikit-learn, float32 data are not rounded further by a model of float64.
         widen = not reset and validation.working_dtype(checked) != np.float64 and self.weights_.dtype == np.float64
         return checked.astype(np.float64) if widen else checked
 
     def _mixture(self) -> Result:
         """The fitted attributes as a Result, which the functional core takes."""
-        weights = checks.check_weights_attribute(self.weights_)
-        policy = Policy(float(self.min_samples), self.starving)
-        model = Model(self._fitted_family(), len(weights), policy=policy)
-        names = getattr(self, "feature_names_in_", None)
-        names = None if names is None else tuple(names)
-        return Result(model=model, weights=weights, parameters=self._density(), feature_names=names)
+        family, policy = self._fitted_family(), Policy(float(self.min_samples), self.starving)
+
+        def make() -> Result:
+            weights = checks.check_weights_attribute(self.weights_)
+            return Result(model=Model(family, len(weights), policy=policy), weights=weights, parameters=self._density())
+
+        seen = identify([self.weights_, *self._density_attributes()])
+        return self._remembered(None if seen is None else (family, policy, seen), make)
 
     def fit_predict(
         self,
@@ -275,32 +295,7 @@ class BaseMixture(Keeping, Predicting, DensityMixin, BaseEstimator):  # type: ig
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        return self._fit_and_warn(X, sample_weight, resp_init, callback, checkpoint).predict(X)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the estimator to `path` as an uncompressed .npz archive, readable by numpy without pickle.
-
-        It holds the constructor's arguments (arrays and lists come back as arrays) and the attributes that end in an
-        underscore. Metadata requests (`set_fit_request`) are not in it; a pickle keeps them.
-
-        Raises
-        ------
-        TypeError : something that is neither a number, text nor an array, such as a RandomState as `random_state`; the
-            message names it. OSError : the file cannot be written.
-        """
-        files.write(self, path)
-
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
-        """Read what `save` of this class wrote.
-
-        Raises
-        ------
-        ValueError : the file holds something else (an estimator of another class, for example), is damaged, or was
-            written by a newer version with another format.
-        FileNotFoundError : there is no such file.
-        """
-        return files.read(cls, path)
+        return self._fit_and_warn(X, y, sample_weight, resp_init, callback, checkpoint).predict(X)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_fastem_format": files.FORMAT}

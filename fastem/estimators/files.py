@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -58,7 +58,7 @@ def _is_array(kind: str, name: str, value: Any) -> bool:
     """Whether a value is kept as an array. Initial parameters are, even if they are lists or data frames."""
     if kind == "attribute":
         return isinstance(value, np.ndarray)
-    return name.endswith("_init") and not isinstance(value, int | str | None)
+    return (name.endswith("_init") or name == "init") and not (isinstance(value, int | str | None) or callable(value))
 
 
 def read(cls: type[Any], path: str | PathLike[str]) -> Any:
@@ -80,6 +80,7 @@ def read(cls: type[Any], path: str | PathLike[str]) -> Any:
     vars(estimator).update(fitted)
     if stored:
         vars(estimator)["_result"] = result_of(stored)
+    estimator._begin_memory()
     return estimator
 
 
@@ -99,3 +100,33 @@ def _values(archive: Any, kind: str, path: str | PathLike[str]) -> dict[str, Any
             else:
                 values[name] = archive[stored]
     return values
+
+
+class Saving:
+    """The methods that write an estimator to a file and read it again."""
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the estimator to `path` as an uncompressed .npz archive, readable by numpy without pickle.
+
+        It holds the constructor's arguments (arrays and lists come back as arrays) and the attributes that end in an
+        underscore. Metadata requests (`set_fit_request`) are not in it; a pickle keeps them.
+
+        Raises
+        ------
+        TypeError : something that is neither a number, text nor an array, such as a RandomState as `random_state`; the
+            message names it. OSError : the file cannot be written.
+        """
+        write(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what `save` of this class wrote.
+
+        Raises
+        ------
+        ValueError : the file holds something else (an estimator of another class, for example), is damaged, or was
+            written by a newer version with another format.
+        FileNotFoundError : there is no such file.
+        """
+        estimator: Self = read(cls, path)
+        return estimator

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cache
 from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fastem import validation
+from fastem.data.columns import columns
+from fastem.data.threads import team
 from fastem.em.accelerate import Acceleration
 from fastem.estimators.base import BaseMixture
-from fastem.estimators.precisions import (
+from fastem.estimators.theirs import (
+    GaussianTwin,
     covariances_of,
     covariances_of_precisions,
     guarded,
     precisions_of,
+    survives,
     upper_triangular,
 )
+from fastem.estimators.units import DEFAULT, SHARE, too_wide
 from fastem.families import SHAPES, Gaussian
-from fastem.families.base import Array, Family
+from fastem.families.base import Array, Family, Parameter
 from fastem.families.gaussian import CovarianceShape
 from fastem.model import evidence as functional
+from fastem.model.result import Result
 from fastem.model.starving import Starving
 from fastem.starts.names import StartMethod
 from fastem.validation import estimators as checks
@@ -29,7 +37,7 @@ from fastem.validation import estimators as checks
 _OR = "covariance_type was changed after fit"
 
 
-class GaussianMixture(BaseMixture):
+class GaussianMixture(GaussianTwin, BaseMixture):
     """Gaussian mixture, with the names, defaults, meanings and attributes of ``sklearn.mixture.GaussianMixture``.
 
     Parameters
@@ -41,7 +49,8 @@ class GaussianMixture(BaseMixture):
         A start stops when an iteration changes the mean log-likelihood, nats per sample, by less than this. 0 runs
         `max_iter` iterations.
     reg_covar : float, default=1e-6
-        Added to each variance after each M-step, in squared units of the data.
+        Added to each variance after each M-step, in squared units of the data. If the default, or less, adds more than
+        1% to a component's smallest variance, a ``fastem.FitWarning`` says what to pass instead.
     max_iter : int, default=100
         M-steps at most; 0 keeps the start.
     n_init : int, default=1
@@ -77,6 +86,13 @@ class GaussianMixture(BaseMixture):
     starving : {"reseed", "drop", "stop"}, default="reseed"
         What becomes of a component that holds less: "reseed" puts it at the samples that the mixture explains worst,
         "drop" leaves it out (`n_components_` is then smaller), and "stop" ends its start.
+    floor : float or None, default=None
+        Smallest variance of a component in any direction, relative to the data's own per feature. None means 1e-12, and
+        1e-8 for float32 data.
+    min_variance : float, default=0.0
+        Like `floor`, but an absolute number, in squared units of the data; the larger of the two holds.
+    ridge : float, default=0.0
+        Like `reg_covar`, but relative to each feature's variance in the data.
 
     Attributes
     ----------
@@ -106,8 +122,8 @@ class GaussianMixture(BaseMixture):
 
     Notes
     -----
-    A component that loses its samples is seeded anew. One that collapses is held at a floor of 1e-12 of the data's
-    variance (1e-8 in float32) and reported with a ConvergenceWarning; an ill-conditioned covariance is no error.
+    A component that loses its samples is seeded anew. One that collapses is held at the floor and reported with a
+    ConvergenceWarning; an ill-conditioned covariance is no error.
     The README lists every difference from scikit-learn.
 
     References
@@ -134,6 +150,9 @@ class GaussianMixture(BaseMixture):
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", Real, None],
         "covariances_init": ["array-like", Real, None],
+        "floor": [Interval(Real, 0.0, None, closed="neither"), None],
+        "min_variance": [Interval(Real, 0.0, None, closed="left")],
+        "ridge": [Interval(Real, 0.0, None, closed="left")],
     }
 
     def __init__(
@@ -159,6 +178,9 @@ class GaussianMixture(BaseMixture):
         progressive: bool | None = False,
         min_samples: float = 0.0,
         starving: Starving = "reseed",
+        floor: float | None = None,
+        min_variance: float = 0.0,
+        ridge: float = 0.0,
     ) -> None:
         self._keep(locals())
 
@@ -189,6 +211,26 @@ class GaussianMixture(BaseMixture):
         mixture = functional.from_parameters(family, weights, means=means, covariances=covariances)
         return cls(mixture.n_components, covariance_type=covariance_type, **settings)._fitted_by(mixture)
 
+    def covariance_matrices(self) -> Array:
+        """The covariance of each component as a matrix, whatever the shape of `covariances_`.
+
+        Returns
+        -------
+        covariances : ndarray of shape (n_components, n_features, n_features), float64, a copy
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : attributes that do not fit each other.
+        """
+        self._check_fitted()
+        family, n_components = self._fitted_family(), len(self.weights_)
+        shapes = {p.name: p.shape(np.shape(self.means_)[-1], n_components) for p in family.parameters}
+        named = {
+            name: checks.check_attribute(f"{name}_", getattr(self, f"{name}_"), shape, _OR)
+            for name, shape in shapes.items()
+        }
+        return family.covariance_matrices(named)
+
     @property
     def _matrices(self) -> bool:
         return self.covariance_type in ("full", "tied")
@@ -196,13 +238,40 @@ class GaussianMixture(BaseMixture):
     @classmethod
     def _arguments(cls, family: Any) -> dict[str, Any]:
         shapes = [shape for shape, of_shape in SHAPES.items() if isinstance(family, of_shape)]
-        return {"covariance_type": shapes[0], "reg_covar": family.reg_covar} if shapes else {}
+        names = ("reg_covar", "floor", "min_variance", "ridge")
+        return {"covariance_type": shapes[0], **{name: getattr(family, name) for name in names}} if shapes else {}
+
+    def _spelled(self, note: str) -> str:
+        return note.replace(
+            f"Gaussian({self.covariance_type!r}, ", f"GaussianMixture(covariance_type={self.covariance_type!r}, "
+        )
 
     def _family(self) -> Family:
-        return Gaussian(self.covariance_type, reg_covar=float(self.reg_covar))
+        floor = None if self.floor is None else float(self.floor)
+        return Gaussian(
+            self.covariance_type,
+            reg_covar=float(self.reg_covar),
+            ridge=float(self.ridge),
+            floor=floor,
+            min_variance=float(self.min_variance),
+        )
 
     def _fitted_family(self) -> Family:
-        return Gaussian(self.covariance_type)  # reg_covar matters only to a fit, and may have been changed since
+        # What regularises matters to a fit alone, and may have been changed since.
+        return _plain(self.covariance_type)
+
+    def _hint(self, X: Array, sample_weight: Any, result: Result) -> str | None:
+        # The trace of a precision is at least the inverse of the smallest variance, so most fits end here. A reg_covar
+        # above the default was chosen to widen components.
+        precisions = np.einsum("...ii", self.precisions_) if self._matrices else self.precisions_
+        if not 0 < self.reg_covar <= DEFAULT or result.n_iter == 0:
+            return None
+        if self.reg_covar * precisions.max() <= SHARE / (1.0 + SHARE):
+            return None
+        weights, dtype = validation.check_sample_weight(sample_weight, len(X)), validation.working_dtype(X)
+        with team(self.n_threads) as threads:
+            facts = columns(X, weights, dtype, threads)
+        return None if facts is None else too_wide(result, facts, dtype)
 
     def _initial(self) -> dict[str, tuple[str, Any]]:
         return {"means": ("means_init", self.means_init), "covariances": ("covariances_init", None)}  # see _given
@@ -243,12 +312,20 @@ class GaussianMixture(BaseMixture):
             return {**named, "precisions_cholesky": factors}
         return {**named, "covariances": covariances_of(factors, False)}
 
+    def _density_attributes(self) -> list[Any]:
+        cholesky = hasattr(self, "precisions_cholesky_")
+        return [self.means_, self.precisions_cholesky_ if cholesky else self.covariances_]
+
+    def _attributes_of(self, parameter: Parameter) -> list[str]:
+        own = super()._attributes_of(parameter)
+        return [*own, "precisions_", "precisions_cholesky_"] if parameter.name == "covariances" else own
+
     def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
         with np.errstate(all="ignore"):
             covariances, cholesky = guarded(parameters["covariances"], self._matrices)
             precisions = precisions_of(cholesky, self._matrices)
         checks.check_precisions(precisions)
-        if not _survives(covariances, cholesky, dtype, self._matrices):
+        if not survives(covariances, cholesky, dtype, self._matrices):
             dtype = np.dtype(np.float64)
         self.weights_ = weights.astype(dtype)
         self.means_ = parameters["means"].astype(dtype)
@@ -271,15 +348,6 @@ class GaussianMixture(BaseMixture):
         return draws
 
 
-def _survives(covariances: Array, cholesky: Array, dtype: Any, matrices: bool) -> bool:
-    """Whether covariances and factors of precisions can be stored in `dtype`."""
-    if dtype == np.float64:
-        return True
-    with np.errstate(over="ignore", under="ignore"):
-        stored, factors = covariances.astype(dtype), cholesky.astype(dtype)
-        squares = factors * factors
-    if not matrices:
-        return bool((stored > 0).all() and np.isfinite(stored).all() and np.isfinite(squares).all())
-    if not (np.isfinite(stored).all() and np.isfinite(squares).all() and (np.diagonal(factors, 0, -2, -1) > 0).all()):
-        return False
-    return bool((np.linalg.eigvalsh(stored.astype(np.float64)) > 0).all())
+@cache
+def _plain(covariance_type: CovarianceShape) -> Family:
+    return Gaussian(covariance_type)

@@ -1,20 +1,29 @@
-"""What an estimator keeps as attributes: its constructor's arguments, and the fitted parameters of its family."""
+"""What an estimator keeps: its constructor's arguments, the fitted parameters of its family, and a memory.
+
+The memory is the mixture of the fitted attributes, ready to be evaluated, so that a prediction of one sample takes no
+longer than it must.
+"""
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastem.families.base import Array, Family
+from fastem.families.base import Array, Family, Parameter
 from fastem.families.parameters import n_features_of
 from fastem.model.model import Model
 from fastem.model.result import Result
 from fastem.model.starving import Policy, Starving
 from fastem.validation import estimators as checks
+from fastem.validation.data import as_array
+from fastem.validation.frames import is_frame
 
 
 class Keeping:
@@ -28,6 +37,10 @@ class Keeping:
     min_samples: float
     starving: Starving
     weights_: Array
+
+    @abstractmethod
+    def _check_fitted(self) -> None:
+        """Refuse an estimator that is not fitted."""
 
     def _keep(self, arguments: dict[str, Any]) -> None:
         """Keep the constructor's arguments, given as its `locals()`, as attributes."""
@@ -70,6 +83,14 @@ class Keeping:
         """The fitted parameters in the form from which densities are computed fastest."""
         return self._parameters()
 
+    def _density_attributes(self) -> list[Any]:
+        """The attributes, beside weights_, that `_density` reads."""
+        return [getattr(self, f"{parameter.name}_") for parameter in self._fitted_family().parameters]
+
+    def _attributes_of(self, parameter: Parameter) -> list[str]:
+        """The fitted attributes that hold a parameter, in its shape, perhaps in several forms."""
+        return [f"{parameter.name}_"]
+
     def _set_parameters(self, weights: Array, parameters: dict[str, Array], dtype: Any) -> None:
         """Set weights_ and the attributes of the parameters."""
         # Copies, so that a user who changes an attribute in place changes no Result.
@@ -98,7 +119,9 @@ class Keeping:
             model = replace(kept.model, n_components=n_components)
         else:
             model = Model(family, n_components, policy=Policy(float(self.min_samples), self.starving))
-        return Result(model=model, weights=weights / weights.sum(), parameters=self._parameters())
+        names = getattr(self, "feature_names_in_", None)
+        names = None if names is None else tuple(names)
+        return Result(model, weights / weights.sum(), self._parameters(), feature_names=names)
 
     def _agrees_with(self, result: Result) -> bool:
         """Whether the fitted attributes are those that were set from this result."""
@@ -110,6 +133,59 @@ class Keeping:
         expected = {name: value for name, value in vars(twin).items() if name.endswith("_")}
         return all(np.array_equal(getattr(self, name, np.nan), value) for name, value in expected.items())
 
+    def reorder(self, order: Any) -> Self:
+        """A copy of the fitted estimator whose components come in another order.
+
+        Parameters
+        ----------
+        order : array-like of shape (n_components,)
+            For each place, which component is to stand there.
+
+        Returns
+        -------
+        A new estimator. It predicts the same, with other labels; its constructor's arguments are the same, and
+        `fit_report_` still tells of the fit.
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : `order` leaves a component out, or names one twice.
+        """
+        self._check_fitted()
+        places = checks.check_order(order, len(self.weights_))
+        copied = copy.deepcopy(self)
+        copied.weights_ = np.asarray(copied.weights_)[places]
+        for parameter in copied._fitted_family().parameters:
+            for name in copied._attributes_of(parameter):
+                if hasattr(copied, name):
+                    setattr(copied, name, parameter.take(np.asarray(getattr(copied, name)), places))
+        return copied
+
+    def sorted_by(self, name: str, feature: int = 0) -> Self:
+        """A copy of the fitted estimator whose components are sorted, the smallest first.
+
+        Parameters
+        ----------
+        name : "weights", or a parameter that each component has its own of, such as "means" or "rates".
+        feature : int, default=0
+            Of parameters with a value for each feature, the one to sort by; of covariance matrices, its variance.
+
+        Returns
+        -------
+        A new estimator, as that of `reorder`. Equal components keep their order.
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError, TypeError : there is nothing of this name to sort by, or no feature.
+        """
+        self._check_fitted()
+        known: dict[str, Array | None] = {"weights": np.asarray(self.weights_)}
+        for p in self._fitted_family().parameters:
+            known[p.name] = None
+            if "K" in p.axes:
+                value = np.moveaxis(np.asarray(getattr(self, f"{p.name}_")), p.axes.index("K"), 0)
+                known[p.name] = np.diagonal(value, axis1=1, axis2=2) if p.axes == ("K", "d", "d") else value
+        return self.reorder(np.argsort(checks.check_sort_key(name, feature, known), kind="stable"))
+
     def _draw(self, rng: np.random.RandomState, labels: Array) -> Array:
         generator = np.random.default_rng(entropy_of(rng))
         return self._fitted_family().sample(generator, self._parameters(), labels)
@@ -119,3 +195,83 @@ def entropy_of(rng: np.random.RandomState) -> list[int]:
     """Entropy from a RandomState, to seed a generator with."""
     words: list[int] = rng.randint(2**31, size=4, dtype=np.int64).tolist()
     return words
+
+
+class Memory:
+    """The last mixture, and what it was made from. It is no state: any two are equal, and none is copied or saved."""
+
+    def __init__(self) -> None:
+        self.last: tuple[Any, Result] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Memory)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def mixture(self, seen: Any, make: Callable[[], Result]) -> Result:
+        """What `make` returned when it was last asked with `seen`; anew if that has changed."""
+        last = self.last
+        if last is None or last[0] != seen:
+            last = self.last = seen, make()
+        return last[1]
+
+
+class Remembering:
+    """Quick checks before a prediction, and a memory that `fit` begins.
+
+    The memory is an attribute from the end of `fit` on, because scikit-learn asks that a prediction sets none.
+    """
+
+    _fitted_attribute: str
+
+    def _begin_memory(self) -> None:
+        vars(self)["_memory"] = Memory()
+
+    def _remembered(self, seen: Any, make: Callable[[], Result]) -> Result:
+        """The mixture that `make` returns, made anew only if `seen` has changed. None means that nothing was seen."""
+        memory = vars(self).get("_memory")  # there is none if the attributes were all set by hand
+        return make() if memory is None or seen is None else memory.mixture(seen, make)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        return {name: value for name, value in state.items() if name != "_memory"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[misc]
+        self._begin_memory()
+
+    def _check_fitted(self) -> None:
+        if self._fitted_attribute not in vars(self):  # scikit-learn's check takes as long as evaluating a sample
+            check_is_fitted(self)
+
+    def _validated(self, X: Any, reset: bool) -> Array:
+        """X as an array of numbers, by scikit-learn's rules. The core finds, and names, values that are not finite."""
+        if not reset and _is_plain(X, vars(self)):
+            plain: Array = X
+            return plain
+        return checked_array(self, X, reset)
+
+
+def checked_array(estimator: Any, X: Any, reset: bool) -> Array:
+    """X as an array of numbers, by scikit-learn's rules. The core finds, and names, values that are not finite."""
+    rules = {"dtype": "numeric", "ensure_all_finite": False}
+    if is_frame(X):  # converted as in the core, whose errors name the place
+        validate_data(estimator, X, reset=reset, skip_check_array=True)  # the names and the number of the features
+        checked: Array = check_array(as_array("X", X), input_name="X", estimator=estimator, **rules)
+    else:
+        checks.check_unmasked(X)
+        checks.check_no_text(X)
+        checked = validate_data(estimator, X, reset=reset, **rules)
+    return checked
+
+
+def _is_plain(X: Any, attributes: dict[str, Any]) -> bool:
+    """Whether `validate_data`, which takes 50 us, would return X as it is, without a warning."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype.kind in "fiub"
+        and len(X) > 0
+        and X.shape[1] == attributes.get("n_features_in_")
+        and "feature_names_in_" not in attributes
+    )

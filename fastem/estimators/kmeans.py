@@ -19,20 +19,23 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from fastem import validation
+from fastem.compiled.arrays import identify
 from fastem.data.columns import columns
 from fastem.data.pack import pack
 from fastem.data.threads import Team, team
 from fastem.data.tiles import Data
-from fastem.estimators.predicting import checked_array
+from fastem.estimators.files import Saving
+from fastem.estimators.keeping import Remembering
+from fastem.estimators.theirs import KMeansTwin
 from fastem.families import Gaussian
 from fastem.families.base import Array, Frame
 from fastem.fitting.search import Matrix
 from fastem.model import evidence as functional
 from fastem.model.model import Model
 from fastem.model.result import Result
+from fastem.model.telling import FitWarning
 from fastem.starts import kmeans
 from fastem.validation import estimators as checks
 
@@ -43,7 +46,15 @@ class _Fit(NamedTuple):
     n_iter: int
 
 
-class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class KMeans(
+    KMeansTwin,
+    Saving,
+    Remembering,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    ClusterMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """K-means, with the parameters and attributes of ``sklearn.cluster.KMeans``.
 
     Parameters
@@ -98,6 +109,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     16.0
     """
 
+    _fitted_attribute = "cluster_centers_"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
@@ -143,7 +155,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), finite; never changed.
-        y : ignored
+        y : ignored, as in scikit-learn; a warning says so if it holds labels with -1 among them.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative, not all zero.
 
@@ -160,10 +172,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         ValueError, TypeError : unusable input; the message names the argument and the place.
         """
         with validation.naming(X, sample_weight):
-            self._fit(self._checked(X, reset=True), sample_weight)
+            self._fit(self._validated(X, reset=True), sample_weight)
         n_distinct = int(np.count_nonzero(np.bincount(self.labels_, minlength=self.n_clusters)))
         if n_distinct < self.n_clusters:
             warnings.warn(checks.few_clusters(n_distinct, self.n_clusters), ConvergenceWarning, stacklevel=3)
+        hint = checks.hint_about_labels(y, self.n_clusters)
+        if hint is not None:
+            warnings.warn(hint, FitWarning, stacklevel=3)  # above scikit-learn's wrapper of fit
         return self
 
     def _fit(self, X: Array, sample_weight: Any) -> None:
@@ -191,8 +206,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.cluster_centers_ = (best.centres * frame.scale + frame.shift).astype(validation.working_dtype(X))
         self.inertia_ = _in_units(best.inertia, data)
         self.n_iter_ = best.n_iter
-        self._n_features_out = self.n_clusters
+        self._begin_memory()
         self.labels_ = self._labels(X)
+
+    @property
+    def _n_features_out(self) -> int:
+        """The features that `transform` makes, as scikit-learn's `get_feature_names_out` asks."""
+        return len(self.cluster_centers_)
 
     def _n_starts(self) -> int:
         if self.n_init != "auto":
@@ -216,9 +236,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         chosen = rng.choice(data.n_samples, min(self.n_clusters, n_possible), replace=False, p=weights / weights.sum())
         return kmeans.samples_at(data, np.resize(chosen, self.n_clusters))
 
-    def _checked(self, X: Any, reset: bool) -> Array:
-        return checked_array(self, X, reset)
-
     def _packed(self, X: Array, sample_weight: Any, threads: Team) -> Data:
         """X in tiles, centred, with all features divided by the same scale, which keeps distances in proportion."""
         family, dtype = Gaussian("spherical"), validation.working_dtype(X)
@@ -238,14 +255,15 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         if not _has_squares(centres):
             validation.check_finite(X, validation.working_dtype(X))
             return _half_distances(X, centres).argmin(axis=1).astype(np.int32)
-        spread = float(np.abs(centres - centres.mean(axis=0)).max()) or 1.0
-        n = len(centres)
-        spheres = Result(
-            Model(Gaussian("tied_spherical"), n),
-            np.full(n, 1.0 / n),
-            {"means": centres, "covariances": np.array(spread**2)},
-        )
+        spheres = self._remembered(identify([self.cluster_centers_]), self._spheres)
         return functional.predict(X, spheres, n_threads=self.n_threads).astype(np.int32)
+
+    def _spheres(self) -> Result:
+        """A mixture of equal spheres about the centres."""
+        centres = np.array(self.cluster_centers_, dtype=np.float64)
+        spread, n = float(np.abs(centres - centres.mean(axis=0)).max()) or 1.0, len(centres)
+        parameters = {"means": centres, "covariances": np.array(spread**2)}
+        return Result(Model(Gaussian("tied_spherical"), n), np.full(n, 1.0 / n), parameters)
 
     def predict(self, X: Any) -> NDArray[np.int32]:
         """The nearest centre of each sample.
@@ -262,17 +280,17 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         ------
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         with validation.naming(X):
-            return self._labels(self._checked(X, reset=False))
+            return self._labels(self._validated(X, reset=False))
 
     def transform(self, X: Any) -> NDArray[np.floating[Any]]:
         """The distance of each sample to each centre, (n_samples, n_clusters). Errors as in `predict`."""
         from sklearn.metrics.pairwise import euclidean_distances
 
-        check_is_fitted(self)
+        self._check_fitted()
         with validation.naming(X):
-            checked = self._checked(X, reset=False)
+            checked = self._validated(X, reset=False)
             validation.check_finite(checked, validation.working_dtype(checked))
         if not (_has_squares(checked) and _has_squares(self.cluster_centers_)):
             halves = _half_distances(checked, np.asarray(self.cluster_centers_, dtype=np.float64))
@@ -282,9 +300,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the (weighted) inertia of X about the centres. Errors as in `predict`."""
-        check_is_fitted(self)
+        self._check_fitted()
         with validation.naming(X, sample_weight), team(self.n_threads) as threads:
-            data = self._packed(self._checked(X, reset=False), sample_weight, threads)
+            data = self._packed(self._validated(X, reset=False), sample_weight, threads)
             centres = self.cluster_centers_ / data.frame.scale - data.frame.shift / data.frame.scale
             return -_in_units(kmeans.inertia(data, centres, threads), data)
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state
 
 from fastem import validation
 from fastem.families.base import Array
@@ -17,21 +16,6 @@ from fastem.families.parameters import FloatArray, IntArray
 from fastem.model import evidence as functional
 from fastem.model.result import Result
 from fastem.validation import estimators as checks
-from fastem.validation.data import as_array
-from fastem.validation.frames import is_frame
-
-
-def checked_array(estimator: Any, X: Any, reset: bool) -> Array:
-    """X as an array of numbers, by scikit-learn's rules. The core finds, and names, values that are not finite."""
-    rules = {"dtype": "numeric", "ensure_all_finite": False}
-    if is_frame(X):  # converted as in the core, whose errors name the place
-        validate_data(estimator, X, reset=reset, skip_check_array=True)  # the names and the number of the features
-        checked: Array = check_array(as_array("X", X), input_name="X", estimator=estimator, **rules)
-    else:
-        checks.check_unmasked(X)
-        checks.check_no_text(X)
-        checked = validate_data(estimator, X, reset=reset, **rules)
-    return checked
 
 
 class Predicting:
@@ -44,6 +28,10 @@ class Predicting:
     @abstractmethod
     def _checked(self, X: Any, reset: bool) -> Array:
         """X as an array of numbers, by scikit-learn's rules."""
+
+    @abstractmethod
+    def _check_fitted(self) -> None:
+        """Refuse an estimator that is not fitted."""
 
     @abstractmethod
     def _mixture(self) -> Result:
@@ -68,7 +56,7 @@ class Predicting:
         ------
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         with validation.naming(X):
             return functional.predict(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
 
@@ -88,7 +76,7 @@ class Predicting:
         ------
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         with validation.naming(X):
             return functional.responsibilities(self._checked(X, reset=False), self._mixture(), n_threads=self.n_threads)
 
@@ -108,7 +96,7 @@ class Predicting:
         ------
         NotFittedError : before `fit`. ValueError, TypeError : unusable X; the message names the place.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         with validation.naming(X):
             checked = self._checked(X, reset=False)
             log_prob = functional.log_density(checked, self._mixture(), n_threads=self.n_threads)
@@ -176,7 +164,7 @@ class Predicting:
 
     def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
         """The total log-likelihood of X and the total weight."""
-        check_is_fitted(self)
+        self._check_fitted()
         with validation.naming(X, sample_weight):
             checked = self._checked(X, reset=False)
             weights = validation.check_sample_weight(sample_weight, len(checked))
@@ -190,7 +178,7 @@ class Predicting:
         """Free parameters, the mixing weights' included."""
         return self._mixture().n_parameters
 
-    def sample(self, n_samples: int = 1) -> tuple[FloatArray, IntArray]:
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[FloatArray, IntArray]:
         """Draw from the fitted mixture.
 
         With an integer as `random_state`, every call draws the same samples. A GaussianMixture draws the same samples
@@ -199,6 +187,8 @@ class Predicting:
         Parameters
         ----------
         n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            Instead of the estimator's own; None leaves that.
 
         Returns
         -------
@@ -207,12 +197,13 @@ class Predicting:
 
         Raises
         ------
-        NotFittedError : before `fit`. ValueError : n_samples below 1, attributes that do not fit each other.
+        NotFittedError : before `fit`. ValueError : n_samples below 1, an unusable random_state, or attributes that do
+            not fit each other.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         checks.check_sample_size(n_samples)
         weights = self._mixture().weights  # making the mixture checks all attributes
-        rng = check_random_state(self.random_state)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         labels = np.repeat(np.arange(len(counts)), counts)
         return self._draw(rng, labels), labels

@@ -274,6 +274,10 @@ class Family(ABC):
     def moments(self, parameters: Parameters) -> tuple[Array, Array]:
         """The mean and the variance of each feature in each component, both (n_components, n_features)."""
 
+    def covariance_matrices(self, parameters: Parameters) -> Array:
+        """The covariance of each component as a matrix, (n_components, n_features, n_features), a copy."""
+        raise TypeError(f"{self.name} has no covariances; only Gaussian components have.")
+
     def comparable(self, parameters: Parameters) -> Array:
         """Coordinates (n_components, m) by whose differences components of two solutions are matched."""
         return self.moments(parameters)[0]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem import validation
+from fastem.compiled.arrays import identify
 from fastem.data import evaluate as evaluating
 from fastem.data.columns import columns
 from fastem.data.fold import Mixtures
@@ -215,12 +216,27 @@ def maximise(evidence: Evidence) -> Result:
     )
 
 
+def ready(mixture: Result, dtype: Any) -> evaluating.Ready:
+    """A mixture ready to be evaluated at data of this dtype, in its own coordinates.
+
+    It is kept with the mixture, and made anew when one of its arrays was replaced or changed in place.
+    """
+    seen = identify((mixture.weights, *mixture.parameters.values()))
+    of_mixture, kept = vars(mixture).get("_ready", (None, {}))
+    if seen is None or of_mixture != seen:
+        kept = {}
+    if dtype not in kept:
+        frame = density_frame(mixture)
+        params, log_weights = mixture_rows(mixture, frame)
+        kept = {**kept, dtype: evaluating.ready(mixture.family, frame, params, log_weights, dtype)}
+        if seen is not None:
+            vars(mixture)["_ready"] = seen, kept
+    return kept[dtype]
+
+
 def evaluated(X: Array, mixture: Result, threads: Team, want: str, alone: bool = True) -> evaluating.Evaluation:
     """`evaluating.evaluate` of a mixture at checked data, in the mixture's own coordinates."""
-    frame = density_frame(mixture)
-    params, log_weights = mixture_rows(mixture, frame)
-    dtype = validation.working_dtype(X)
-    return evaluating.evaluate(X, mixture.family, frame, params, log_weights, dtype, threads, want, alone)
+    return evaluating.evaluate_ready(X, ready(mixture, validation.working_dtype(X)), threads, want, alone)
 
 
 def _evaluate(X: Any, mixture: Any, n_threads: int | None, want: str) -> Array:
@@ -230,8 +246,12 @@ def _evaluate(X: Any, mixture: Any, n_threads: int | None, want: str) -> Array:
     with validation.naming(X):
         checked = validation.check_data(X, mixture)
         validation.check_support(checked, mixture.family)
-        with team(n_threads) as threads:
-            evaluation = evaluated(checked, mixture, threads, want)
+        own = ready(mixture, validation.working_dtype(checked))
+        if own.work * len(checked) < evaluating.FEW:
+            evaluation = evaluating.evaluate_ready(checked, own, None, want)
+        else:
+            with team(n_threads) as threads:
+                evaluation = evaluating.evaluate_ready(checked, own, threads, want)
         if not evaluation.finite:
             validation.check_finite(checked, validation.working_dtype(checked))
     return evaluation.values
@@ -280,8 +300,9 @@ def responsibilities(X: Any, mixture: Any, *, n_threads: int | None = None) -> N
     """
     X, mixture = validation.data_and_mixture(X, mixture)
     resp = _evaluate(X, mixture, n_threads, "resp")
-    impossible = ~(resp.sum(axis=1) > 0)
-    resp[impossible] = mixture.weights
+    possible = resp.sum(axis=1) > 0
+    if not possible.all():
+        resp[~possible] = mixture.weights
     return resp
 
 

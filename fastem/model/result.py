@@ -171,6 +171,10 @@ class Result(Showing):
     entropy: float = float("nan")
     feature_names: tuple[str, ...] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields. Addresses in memory, which predictions keep with a result, stay out of pickles and copies."""
+        return {name: value for name, value in vars(self).items() if name != "_ready"}
+
     @property
     def family(self) -> Family:
         """The Family of its components."""
@@ -200,6 +204,19 @@ class Result(Showing):
     def n_parameters(self) -> int:
         """Free parameters: the components' and the mixing's."""
         return self.model.n_parameters(self.n_features)
+
+    def covariance_matrices(self) -> FloatArray:
+        """The covariance of each component as a matrix, for every covariance shape.
+
+        Returns
+        -------
+        (n_components, n_features, n_features), float64, a copy
+
+        Raises
+        ------
+        TypeError : components of this family have no covariances.
+        """
+        return self.family.covariance_matrices(self.parameters)
 
     @property
     def bic(self) -> float:

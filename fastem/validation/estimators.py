@@ -71,6 +71,66 @@ def check_sample_size(n_samples: Any) -> None:
         raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
 
 
+def hint_about_labels(y: Any, n_components: int) -> str | None:
+    """What to do instead of passing labels 0, 1, ... with -1 for unknown as `y`, which is ignored.
+
+    None for any other y. Classes such as -1 and 1 are not taken for labels of components, because they leave out 0.
+    """
+    if y is None:
+        return None
+    try:
+        labels = np.asarray(y)
+    except (TypeError, ValueError):  # a ragged list, or an array on another device
+        return None
+    if labels.ndim != 1 or labels.dtype.kind not in "if" or not labels.size or labels.min() != -1:
+        return None
+    found = np.unique(labels)
+    if not 2 <= len(found) <= n_components + 1 or (found != np.arange(-1, len(found) - 1)).any():
+        return None
+    return (
+        "y is ignored: components are found without labels, also where y holds known ones and -1 for unknown, as it "
+        "seems to do here. To begin from the known labels, pass the means of their samples as initial values, such as "
+        "means_init=[X[y == k].mean(axis=0) for k in range(n_components)]."
+    )
+
+
+def check_theirs(estimator: Any, expected: type[Any]) -> None:
+    """Refuse anything but an estimator of this class of scikit-learn's."""
+    if not isinstance(estimator, expected):
+        raise TypeError(
+            f"from_sklearn takes a fitted {expected.__name__} of scikit-learn, not {type(estimator).__module__}."
+            f"{type(estimator).__qualname__}."
+        )
+
+
+def check_order(order: Any, n_components: int) -> Array:
+    """An order of components: each of 0 .. n_components - 1 once."""
+    array = as_array("order", order)
+    if array.shape != (n_components,) or (np.sort(array) != np.arange(n_components)).any():
+        raise ValueError(f"order is {array.tolist()}; it must hold each of 0 .. {n_components - 1} once.")
+    return array.astype(np.intp)
+
+
+def check_sort_key(name: Any, feature: Any, known: Mapping[str, Array | None]) -> Array:
+    """The numbers by which components are sorted, (n_components,): of a parameter, or of one feature of it.
+
+    known: the values of each parameter by name, (n_components,) or (n_components, n_features); None if it is shared.
+    """
+    own = [key for key, value in known.items() if value is not None and value.ndim <= 2]
+    if name in known and known[name] is None:
+        raise ValueError(f"components share their {name}; sort by one of {', '.join(map(repr, own))}.")
+    if name not in own:
+        raise ValueError(f"name is {name!r}; sort by one of {', '.join(map(repr, own))}.")
+    value = np.asarray(known[name])
+    if isinstance(feature, bool) or not isinstance(feature, Integral):
+        raise TypeError(f"feature is {feature!r}; it must be an integer, the number of a column from 0 on.")
+    if value.ndim == 1:
+        return value
+    if not 0 <= int(feature) < value.shape[1]:
+        raise ValueError(f"feature is {feature}; it must be in 0 .. {value.shape[1] - 1}.")
+    return np.asarray(value[:, feature])
+
+
 def check_initial_weights(weights: Any, n_components: int) -> Array:
     """Initial mixing proportions (n_components,), float64."""
     array = _finite("weights_init", weights)

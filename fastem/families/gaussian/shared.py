@@ -121,6 +121,12 @@ class GaussianFamily(Family):
             "variance, or min_variance=, the smallest variance that makes sense, in squared units of the data."
         )
 
+    def covariance_matrices(self, parameters: Parameters) -> Array:
+        n_components, d = np.shape(parameters["means"])
+        if self.matrices:
+            return np.array(np.broadcast_to(parameters["covariances"], (n_components, d, d)), dtype=np.float64)
+        return self.variances(parameters, n_components, d)[:, :, None] * np.eye(d)
+
     def located(self, centres: Array) -> Parameters:
         covariances = self.parameters[1]
         return {"means": centres, "covariances": covariances.kind.unit(covariances.shape(*centres.shape[::-1]))}
