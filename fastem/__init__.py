@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from fastem import jit as jit
     from fastem.cli.progress import ProgressBar as ProgressBar
     from fastem.cli.progress import progress_bar as progress_bar
+    from fastem.data.packed import Packed as Packed
+    from fastem.data.packed import pack as pack
     from fastem.data.stream import Stream as Stream
     from fastem.data.stream import stream as stream
     from fastem.em.fixed_points import FixedPoint as FixedPoint
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from fastem.judging.select import Row as Row
     from fastem.judging.select import Selection as Selection
     from fastem.judging.select import select as select
+    from fastem.model.evaluation import component_log_density as component_log_density
+    from fastem.model.evaluation import evaluate as evaluate
     from fastem.model.evidence import Draws as Draws
     from fastem.model.evidence import Evidence as Evidence
     from fastem.model.evidence import fold as fold
@@ -79,7 +83,9 @@ _HOME = {
     "Poisson": "families",
     "register": "families",
     "Family": "families.base",
+    **dict.fromkeys(("Packed", "pack"), "data.packed"),
     **dict.fromkeys(("Stream", "stream"), "data.stream"),
+    **dict.fromkeys(("component_log_density", "evaluate"), "model.evaluation"),
     **dict.fromkeys(
         (
             "Draws",

@@ -12,7 +12,8 @@ import numpy as np
 from fastem import validation
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Tangent
-from fastem.model.evidence import evaluated, mixture_frame, mixture_rows
+from fastem.model.coordinates import mixture_frame, mixture_rows
+from fastem.model.evidence import evaluated
 from fastem.model.result import Result
 
 # With up to this many parameters the information is computed as a matrix; with more, only its smallest eigenvalue is.

@@ -10,12 +10,14 @@ import numpy as np
 from fastem import validation
 from fastem.compiled.factors import RELATIVE_FLOOR
 from fastem.data import evaluate as evaluating
-from fastem.data.columns import columns
+from fastem.data.columns import Columns, columns, merged
 from fastem.data.fold import Mixtures
+from fastem.data.packed import Packed
 from fastem.data.samples import Samples
 from fastem.data.sources import InMemory
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Family, Frame
+from fastem.model.coordinates import density_frame, limits_in, mixture_frame, mixture_rows
 from fastem.model.model import Model, Setting
 from fastem.model.problem import problem_of
 from fastem.model.result import Result
@@ -23,42 +25,77 @@ from fastem.model.result import Result
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What one E-step gathers from data: a monoid under ``+``.
+    """What one E-step gathers from data: it can be added, and multiplied by a number >= 0.
 
     Evidence of parts of the data, gathered at the same mixture, adds up to the evidence of all of it, up to rounding.
+    The sum of evidence of two mixtures, of the same family and size, is about the second: the statistics of the first
+    are moved to it, and responsibilities stay what they were. Multiplied by c, evidence is what samples of c times the
+    weight give.
 
     Attributes
     ----------
-    mixture : the Result at which it was gathered.
-    log_likelihood : total over the (weighted) samples, nats.
+    mixture : the Result at which it was gathered. Of a sum, the last one.
+    log_likelihood : total over the (weighted) samples, nats. Of a sum over mixtures, the sum of what each of them gave.
+        NaN if the responsibilities were given.
     total_weight : the sum of the sample weights.
-    n_samples : rows of data.
+    n_samples : rows of data, times the numbers that it was multiplied by.
     statistics : (rows, width) float64, the family's sums in the coordinates of `frame`; statistics[k, 0] is the sum of
         component k's responsibilities.
-    frame : the coordinates; they depend on the mixture alone.
+    frame : the coordinates; they depend on the mixture alone, or are those of packed data.
     dtype : the type in which it was computed, float32 or float64.
+    facts : where the columns lie and how they spread, which floors and ridges are relative to.
     """
 
     mixture: Result
     log_likelihood: float
     total_weight: float
-    n_samples: int
+    n_samples: float
     statistics: Array
     frame: Frame
     dtype: Any
+    facts: Columns
+
+    # NumPy's scalars leave multiplication to `__rmul__`.
+    __array_ufunc__ = None
 
     def __add__(self, other: Evidence) -> Evidence:
         if not isinstance(other, Evidence):
             return NotImplemented
-        validation.check_same_mixture(self.mixture, other.mixture)
+        own = self.statistics
+        if not validation.is_same_mixture(self.mixture, other.mixture) or self.frame is not other.frame:
+            own = self._moved_to(other)
         return replace(
-            self,
+            other,
             log_likelihood=self.log_likelihood + other.log_likelihood,
             total_weight=self.total_weight + other.total_weight,
             n_samples=self.n_samples + other.n_samples,
-            statistics=self.statistics + other.statistics,
+            statistics=own + other.statistics,
             dtype=np.promote_types(self.dtype, other.dtype),
+            facts=merged(self.facts, self.total_weight, other.facts, other.total_weight),
         )
+
+    def _moved_to(self, other: Evidence) -> Array:
+        """The statistics as if they had been gathered at the mixture of the other, in its frame."""
+        same_frame = all(np.array_equal(*pair) for pair in zip(self.frame, other.frame, strict=True))
+        rows, to_rows = (mixture_rows(each.mixture, each.frame)[0] for each in (self, other))
+        if same_frame and np.array_equal(rows, to_rows):
+            return self.statistics
+        n_components = self.mixture.n_components
+        return self.mixture.family.moved(self.statistics, rows, self.frame, to_rows, other.frame, n_components)
+
+    def __mul__(self, factor: Any) -> Evidence:
+        if isinstance(factor, Evidence):
+            return NotImplemented
+        c = validation.check_factor(factor)
+        return replace(
+            self,
+            log_likelihood=c * self.log_likelihood if c else 0.0,  # 0 times -inf is NaN
+            total_weight=c * self.total_weight,
+            n_samples=c * self.n_samples,
+            statistics=c * self.statistics,
+        )
+
+    __rmul__ = __mul__
 
     def __radd__(self, other: object) -> Evidence:
         """Evidence added to 0, with which sum() begins."""
@@ -94,45 +131,20 @@ def from_parameters(family: Family, weights: Any, **parameters: Any) -> Result:
     return Result(model=Model(family, len(checked_weights)), weights=checked_weights, parameters=checked)
 
 
-def mixture_frame(mixture: Result) -> Frame:
-    """Coordinates that depend on a mixture alone, centred and scaled by its own moments."""
-    return mixture.family.frame(*mixture_moments(mixture))
-
-
-def mixture_moments(mixture: Result) -> tuple[Array, Array]:
-    """The mean and the standard deviation of each feature under a mixture, (n_features,)."""
-    means, variances = mixture.family.moments(mixture.parameters)
-    location = mixture.weights @ means
-    # Scaled by the largest, so that squares neither overflow nor vanish.
-    size = np.maximum(np.abs(means - location).max(axis=0), np.sqrt(variances.max(axis=0)))
-    size = np.where(size > 0, size, 1.0)
-    relative = variances / size / size + ((means - location) / size) ** 2
-    return location, size * np.sqrt(mixture.weights @ relative)
-
-
-def density_frame(mixture: Result) -> Frame:
-    """`mixture_frame` with scales that are powers of two.
-
-    Dividing by these rounds nothing. Densities need that, because an ill-conditioned covariance magnifies rounding.
-    """
-    frame = mixture_frame(mixture)
-    return Frame(frame.shift, np.exp2(np.clip(np.round(np.log2(frame.scale)), -1022, 1023)))
-
-
-def mixture_rows(mixture: Result, frame: Frame) -> tuple[Array, Array]:
-    """The parameter matrix in the coordinates of `frame`, and the log weights."""
-    with np.errstate(divide="ignore"):
-        return mixture.family.pack(mixture.parameters, frame), np.log(mixture.weights)
-
-
-def fold(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: int | None = None) -> Evidence:
+def fold(
+    X: Any, mixture: Result, *, resp: Any = None, sample_weight: Any = None, n_threads: int | None = None
+) -> Evidence:
     """One E-step: the evidence of X at a mixture.
 
     Parameters
     ----------
-    X : array-like, (n_samples, n_features)
+    X : array-like, (n_samples, n_features), or what `pack` returns
     mixture : a Result.
+    resp : array-like, (n_samples, n_components), or None
+        Responsibilities that some other model has found, such as the posterior of a hidden Markov model; finite and
+        >= 0, and rows need not sum to 1. The statistics are then gathered from these. None takes those of the mixture.
     sample_weight : (n_samples,) or None
+        They multiply given responsibilities, too.
     n_threads : as in `fit`.
 
     Returns
@@ -154,20 +166,36 @@ def fold(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: int |
     [0.34562, 0.65438]
     """
     validation.check_mixture(mixture)
-    checked = validation.check_data(X, mixture.n_features)
-    weights = validation.check_sample_weight(sample_weight, len(checked))
     validation.check_n_threads(n_threads)
-    family, dtype, frame = mixture.family, validation.working_dtype(checked), mixture_frame(mixture)
-    samples = Samples(checked, weights)
     with team(n_threads) as threads:
-        facts = columns(checked, weights, dtype, threads)
-        validation.check_columns(checked, facts, family, dtype)
-        assert facts is not None
-        problem = problem_of(mixture.model, InMemory(samples, family, facts, frame, dtype, threads))
+        source = source_of(X, mixture, sample_weight, threads)
+        frame, problem = source.frame, problem_of(mixture.model, source)
         params, log_weights = mixture_rows(mixture, frame)
-        mixtures = Mixtures(params[None], log_weights[None])
-        totals, statistics = problem.passes().run(mixtures, params[None], np.zeros(1, np.int64))
-    return Evidence(mixture, float(totals[0]), samples.total_weight, len(checked), statistics[0], frame, dtype)
+        if resp is None:
+            mixtures = Mixtures(params[None], log_weights[None])
+            totals, all_statistics = problem.passes().run(mixtures, params[None], np.zeros(1, np.int64))
+            total, statistics = float(totals[0]), all_statistics[0]
+        else:
+            given = validation.check_given_resp(resp, source.n_samples, mixture.n_components)
+            total, statistics = float("nan"), problem.gather(lambda first, last: given[first:last], params)
+    sizes = source.total_weight, source.n_samples
+    return Evidence(mixture, total, *sizes, statistics, frame, source.dtype, source.facts)
+
+
+def source_of(X: Any, mixture: Result, sample_weight: Any, threads: Team) -> InMemory:
+    """Checked data in the coordinates of a mixture, or packed data in their own."""
+    if isinstance(X, Packed):
+        validation.check_packed_features(X, mixture.n_features)
+        validation.check_weights_are_packed(sample_weight)
+        X.check(mixture.family)
+        return X.source(threads)
+    checked = validation.check_data(X, mixture.n_features)
+    samples = Samples(checked, validation.check_sample_weight(sample_weight, len(checked)))
+    family, dtype = mixture.family, validation.working_dtype(checked)
+    facts = columns(checked, samples.sample_weight, dtype, threads)
+    validation.check_columns(checked, facts, family, dtype)
+    assert facts is not None
+    return InMemory(samples, family, facts, mixture_frame(mixture), dtype, threads)
 
 
 def maximise(evidence: Evidence) -> Result:
@@ -179,8 +207,9 @@ def maximise(evidence: Evidence) -> Result:
 
     Returns
     -------
-    Result : with status GIVEN; its own log_likelihood, bic and aic are unknown (NaN) until the next fold. A component
-        without samples keeps its parameters and has weight 0; floors are relative to the spread of `evidence.mixture`.
+    Result : with status GIVEN; its own log_likelihood, bic and aic are unknown (NaN) until `evaluate`. A component
+        without samples keeps its parameters and has weight 0. Floors and ridges are relative to the spread of the data,
+        as in `fit`.
 
     Raises
     ------
@@ -189,15 +218,14 @@ def maximise(evidence: Evidence) -> Result:
     validation.check_evidence(evidence)
     mixture, frame = evidence.mixture, evidence.frame
     family = mixture.family
-    floor = RELATIVE_FLOOR[np.dtype(evidence.dtype).str[1:]]
-    limits = family.limits(frame, *mixture_moments(mixture), floor)
+    limits = limits_in(family, frame, evidence.facts, RELATIVE_FLOOR[np.dtype(evidence.dtype).str[1:]])
     setting = Setting(frame, limits, evidence.total_weight, evidence.n_samples)
     step = mixture.model.maximise(evidence.statistics, family.pack(mixture.parameters, frame), setting)
     return Result(
         model=mixture.model,
         weights=np.exp(step.log_weights),
         parameters=family.unpack(step.params, frame, mixture.n_components),
-        n_samples=evidence.n_samples,
+        n_samples=round(evidence.n_samples),
         total_weight=evidence.total_weight,
     )
 
@@ -210,10 +238,17 @@ def evaluated(X: Array, mixture: Result, threads: Team, want: str, alone: bool =
     return evaluating.evaluate(X, mixture.family, frame, params, log_weights, dtype, threads, want, alone)
 
 
-def _evaluate(X: Any, mixture: Result, n_threads: int | None, want: str) -> Array:
+def evaluate_at(X: Any, mixture: Result, n_threads: int | None, want: str) -> Array:
+    """What is wanted of a mixture, see `evaluating.evaluate`, at a user's data, packed ones too."""
     validation.check_mixture(mixture)
-    checked = validation.check_data(X, mixture.n_features)
     validation.check_n_threads(n_threads)
+    if isinstance(X, Packed):
+        validation.check_packed_features(X, mixture.n_features)
+        X.check(mixture.family)
+        rows = mixture_rows(mixture, X.frame)
+        with team(n_threads) as threads:
+            return evaluating.evaluate(X.data, mixture.family, X.frame, *rows, X.dtype, threads, want).values
+    checked = validation.check_data(X, mixture.n_features)
     validation.check_support(checked, mixture.family)
     with team(n_threads) as threads:
         evaluation = evaluated(checked, mixture, threads, want)
@@ -227,7 +262,7 @@ def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> Arr
 
     Parameters
     ----------
-    X : array-like, (n_samples, n_features)
+    X : array-like, (n_samples, n_features), or what `pack` returns
     mixture : a Result.
     n_threads : as in `fit`.
 
@@ -241,7 +276,7 @@ def log_density(X: Any, mixture: Result, *, n_threads: int | None = None) -> Arr
     ------
     ValueError, TypeError : unusable input, such as NaN, or 2.5 for a Poisson mixture; the message names the place.
     """
-    return _evaluate(X, mixture, n_threads, "log_density")
+    return evaluate_at(X, mixture, n_threads, "log_density")
 
 
 def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
@@ -249,7 +284,7 @@ def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -
 
     Parameters
     ----------
-    X : array-like, (n_samples, n_features)
+    X : array-like, (n_samples, n_features), or what `pack` returns
     mixture : a Result.
     n_threads : as in `fit`.
 
@@ -262,7 +297,7 @@ def responsibilities(X: Any, mixture: Result, *, n_threads: int | None = None) -
     ------
     ValueError, TypeError : as for `log_density`.
     """
-    resp = _evaluate(X, mixture, n_threads, "resp")
+    resp = evaluate_at(X, mixture, n_threads, "resp")
     impossible = ~(resp.sum(axis=1) > 0)
     resp[impossible] = mixture.weights
     return resp
@@ -273,7 +308,7 @@ def predict(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
 
     Parameters
     ----------
-    X : array-like, (n_samples, n_features)
+    X : array-like, (n_samples, n_features), or what `pack` returns
     mixture : a Result.
     n_threads : as in `fit`.
 
@@ -286,7 +321,7 @@ def predict(X: Any, mixture: Result, *, n_threads: int | None = None) -> Array:
     ------
     ValueError, TypeError : as for `log_density`.
     """
-    return _evaluate(X, mixture, n_threads, "labels")
+    return evaluate_at(X, mixture, n_threads, "labels")
 
 
 class Draws(NamedTuple):
