@@ -68,7 +68,7 @@ def evaluate(X: Any, mixture: Result, *, sample_weight: Any = None, n_threads: i
     >>> import fastem
     >>> mixture = fastem.from_parameters(fastem.Poisson(), [0.5, 0.5], rates=[[1.0], [5.0]])
     >>> round(fastem.evaluate([[0], [5], [2]], mixture).bic, 2)
-    15.6
+    15.5
     """
     if isinstance(X, Packed):
         validation.check_weights_are_packed(sample_weight)

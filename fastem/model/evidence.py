@@ -61,9 +61,10 @@ class Evidence:
     def __add__(self, other: Evidence) -> Evidence:
         if not isinstance(other, Evidence):
             return NotImplemented
-        own = self.statistics
-        if not validation.is_same_mixture(self.mixture, other.mixture) or self.frame is not other.frame:
-            own = self._moved_to(other)
+        in_place = validation.is_same_mixture(self.mixture, other.mixture) and all(
+            np.array_equal(*pair) for pair in zip(self.frame, other.frame, strict=True)
+        )
+        own = self.statistics if in_place else self._moved_to(other)
         return replace(
             other,
             log_likelihood=self.log_likelihood + other.log_likelihood,
@@ -76,10 +77,7 @@ class Evidence:
 
     def _moved_to(self, other: Evidence) -> Array:
         """The statistics as if they had been gathered at the mixture of the other, in its frame."""
-        same_frame = all(np.array_equal(*pair) for pair in zip(self.frame, other.frame, strict=True))
         rows, to_rows = (mixture_rows(each.mixture, each.frame)[0] for each in (self, other))
-        if same_frame and np.array_equal(rows, to_rows):
-            return self.statistics
         n_components = self.mixture.n_components
         return self.mixture.family.moved(self.statistics, rows, self.frame, to_rows, other.frame, n_components)
 
