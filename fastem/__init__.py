@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from fastem import jit as jit
     from fastem.cli.progress import ProgressBar as ProgressBar
     from fastem.cli.progress import progress_bar as progress_bar
-    from fastem.data.packed import Packed as Packed
-    from fastem.data.packed import pack as pack
     from fastem.data.stream import Stream as Stream
     from fastem.data.stream import stream as stream
     from fastem.em.fixed_points import FixedPoint as FixedPoint
@@ -68,6 +66,8 @@ if TYPE_CHECKING:
     from fastem.model.evidence import responsibilities as responsibilities
     from fastem.model.evidence import sample as sample
     from fastem.model.model import Model as Model
+    from fastem.model.packed import Packed as Packed
+    from fastem.model.packed import pack as pack
     from fastem.model.result import Record as Record
     from fastem.model.result import Result as Result
     from fastem.model.result import StartReport as StartReport
@@ -83,7 +83,7 @@ _HOME = {
     "Poisson": "families",
     "register": "families",
     "Family": "families.base",
-    **dict.fromkeys(("Packed", "pack"), "data.packed"),
+    **dict.fromkeys(("Packed", "pack"), "model.packed"),
     **dict.fromkeys(("Stream", "stream"), "data.stream"),
     **dict.fromkeys(("component_log_density", "evaluate"), "model.evaluation"),
     **dict.fromkeys(

@@ -15,7 +15,7 @@ from fastem.compiled.jit import cached, kernel
 from fastem.compiled.squares import weighted_sums
 from fastem.compiled.vectorised import exp
 from fastem.compiled.vectorised import log64 as log
-from fastem.data.arguments import Arguments, arguments_of, component_log_density, log_density
+from fastem.data.evaluate import Arguments, arguments_of, component_log_density, log_density
 from fastem.families.base import Frame
 from fastem.model.coordinates import density_frame, mixture_rows
 from fastem.model.result import Result

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numba import njit
 from numba.core.runtime.nrt import rtsys
 
 if TYPE_CHECKING:
@@ -60,19 +59,19 @@ def stamped(function: Callable[..., Any], label: str) -> Callable[..., Any]:
     return made
 
 
-def compiled(function: Callable[..., Any], label: str, quick: bool = True, **options: Any) -> Any:
-    """The function as a numba dispatcher, whose machine code is kept on disk where that is possible.
+def kept(dispatcher_with: Callable[[bool], Any], quick: bool) -> Any:
+    """A dispatcher whose machine code is kept on disk where that is possible.
 
-    quick: read it without first registering everything that numba could compile, which is enough for code that calls
-    nothing outside this package. A first fit from a warm cache then takes half the time. The cache holds complete
-    machine code; if that is missing, the compiler registers everything by itself.
+    dispatcher_with(cache): makes it with numba's cache or without. quick: read the cache without first registering
+    everything that numba could compile, which is enough for code that calls nothing outside this package. A first fit
+    from a warm cache then takes half the time. The cache holds complete machine code; if that is missing, the compiler
+    registers everything by itself.
     """
-    labelled = stamped(function, label)
     try:
-        dispatcher: Any = njit(cache=True, **options)(labelled)
+        dispatcher = dispatcher_with(True)
     # RuntimeError: no cache folder can be written. OSError, ValueError: numba cannot make sense of an archive.
     except (RuntimeError, OSError, ValueError):
-        return njit(**options)(labelled)
+        return dispatcher_with(False)
     cache = dispatcher._cache
 
     def load_overload(sig: Any, target_context: Any) -> Any:

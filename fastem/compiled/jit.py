@@ -19,7 +19,7 @@ from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastem.compiled.caching import compiled
+from fastem.compiled.caching import kept, stamped
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -29,8 +29,11 @@ JIT = not config.DISABLE_JIT
 _FLAGS = {"reassoc", "nsz", "arcp", "contract", "afn"}
 
 
-def _compile(function: Function, label: str, **options: Any) -> Function:
-    return cast(Function, compiled(function, label, error_model="numpy", **options)) if JIT else function
+def _compile(function: Function, label: str, quick: bool = True, **options: Any) -> Function:
+    if not JIT:
+        return function
+    labelled = stamped(function, label)
+    return cast(Function, kept(lambda cache: njit(cache=cache, **options)(labelled), quick))
 
 
 # These options leave out the two functions that numba adds around each kernel, to call it from Python and from C.
@@ -43,17 +46,17 @@ def kernel(function: Function) -> Function:
     The code behind an `address` is compiled separately, without wrappers, which saves a fifth of the first fit's time.
     The dispatcher that is returned is for callers from compiled code and from Python, and costs nothing until called.
     """
-    return _compile(function, "kernel", nogil=True, fastmath=_FLAGS)
+    return _compile(function, "kernel", nogil=True, error_model="numpy", fastmath=_FLAGS)
 
 
 def routine(function: Function) -> Function:
     """Compile a loop that only other kernels call."""
-    return _compile(function, "bare", nogil=True, fastmath=_FLAGS, **_BARE)
+    return _compile(function, "bare", nogil=True, error_model="numpy", fastmath=_FLAGS, **_BARE)
 
 
 def exact(function: Function) -> Function:
     """Compile a loop in which the order of additions matters: nothing may be reassociated."""
-    return _compile(function, "exact", nogil=True, fastmath={"contract"})
+    return _compile(function, "exact", nogil=True, error_model="numpy", fastmath={"contract"})
 
 
 def inline(function: Function) -> Function:
@@ -61,7 +64,7 @@ def inline(function: Function) -> Function:
 
     'reassoc' would fold (x + MAGIC) - MAGIC to x, and inline='always' would inherit the caller's flags.
     """
-    return _compile(function, "inline", forceinline=True, fastmath={"contract"}, **_BARE)
+    return _compile(function, "inline", forceinline=True, error_model="numpy", fastmath={"contract"}, **_BARE)
 
 
 def part(function: Function) -> Function:
@@ -74,12 +77,12 @@ def part(function: Function) -> Function:
 
 def serial_engine(function: Function) -> Function:
     """Compile an engine that runs in the calling thread, without the interpreter's lock."""
-    return _compile(function, "serial", nogil=True)
+    return _compile(function, "serial", nogil=True, error_model="numpy")
 
 
 def parallel_engine(function: Function) -> Function:
     """Compile an engine whose prange loops run in numba's own threads."""
-    return _compile(function, "parallel", nogil=True, parallel=True)
+    return _compile(function, "parallel", nogil=True, error_model="numpy", parallel=True)
 
 
 def cached(function: Function | None = None, **options: Any) -> Any:
@@ -101,7 +104,7 @@ def cached(function: Function | None = None, **options: Any) -> Any:
     """
     if function is None:
         return lambda function: cached(function, **options)
-    return compiled(function, "cached", quick=False, **options) if JIT else function
+    return _compile(function, "cached", quick=False, **options)
 
 
 def address(function: Any, *argument_types: Any) -> int:

@@ -280,8 +280,8 @@ class Family(ABC):
         The responsibilities stay what they were. Evidence of different mixtures is added with this.
         """
         raise TypeError(
-            f"evidence of different mixtures of {self.name}, or in different coordinates, cannot be added, as the family "
-            "does not say how statistics move from one to the other; give it a method `moved`."
+            f"evidence of different mixtures of {self.name}, or in different coordinates, cannot be added, as the "
+            "family does not say how statistics move from one to the other; give it a method `moved`."
         )
 
     def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:

@@ -10,13 +10,13 @@ import numpy as np
 
 from fastem import validation
 from fastem.data.columns import Columns, columns, columns_of
-from fastem.data.packed import Packed
 from fastem.data.samples import Samples
 from fastem.data.sources import InMemory, Source, tiles_key
 from fastem.data.stream import Chunks, Stream, stream
 from fastem.data.threads import Team
 from fastem.families.base import Array, Family, Frame
 from fastem.model.model import Model
+from fastem.model.packed import Packed
 from fastem.model.problem import Problem, problem_of
 
 # A memory map of more bytes than this is read in chunks rather than copied.

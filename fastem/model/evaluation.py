@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastem import validation
-from fastem.data.packed import Packed
 from fastem.data.samples import Samples
 from fastem.families.base import Array
 from fastem.model.evidence import evaluate_at
+from fastem.model.packed import Packed
 from fastem.model.result import Result
 
 

@@ -12,13 +12,13 @@ from fastem.compiled.factors import RELATIVE_FLOOR
 from fastem.data import evaluate as evaluating
 from fastem.data.columns import Columns, columns, merged
 from fastem.data.fold import Mixtures
-from fastem.data.packed import Packed
 from fastem.data.samples import Samples
 from fastem.data.sources import InMemory
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Family, Frame
 from fastem.model.coordinates import density_frame, limits_in, mixture_frame, mixture_rows
 from fastem.model.model import Model, Setting
+from fastem.model.packed import Packed
 from fastem.model.problem import problem_of
 from fastem.model.result import Result
 
@@ -29,8 +29,7 @@ class Evidence:
 
     Evidence of parts of the data, gathered at the same mixture, adds up to the evidence of all of it, up to rounding.
     The sum of evidence of two mixtures, of the same family and size, is about the second: the statistics of the first
-    are moved to it, and responsibilities stay what they were. Multiplied by c, evidence is what samples of c times the
-    weight give.
+    are moved to it, with their old responsibilities. Multiplied by c, it is as if weights were c times as large.
 
     Attributes
     ----------
@@ -183,9 +182,8 @@ def fold(
 def source_of(X: Any, mixture: Result, sample_weight: Any, threads: Team) -> InMemory:
     """Checked data in the coordinates of a mixture, or packed data in their own."""
     if isinstance(X, Packed):
-        validation.check_packed_features(X, mixture.n_features)
         validation.check_weights_are_packed(sample_weight)
-        X.check(mixture.family)
+        X.check(mixture.family, mixture.n_features)
         return X.source(threads)
     checked = validation.check_data(X, mixture.n_features)
     samples = Samples(checked, validation.check_sample_weight(sample_weight, len(checked)))
@@ -241,8 +239,7 @@ def evaluate_at(X: Any, mixture: Result, n_threads: int | None, want: str) -> Ar
     validation.check_mixture(mixture)
     validation.check_n_threads(n_threads)
     if isinstance(X, Packed):
-        validation.check_packed_features(X, mixture.n_features)
-        X.check(mixture.family)
+        X.check(mixture.family, mixture.n_features)
         rows = mixture_rows(mixture, X.frame)
         with team(n_threads) as threads:
             return evaluating.evaluate(X.data, mixture.family, X.frame, *rows, X.dtype, threads, want).values
