@@ -71,6 +71,9 @@ class ZeroInflatedPoisson(Family):
         rows = self.pack({"inflation": np.maximum(inflation, 0), "rates": rates}, frame)
         return Maximised(np.where(starving[:, None], params, rows), starving, np.zeros_like(starving))
 
+    def moved(self, statistics, params, frame, to_params, to_frame, n_components):
+        return statistics
+
     def sample(self, rng, parameters, labels):
         counts = rng.poisson(parameters["rates"][labels]).astype(float)
         return np.where(rng.random(counts.shape) < parameters["inflation"][labels], 0.0, counts)

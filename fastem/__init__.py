@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from fastem.judging.select import select as select
     from fastem.judging.selection import Row as Row
     from fastem.judging.selection import Selection as Selection
+    from fastem.model.evaluation import component_log_density as component_log_density
+    from fastem.model.evaluation import evaluate as evaluate
     from fastem.model.evidence import Draws as Draws
     from fastem.model.evidence import Evidence as Evidence
     from fastem.model.evidence import fold as fold
@@ -69,6 +71,8 @@ if TYPE_CHECKING:
     from fastem.model.evidence import responsibilities as responsibilities
     from fastem.model.evidence import sample as sample
     from fastem.model.model import Model as Model
+    from fastem.model.packed import Packed as Packed
+    from fastem.model.packed import pack as pack
     from fastem.model.result import Record as Record
     from fastem.model.result import Result as Result
     from fastem.model.result import StartReport as StartReport
@@ -84,7 +88,9 @@ _HOME = {
     "Poisson": "families",
     "register": "families",
     "Family": "families.base",
+    **dict.fromkeys(("Packed", "pack"), "model.packed"),
     **dict.fromkeys(("Stream", "stream"), "data.stream"),
+    **dict.fromkeys(("component_log_density", "evaluate"), "model.evaluation"),
     **dict.fromkeys(
         (
             "Draws",

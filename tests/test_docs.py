@@ -39,13 +39,15 @@ def run_commands(block):
 def run_page(page, capsys):
     """Execute a page; its names."""
     names = {}
-    out = ""
-    for language, block in BLOCK.findall(page.read_text()):
+    out, text = "", page.read_text()
+    for found in BLOCK.finditer(text):
+        language, block = found.groups()
         if language == "text":
             agrees = doctest.OutputChecker().check_output(block, out, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
             assert agrees, f"{page.name} says\n{block}\nand it prints\n{out}"
         elif language == "python":
-            exec(compile(block, str(page), "exec"), names)
+            # Lines have the numbers that they have in the page, where numba and tracebacks look for them.
+            exec(compile("\n" * text[: found.start(2)].count("\n") + block, str(page), "exec"), names)
             out = capsys.readouterr().out
         elif language == "sh":
             run_commands(block)
@@ -80,7 +82,24 @@ def check_embedding(names):
     np.testing.assert_allclose(np.log(np.exp(joint).sum(axis=0)), density[:64], rtol=1e-10)
 
 
-CHECKS = {"README": check_readme, "embedding": check_embedding}
+def check_algorithms(names):
+    """The likelihood of the hidden Markov model is that of the textbook's forward recursion, and it never falls."""
+    history, X = np.array(names["history"]), names["X"]
+    assert (np.diff(history) > -1e-9).all()
+    log_prob = fastem.component_log_density(X, names["emissions"])
+    resp, counts = np.empty((len(X), 2)), np.empty((2, 2))
+    start, transition = names["start"], names["transition"]
+    actual = names["smooth"](X, fastem.jit.arguments(names["emissions"]), start, transition, resp, counts)
+    with np.errstate(divide="ignore"):
+        forward, log_transition = np.log(start) + log_prob[0], np.log(transition)
+    for row in log_prob[1:]:
+        forward = row + np.logaddexp.reduce(forward[:, None] + log_transition, axis=0)
+    np.testing.assert_allclose(actual, np.logaddexp.reduce(forward), rtol=1e-12)
+    np.testing.assert_allclose(resp.sum(axis=1), 1.0, rtol=1e-9)
+    np.testing.assert_allclose(counts.sum(), len(X) - 1, rtol=1e-9)
+
+
+CHECKS = {"README": check_readme, "algorithms": check_algorithms, "embedding": check_embedding}
 
 
 @every_page

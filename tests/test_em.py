@@ -225,7 +225,7 @@ def test_weights_that_nearly_vanish(case, dtype, start, rng):
 def test_a_component_that_nobody_is_given_to_stays_out_of_the_likelihood(case, rng):
     X = case.draw_data(rng, 500, 2)
     resp = np.tile([1 - 1e-9, 1e-9], (500, 1))
-    result = fastem.fit(X, case.family, 2, start=resp, max_iter=0)
+    result = fastem.fit(X, case.family, 2, start=resp, max_iter=0, starving="stop")  # by default it is seeded
     np.testing.assert_allclose(result.log_likelihood, fastem.log_density(X, result).sum(), rtol=1e-12)
     assert result.weights[1] == 0
 

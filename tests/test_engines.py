@@ -87,8 +87,9 @@ def test_each_engine_loads_its_own_binary_from_a_cold_and_a_warm_cache(order, tm
 def test_the_cache_key_sees_every_source_file(tmp_path):
     """After an edit in another file of the package, cached machine code is stale and must not be loaded."""
     code = """
-import fastem.compiled.jit as j, sys
-j.SOURCES = sys.argv[1]
+import fastem.compiled.caching as caching, sys
+caching.SOURCES = sys.argv[1]
+import fastem.compiled.jit as j
 from fastem.compiled.vectorised import exp64
 import numpy as np
 @j.kernel

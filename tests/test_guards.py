@@ -87,6 +87,27 @@ def test_a_component_without_samples_is_seeded_anew_by_default(case, rng):
 
 
 @every_family
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("n_empty", [0, 1, 2])
+def test_a_start_with_an_empty_component_is_returned_with_it_seeded(case, soft, n_empty, rng):
+    """With max_iter=0, where no iteration can do it."""
+    _, X = blobs(case, rng, 300, 2, 2)
+    labels, k = np.arange(300) % 2, 2 + n_empty
+    start = np.eye(k)[labels] if soft else labels
+    result = fastem.fit(X, case.family, k, start=start, max_iter=0)
+    assert (result.starts[0].reseeded, result.starts[0].dropped) == (n_empty, 0)
+    assert (result.weights > 0).all()
+    np.testing.assert_allclose(result.log_likelihood, fastem.log_density(X, result).sum(), rtol=1e-10)
+    if n_empty == 1:
+        without = fastem.fit(X, case.family, 2, start=labels, max_iter=0)
+        worst = X[fastem.log_density(X, without).argsort()[:10]]  # 300 / (10 * 3)
+        centre = case.family.moments(result.parameters)[0][2]
+        np.testing.assert_allclose(centre, worst.mean(axis=0), rtol=1e-6, atol=1e-6)
+    left = fastem.fit(X, case.family, k, start=start, max_iter=0, starving="drop")
+    assert left.n_components == 2
+
+
+@every_family
 def test_min_samples_keeps_small_components_out(case, rng):
     X, _ = case.clusters(rng, 120, 4)
     w = rng.uniform(0.5, 1.5, len(X))

@@ -11,7 +11,7 @@ import conftest
 import pytest
 
 import fastem
-from fastem.compiled import jit
+from fastem.compiled import caching
 
 PACKAGE = Path(fastem.__file__).parent
 # A room imports from its own folder and from those before it. `validation` is called from everywhere, and looks at
@@ -80,18 +80,18 @@ def test_compiled_code_lives_where_its_changes_are_seen():
     """The key of the cache of machine code is a hash of these folders alone."""
     makers = r"^@(kernel|routine|exact|inline|part|serial_engine|parallel_engine|njit)"
     for module, path in MODULES.items():
-        if module.split(".")[0] not in jit.COMPILED:
+        if module.split(".")[0] not in caching.COMPILED:
             assert not re.search(makers, path.read_text(), flags=re.MULTILINE), module
 
 
 def test_the_cache_of_the_tests_is_keyed_by_the_same_folders():
-    assert conftest.COMPILED == jit.COMPILED
+    assert conftest.COMPILED == caching.COMPILED
 
 
 def test_an_edited_docstring_of_an_estimator_recompiles_nothing(tmp_path):
     copy = tmp_path / "fastem"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    code = "from fastem.compiled import jit; print(jit.__file__, jit.SOURCES)"
+    code = "from fastem.compiled import caching; print(caching.__file__, caching.SOURCES)"
 
     def stamp():
         where, found = run(code, cwd=tmp_path).split()

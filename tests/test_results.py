@@ -68,6 +68,29 @@ def test_other_files_are_refused(tmp_path):
         fastem.load(tmp_path / "absent.npz")
 
 
+@pytest.mark.parametrize(
+    ("home", "advice"),
+    [
+        ("my.families:Cauchy", "import my.families first, which defines Cauchy and registers it"),
+        ("__main__:Cauchy", "run or import the script that defines Cauchy"),
+        ("fastem.families.cauchy:Cauchy", "upgrade fastem"),
+        (None, "import the module that defines it"),
+    ],
+)
+def test_a_file_of_an_unknown_family_says_where_its_class_is(home, advice, tmp_path):
+    """Only a family of fastem's own comes with an upgrade."""
+    fields = {} if home is None else {"family_class": np.array(home)}
+    np.savez(tmp_path / "unknown.npz", format=np.array(4), family=np.array("cauchy"), **fields)
+    with pytest.raises(ValueError, match=advice) as error:
+        fastem.load(tmp_path / "unknown.npz")
+    assert ("upgrade" in str(error.value)) == ("upgrade" in advice)
+
+
+def test_a_saved_mixture_knows_the_class_of_its_family(faithful, tmp_path):
+    fastem.save(fastem.fit(faithful, fastem.Gaussian("tied"), 2, seed=0, max_iter=1), tmp_path / "m")
+    assert str(np.load(tmp_path / "m")["family_class"]) == "fastem.families.gaussian.tied:GaussianTied"
+
+
 def test_records_are_frozen(faithful):
     result = fastem.fit(faithful, fastem.Gaussian("full"), 2, seed=0)
     with pytest.raises(dataclasses.FrozenInstanceError):

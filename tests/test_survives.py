@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
 import fastem
+from fastem.compiled.caching import SOURCES
 
 HERE = Path(__file__).parent
 # Seconds after which a child hangs: many times what the slowest processor needs to compile what it runs.
@@ -303,6 +305,44 @@ def test_no_folder_at_all_can_be_written(expected, tmp_path):
         "XDG_CACHE_HOME": str(package / "__pycache__" / "below"), "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
     assert python(code, expected, **environment) == "True"
+
+
+@pytest.mark.parametrize("home", ["missing", "writable"])
+def test_the_package_in_a_zip(home, expected, tmp_path):
+    """Numba keeps machine code in the user's cache folder then, and finds out late that it cannot be written."""
+    package, archive = Path(fastem.__file__).parent, tmp_path / "site.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(package.rglob("*.py")):
+            file.write(path, path.relative_to(package.parent))
+    (tmp_path / "file").write_text("")
+    where = tmp_path if home == "writable" else tmp_path / "file" / "below"
+    code = (
+        PRELUDE
+        + f"""
+from fastem.compiled.caching import SOURCES
+assert fastem.__file__.startswith({str(archive)!r}), fastem.__file__
+print(fit() == expected and SOURCES == {SOURCES!r})
+"""
+    )
+    environment = {
+        "NUMBA_CACHE_DIR": None, "HOME": str(where), "XDG_CACHE_HOME": str(where), "PYTHONPATH": str(archive),
+    }  # fmt: skip
+    assert python(code, expected, **environment) == "True"
+
+
+def test_a_cache_folder_that_can_no_longer_be_written(tmp_path):
+    """The disk is full, say, or was mounted for reading only, after the package was imported."""
+    code = f"""
+import numpy as np, pathlib, shutil
+import fastem.data.fold
+folder = pathlib.Path({str(tmp_path / "cache")!r})
+assert folder.is_dir()
+shutil.rmtree(folder)
+folder.write_text("")
+X = np.random.default_rng(0).poisson(3.0, (300, 2))
+print(fastem.fit(X, fastem.Poisson(), 2, start={{"weights": [0.5, 0.5], "rates": [[1, 1], [5, 5]]}}).status.name)
+"""
+    assert python(code, NUMBA_CACHE_DIR=str(tmp_path / "cache")) == "CONVERGED"
 
 
 @KINDS

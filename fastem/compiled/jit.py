@@ -1,4 +1,4 @@
-"""The only place that spells numba options: decorators, flags, the cache key, and kernels as addresses.
+"""The only place that spells numba options: decorators, flags, and kernels as addresses.
 
 A kernel travels as the int64 address of its machine code. One compiled fold then serves every family, the disk cache
 is hit in a new process, and an edited kernel is seen. With NUMBA_DISABLE_JIT=1 every piece here
@@ -8,11 +8,8 @@ has a twin in plain Python, so that coverage can be measured.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import threading
-import types as python_types
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -20,8 +17,9 @@ from llvmlite import ir
 from numba import carray as _carray
 from numba import config, njit, types
 from numba.core import cgutils
-from numba.core.runtime.nrt import rtsys
 from numba.extending import intrinsic
+
+from fastem.compiled.caching import kept, stamped
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -31,59 +29,11 @@ JIT = not config.DISABLE_JIT
 _FLAGS = {"reassoc", "nsz", "arcp", "contract", "afn"}
 
 
-# The folders that may hold compiled code.
-COMPILED = ("compiled", "data", "families")
-
-
-def _stamp() -> str:
-    """A hash of the sources of all compiled code, because numba's own key covers neither options nor other files.
-
-    It covers the `COMPILED` folders alone, so that an edit anywhere else recompiles nothing.
-    """
-    package = Path(__file__).parents[1]
-    sources = sorted(source for folder in COMPILED for source in (package / folder).rglob("*.py"))
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:20]
-
-
-SOURCES = _stamp()
-
-
-def _stamped(function: Callable[..., Any], label: str) -> Callable[..., Any]:
-    """The function with a string in its closure, which numba's cache key includes."""
-    code = function.__code__.replace(co_freevars=(*function.__code__.co_freevars, "_stamp"))
-    cells = (*(function.__closure__ or ()), python_types.CellType(f"{label}-{SOURCES}"))
-    return python_types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, cells)
-
-
-def _compile(function: Function, label: str, **options: Any) -> Function:
+def _compile(function: Function, label: str, quick: bool = True, **options: Any) -> Function:
     if not JIT:
         return function
-    options = {"error_model": "numpy", **options}
-    stamped = _stamped(function, label)
-    stamped.__doc__, stamped.__module__ = function.__doc__, function.__module__
-    stamped.__qualname__ = function.__qualname__
-    stamped.__wrapped__ = function  # type: ignore[attr-defined]
-    try:
-        return cast(Function, _quick_to_load(njit(cache=True, **options)(stamped)))
-    except RuntimeError:  # "no locator available": no cache folder can be written, so compile in memory
-        return cast(Function, njit(**options)(stamped))
-
-
-def _quick_to_load(dispatcher: Any) -> Any:
-    """Read the disk cache without first registering everything that numba could compile.
-
-    A first fit from a warm cache then takes half the time. The cache holds complete machine code; if that is missing,
-    the compiler registers everything by itself.
-    """
-    cache = dispatcher._cache
-
-    def load_overload(sig: Any, target_context: Any) -> Any:
-        rtsys.initialize(target_context)  # defines the symbols of numba's run-time library
-        with cache._guard_against_spurious_io_errors():
-            return cache._load_overload(sig, target_context)
-
-    cache.load_overload = load_overload
-    return dispatcher
+    labelled = stamped(function, label)
+    return cast(Function, kept(lambda cache: njit(cache=cache, **options)(labelled), quick))
 
 
 # These options leave out the two functions that numba adds around each kernel, to call it from Python and from C.
@@ -96,17 +46,17 @@ def kernel(function: Function) -> Function:
     The code behind an `address` is compiled separately, without wrappers, which saves a fifth of the first fit's time.
     The dispatcher that is returned is for callers from compiled code and from Python, and costs nothing until called.
     """
-    return _compile(function, "kernel", nogil=True, fastmath=_FLAGS)
+    return _compile(function, "kernel", nogil=True, error_model="numpy", fastmath=_FLAGS)
 
 
 def routine(function: Function) -> Function:
     """Compile a loop that only other kernels call."""
-    return _compile(function, "bare", nogil=True, fastmath=_FLAGS, **_BARE)
+    return _compile(function, "bare", nogil=True, error_model="numpy", fastmath=_FLAGS, **_BARE)
 
 
 def exact(function: Function) -> Function:
     """Compile a loop in which the order of additions matters: nothing may be reassociated."""
-    return _compile(function, "exact", nogil=True, fastmath={"contract"})
+    return _compile(function, "exact", nogil=True, error_model="numpy", fastmath={"contract"})
 
 
 def inline(function: Function) -> Function:
@@ -114,7 +64,7 @@ def inline(function: Function) -> Function:
 
     'reassoc' would fold (x + MAGIC) - MAGIC to x, and inline='always' would inherit the caller's flags.
     """
-    return _compile(function, "inline", forceinline=True, fastmath={"contract"}, **_BARE)
+    return _compile(function, "inline", forceinline=True, error_model="numpy", fastmath={"contract"}, **_BARE)
 
 
 def part(function: Function) -> Function:
@@ -127,12 +77,34 @@ def part(function: Function) -> Function:
 
 def serial_engine(function: Function) -> Function:
     """Compile an engine that runs in the calling thread, without the interpreter's lock."""
-    return _compile(function, "serial", nogil=True)
+    return _compile(function, "serial", nogil=True, error_model="numpy")
 
 
 def parallel_engine(function: Function) -> Function:
     """Compile an engine whose prange loops run in numba's own threads."""
-    return _compile(function, "parallel", nogil=True, parallel=True)
+    return _compile(function, "parallel", nogil=True, error_model="numpy", parallel=True)
+
+
+def cached(function: Function | None = None, **options: Any) -> Any:
+    """Compile a function that calls fastem's kernels, and keep its machine code on disk.
+
+    It is ``numba.njit(cache=True)`` but for two things. Numba's cache looks at the function's own file alone, and would
+    go on with the old kernels after an upgrade of fastem; this one is renewed when fastem's compiled code changes. And
+    where no cache can be written, the function is compiled in memory instead of raising an error. An edit of functions
+    that were imported from other files of yours is not seen: put them into one file, or begin with an empty cache.
+
+    Parameters
+    ----------
+    function : the function. With options, leave it out: ``@fastem.jit.cached(parallel=True)``.
+    **options : those of ``numba.njit``, but for ``cache``.
+
+    Returns
+    -------
+    A numba dispatcher. With NUMBA_DISABLE_JIT=1, the function itself.
+    """
+    if function is None:
+        return lambda function: cached(function, **options)
+    return _compile(function, "cached", quick=False, **options)
 
 
 def address(function: Any, *argument_types: Any) -> int:
@@ -190,18 +162,37 @@ _PYTHON_KERNELS: dict[int, Callable[..., Any]] = {}
 if JIT:
     carray = _carray
 
+    def _called(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        """Call the machine code at an address; how that ended."""
+        kinds = list(signature.args[1])
+        unpacked = cgutils.unpack_tuple(builder, values[1], len(kinds))
+        function_type = context.call_conv.get_function_type(types.none, kinds)
+        location = builder.inttoptr(values[0], function_type.as_pointer())
+        return context.call_conv.call_function(builder, location, types.none, kinds, unpacked)[0]
+
     @intrinsic
     def call(_typing: Any, target: Any, *arguments: Any) -> Any:
-        """Call the compiled kernel at an address; it must have been compiled for exactly these types."""
+        """Call the compiled kernel at an address; it must have been compiled for exactly these types.
+
+        What the kernel raises, the caller raises.
+        """
         signature = types.void(types.int64, types.StarArgTuple.from_types(arguments))
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            kinds = list(signature.args[1])
-            unpacked = cgutils.unpack_tuple(builder, values[1], len(kinds))
-            function_type = context.call_conv.get_function_type(types.none, kinds)
-            pointer = builder.inttoptr(values[0], function_type.as_pointer())
-            context.call_conv.call_function(builder, pointer, types.none, kinds, unpacked)
+            status = _called(context, builder, signature, values)
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
             return context.get_dummy_value()
+
+        return signature, generate
+
+    @intrinsic
+    def raises(_typing: Any, target: Any, *arguments: Any) -> Any:
+        """Call the compiled kernel at an address; whether it raised something, which goes no further."""
+        signature = types.boolean(types.int64, types.StarArgTuple.from_types(arguments))
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            return _called(context, builder, signature, values).is_error
 
         return signature, generate
 
@@ -267,6 +258,10 @@ else:
 
     def call(target: int, *arguments: Any) -> None:
         _PYTHON_KERNELS[int(target)](*arguments)
+
+    def raises(target: int, *arguments: Any) -> bool:
+        call(target, *arguments)  # in plain Python, what a kernel raises goes its own way
+        return False
 
     def pointer(location: int) -> Any:
         return ctypes.c_void_p(int(location))

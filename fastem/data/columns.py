@@ -21,6 +21,20 @@ FIELDS = Fields("source n_features count weights bounds shift tile_size low high
 _DTYPE = FIELDS.dtype
 
 
+def merged(one: Columns, weight: float, other: Columns, other_weight: float) -> Columns:
+    """The facts about two pieces of data together, from those about each and the sums of their weights."""
+    if weight == 0.0 or other_weight == 0.0:
+        return one if other_weight == 0.0 else other
+    share, apart = other_weight / (weight + other_weight), other.location - one.location
+    # Scaled by the largest, so that squares neither overflow nor vanish.
+    size = np.maximum(np.maximum(one.spread, other.spread), np.abs(apart))
+    size = np.where(size > 0, size, 1.0)
+    within = (1.0 - share) * (one.spread / size) ** 2 + share * (other.spread / size) ** 2
+    spread = size * np.sqrt(within + share * (1.0 - share) * (apart / size) ** 2)
+    low, high = np.minimum(one.low, other.low), np.maximum(one.high, other.high)
+    return Columns(np.clip(one.location + share * apart, low, high), spread, low, high)
+
+
 @part
 def _column_span(job_address, span, worker, real):
     """Facts about the columns in the rows of one span. A row of weight 0 counts only as to whether it is finite.

@@ -1,7 +1,7 @@
 """Densities, responsibilities and labels of samples under one mixture, packed into tiles on the way.
 
 Like the fold, this is the walk over tiles with the kernels of a family, and it knows no family. Compiled code can call
-`log_density`, which works in the calling thread.
+`log_density` and `component_log_density`, which work in the calling thread.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem.compiled.jit import call, kernel
+from fastem import validation
+from fastem.compiled.jit import call, kernel, part
 from fastem.data.fold import log_prob_address, mode_addresses, shape_of
-from fastem.data.memory import LINE
+from fastem.data.memory import LINE, aligned
 from fastem.data.pack import derive_address
 from fastem.data.threads import Team, run_here
-from fastem.data.tiles import MAX_SPANS, chunks, pack_tile, span_bounds
+from fastem.data.tiles import MAX_SPANS, Data, chunks, pack_tile, span_bounds
 from fastem.data.tiles import tile_size as choose_tile_size
 from fastem.data.walk import FIELDS, pack_address, walk_address
 from fastem.families.base import Array, Family, Frame
@@ -28,6 +29,8 @@ _TILE = 128
 # and the threads of a pool, which take 0.16 ms to start, would save no more on two cores.
 FEW = 20_000_000
 _N_FIELDS = len(FIELDS.names)
+# What is wanted, if it is not by the mode "soft", and if the field of the job that receives it has another name.
+_MODE, _FIELD = {"labels": "labels", "log_prob": "none"}, {"log_prob": "resp"}
 
 
 class Evaluation(NamedTuple):
@@ -97,17 +100,21 @@ def _ones(size: int, dtype: Any) -> tuple[Array, int]:
     return ones, ones.ctypes.data
 
 
+def _values(n: int, mixture: Ready, want: str) -> Array:
+    """Room for what is wanted of n samples."""
+    if want in ("resp", "log_prob"):
+        return np.empty((n, mixture.n_components), dtype=mixture.dtype)
+    return np.empty(n, dtype=np.int64 if want == "labels" else np.float64)
+
+
 def evaluate_ready(X: Array, mixture: Ready, team: Team | None, want: str, alone: bool = True) -> Evaluation:
     """`evaluate` of a mixture that is ready. Without a team it works in the calling thread.
 
     For one sample this takes 8 us, of which most goes to looking up addresses; so what it allocates is one block.
     """
     n, size = len(X), choose_tile_size(len(X))
-    dtype, n_components = mixture.dtype, mixture.n_components
-    if want == "resp":
-        values = np.empty((n, n_components), dtype=dtype)
-    else:
-        values = np.empty(n, dtype=np.int64 if want == "labels" else np.float64)
+    dtype = mixture.dtype
+    values = _values(n, mixture, want)
     # One block of words: the job, a counter, what the spans say, and from a multiple of 64 bytes on, the workers'.
     n_workers, n_spans = 1 if team is None else min(team.n_threads, MAX_SPANS), min(MAX_SPANS, -(-n // size))
     first_word = _N_FIELDS + 1 + 2 * n_spans
@@ -117,7 +124,7 @@ def evaluate_ready(X: Array, mixture: Ready, team: Team | None, want: str, alone
     job, facts = words[:_N_FIELDS], words[_N_FIELDS + 1 : first_word].view(np.float64)
     job[:] = mixture.job
     words[_N_FIELDS] = 0
-    for field, kernel_address in mode_addresses("labels" if want == "labels" else "soft", dtype).items():
+    for field, kernel_address in mode_addresses(_MODE.get(want, "soft"), dtype).items():
         job[place[field]] = kernel_address
     job[place["tile_size"]], job[place["weights"]] = size, _ones(size, dtype)[1]
     job[place["block"]] = -(-(location + 8 * first_word) // LINE) * LINE
@@ -128,7 +135,7 @@ def evaluate_ready(X: Array, mixture: Ready, team: Team | None, want: str, alone
     for first, piece in chunks(X, dtype, size):
         bounds = span_bounds(-(-len(piece) // size), 1)
         job[place["bounds"]], job[place["source"]] = bounds.ctypes.data, piece.ctypes.data
-        job[place["n_samples"]], job[place[want]] = len(piece), wanted + first * width
+        job[place["n_samples"]], job[place[_FIELD.get(want, want)]] = len(piece), wanted + first * width
         if team is None:
             run_here(walk_address(dtype), location, location + 8 * _N_FIELDS, len(bounds) - 1)
         else:
@@ -139,7 +146,7 @@ def evaluate_ready(X: Array, mixture: Ready, team: Team | None, want: str, alone
 
 
 def evaluate(
-    X: Array,
+    X: Array | Data,
     family: Family,
     frame: Frame,
     params: Array,
@@ -149,23 +156,45 @@ def evaluate(
     want: str,
     alone: bool = True,
 ) -> Evaluation:
-    """Evaluate one mixture at data (n_samples, n_features), in pieces.
+    """Evaluate one mixture at data (n_samples, n_features), in pieces, or at tiles in `frame`.
 
-    want: "log_density", (n,) float64; "resp", (n, K) in `dtype`; or "labels", (n,) int64, by hard assignment, which
-    spares the exponentials. alone: whether nothing else is computed in this team's call. Besides the values, it holds
-    at most one converted piece of X, and none if X is C-contiguous of this dtype.
+    want: "log_density", (n,) float64; "resp" or "log_prob" (of each component alone), (n, K) in `dtype`; or "labels",
+    (n,) int64, by hard assignment, which spares the exponentials. alone: whether nothing else is computed in this
+    team's call. Besides the values, it holds at most one converted piece of X, and none if X is C-contiguous of this
+    dtype.
     """
-    return evaluate_ready(X, ready(family, frame, params, log_weights, dtype), team, want, alone)
+    of_mixture = ready(family, frame, params, log_weights, dtype)
+    if isinstance(X, Data):
+        return _evaluate_tiles(X, of_mixture, team, want)
+    return evaluate_ready(X, of_mixture, team, want, alone)
 
 
-class Arguments(NamedTuple):
-    """A mixture as compiled code reads it; make it with `arguments` and hand it to `log_density`.
+def _evaluate_tiles(data: Data, mixture: Ready, team: Team, want: str) -> Evaluation:
+    """`evaluate` at data that are in tiles already, in the coordinates of the mixture's rows."""
+    n, dtype, n_tiles = data.n_samples, mixture.dtype, len(data.tiles)
+    values, size = _values(n, mixture, want), data.tiles.shape[2]
+    bounds = span_bounds(n_tiles, 1)
+    arrays = {
+        _FIELD.get(want, want): values,
+        "bounds": bounds,
+        "totals": np.empty(len(bounds) - 1),
+        "tiles": data.tiles,
+        "weights": np.ones((1, size), dtype=dtype),
+        "block": aligned((min(team.n_threads, MAX_SPANS), mixture.block_rows, size), dtype),
+    }
+    numbers = {**mode_addresses(_MODE.get(want, "soft"), dtype), "tile_size": size, "n_samples": n}
+    job, place = mixture.job.copy(), FIELDS.place
+    for field in ("source", "pack"):
+        job[place[field]] = 0
+    for field, number in numbers.items():
+        job[place[field]] = number
+    for field, array in arrays.items():
+        job[place[field]] = array.ctypes.data
+    team.run(walk_address(dtype), job.ctypes.data, len(bounds) - 1, mixture.work * n, True)
+    return Evaluation(values, True)
 
-    log_prob, weigh, normalise, derive: addresses of compiled kernels, valid in this process. params (rows, width),
-    log_weights (K,), shift (d,), factor (d,): float64. layout: int64. tile_rows, latent_rows, scratch_rows: rows of the
-    buffers.
-    """
 
+class _Fields(NamedTuple):
     log_prob: int
     weigh: int
     normalise: int
@@ -178,6 +207,55 @@ class Arguments(NamedTuple):
     tile_rows: int
     latent_rows: int
     scratch_rows: int
+
+
+class Arguments(_Fields):
+    """A mixture as compiled code reads it; make it with `arguments` and hand it to `log_density`.
+
+    log_prob, weigh, normalise, derive: addresses of compiled kernels, valid in this process. params (rows, width),
+    log_weights (K,), shift (d,), factor (d,): float64. layout: int64. tile_rows, latent_rows, scratch_rows: rows of the
+    buffers. Where it is unpickled, in another process, addresses are looked up anew.
+    """
+
+    _made_of: tuple[Family, Frame, Array, Array]
+
+    def __reduce__(self) -> Any:
+        validation.check_movable(self)
+        return arguments_of, self._made_of
+
+    def __deepcopy__(self, memo: Any) -> Arguments:
+        return self  # nothing in it changes
+
+
+def arguments_of(family: Family, frame: Frame, params: Array, log_weights: Array) -> Arguments:
+    """The arguments of `log_density` for a mixture, given as rows in the coordinates of a frame."""
+    n_features, dtype = len(frame.scale), np.float64
+    modes, shape = mode_addresses("soft", dtype), shape_of(family, n_features, len(log_weights))
+    made = Arguments(
+        log_prob_address(family.kernels(), dtype),
+        modes["weigh"],
+        modes["normalise"],
+        derive_address(family, dtype),
+        params,
+        log_weights,
+        family.layout(n_features, len(log_weights)),
+        frame.shift,
+        2.0 / frame.scale,
+        n_features + family.n_derived(n_features),
+        shape.latent_rows,
+        shape.scratch_rows,
+    )
+    made._made_of = family, frame, params, log_weights
+    return made
+
+
+@part
+def _tile_log_prob(X, arguments, first, count, rows, tile, block, latent, scratch):
+    """block[k, t] = log p(X[first + t] | k), for t < count."""
+    pack_tile(X, first, count, arguments.layout[0], arguments.shift, arguments.factor, tile)
+    if arguments.derive != 0:
+        call(arguments.derive, tile, arguments.layout)
+    call(arguments.log_prob, tile, arguments.params, arguments.layout, rows, block, latent, scratch)
 
 
 @kernel
@@ -200,11 +278,32 @@ def log_density(X, arguments, out):
     rows = np.arange(n_components)
     for first in range(0, n, _TILE):
         count = min(_TILE, n - first)
-        pack_tile(X, first, count, arguments.layout[0], arguments.shift, arguments.factor, tile)
-        if arguments.derive != 0:
-            call(arguments.derive, tile, arguments.layout)
-        call(arguments.log_prob, tile, arguments.params, arguments.layout, rows, block, latent, scratch)
+        _tile_log_prob(X, arguments, first, count, rows, tile, block, latent, scratch)
         call(arguments.weigh, block, arguments.log_weights, known)
         call(arguments.normalise, block, ones, known, log_norm, labels, total, scratch)
         for t in range(count):
             out[first + t] = log_norm[t]
+
+
+@kernel
+def component_log_density(X, arguments, out):
+    """out[i, k] = log density of component k alone at X[i], nats, without its mixing proportion.
+
+    X IN (n_samples, n_features), any strides, float64 or float32; arguments from `fastem.jit.arguments`; out OUT
+    (n_samples, n_components). Raises ValueError if the shapes disagree; values are not checked. Allocates a few kB once
+    per call.
+    """
+    n, n_components = X.shape[0], arguments.log_weights.size
+    if X.shape[1] != arguments.shift.size or out.shape[0] != n or out.shape[1] != n_components:
+        raise ValueError("X must be (n_samples, n_features of the mixture) and out (n_samples, n_components)")
+    tile = np.empty((arguments.tile_rows, _TILE))
+    block = np.empty((n_components, _TILE))
+    scratch = np.empty((arguments.scratch_rows, _TILE))
+    latent = np.empty((arguments.latent_rows, _TILE))
+    rows = np.arange(n_components)
+    for first in range(0, n, _TILE):
+        count = min(_TILE, n - first)
+        _tile_log_prob(X, arguments, first, count, rows, tile, block, latent, scratch)
+        for t in range(count):
+            for k in range(n_components):
+                out[first + t, k] = block[k, t]

@@ -23,7 +23,7 @@ _INTEGER, _DOUBLE = np.dtype(np.int64), np.dtype(np.float64)
 
 
 class Mode(NamedTuple):
-    """How log densities become responsibilities: the kernel that weighs them, if any, and the one that normalises."""
+    """How log densities become responsibilities: the kernels that weigh them and that normalise, if any."""
 
     weigh: Any
     normalise: Any
@@ -33,6 +33,7 @@ MODES = {
     "soft": Mode(normalise.proportions, normalise.soft),
     "hard": Mode(normalise.proportions, normalise.hard),
     "labels": Mode(normalise.proportions, normalise.likeliest),
+    "none": Mode(None, None),
     "nearest": Mode(None, normalise.nearest),
     "given": Mode(None, normalise.given),
     "closer": Mode(None, normalise.closer),
@@ -74,6 +75,8 @@ def mode_addresses(mode: str, dtype: Any) -> dict[str, int]:
     """The addresses of the kernels of one of MODES, by the names of the fields of a job."""
     real, row, doubles, kernels = matrix(dtype), vector(dtype), vector("f8"), MODES[mode]
     weigh = 0 if kernels.weigh is None else address(kernels.weigh, real, row, real)
+    if kernels.normalise is None:
+        return {"weigh": weigh, "normalise": 0}
     return {"weigh": weigh, "normalise": address(kernels.normalise, real, row, real, row, row, doubles, real)}
 
 

@@ -101,17 +101,26 @@ class Source(ABC):
 class InMemory(Source):
     """Samples in memory. They are packed into tiles when they are first passed over.
 
-    derived: the family whose derived rows the tiles hold; families with the same `tiles_key` share them.
+    derived: the family whose derived rows the tiles hold; families with the same `tiles_key` share them. data: the
+    tiles, if they have been packed before.
     resp_bytes: bytes of given responsibilities that exist at a time.
     """
 
     resp_bytes = RESP_BYTES
 
-    def __init__(self, samples: Samples, derived: Family, facts: Columns, frame: Frame, dtype: Any, team: Team) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        derived: Family,
+        facts: Columns,
+        frame: Frame,
+        dtype: Any,
+        team: Team,
+        data: Data | None = None,
+    ) -> None:
         super().__init__(facts, frame, dtype, team)
-        self.samples, self._derived = samples, derived
+        self.samples, self._derived, self._data = samples, derived, data
         self.n_samples, self.total_weight = samples.n_samples, samples.total_weight
-        self._data: Data | None = None
 
     @property
     def sample_weight(self) -> Array | None:

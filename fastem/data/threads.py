@@ -23,7 +23,7 @@ import numpy as np
 from numba import config, prange
 from numba.np.ufunc import parallel as numba_parallel
 
-from fastem.compiled.jit import JIT, call, fetch_add, parallel_engine, serial_engine
+from fastem.compiled.jit import JIT, call, carray, fetch_add, parallel_engine, pointer, raises, serial_engine
 from fastem.data.memory import Arena
 
 # Numba's threads were started before this module was first imported: perhaps in a parent process, where GNU OpenMP
@@ -46,14 +46,26 @@ OPENBLAS, FEW = ("OPENBLAS_NUM_THREADS", "OPENBLAS_DEFAULT_NUM_THREADS", "GOTO_N
 _libraries: dict[str, Any] = {"n_modules": 0, "controllers": []}
 
 
+# Where, behind the counter of spans, workers write 1 + the number of a span in which a kernel has raised something.
+FAILED = 8
+
+
 @serial_engine
 def _work(step, job, counter, n_spans, worker):
-    """Claim spans, one after the other, until none is left."""
+    """Claim spans, one after the other, until none is left or a kernel raises something."""
     while True:
         span = fetch_add(counter, 1)
         if span >= n_spans:
             break
-        call(step, job, span, worker)
+        if raises(step, job, span, worker):
+            fetch_add(counter, n_spans)
+            carray(pointer(counter + 8 * FAILED), 1, np.int64)[0] = span + 1
+
+
+@serial_engine
+def _again(step, job, span, worker):
+    """Do one span again, in order to raise what its kernel has raised: numba's own threads could not."""
+    call(step, job, span, worker)
 
 
 @parallel_engine
@@ -166,6 +178,7 @@ class Team:
         """Run step(job, span, worker) for each span; returns when all are done. `work` is in flops.
 
         `alone`: no other launch follows. A brief one then goes to the pool, because no later one makes up for a stall.
+        What a kernel raises, this raises.
         """
         counter, location = self._counter, self._location
         counter[0] = 0
@@ -186,6 +199,10 @@ class Team:
             self._judge(job, work, time.perf_counter() - begun)
         else:
             self._run_in_pool(step, job, n_spans, n_workers)
+        if counter[FAILED]:
+            span, counter[FAILED] = int(counter[FAILED]) - 1, 0
+            _again(step, job, span, 0)
+            raise RuntimeError("a kernel raised an error, but not when it was called again with the same arguments.")
 
     def _judge(self, job: int, work: float, seconds: float) -> None:
         """Leave the parallel engine after a launch that took much longer than it should, or than others of its job."""

@@ -320,6 +320,18 @@ class Family(ABC):
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         """The M-step from statistics gathered at `params`; components marked starving are left alone."""
 
+    def moved(
+        self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
+    ) -> Array:
+        """Statistics gathered at `params`, in `frame`, as they had been gathered at other rows in another frame.
+
+        The responsibilities stay what they were. Evidence of different mixtures is added with this.
+        """
+        raise TypeError(
+            f"evidence of different mixtures of {self.name}, or in different coordinates, cannot be added, as the "
+            "family does not say how statistics move from one to the other; give it a method `moved`."
+        )
+
     def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
         """The derivatives of the log densities at a parameter matrix, in the coordinates of its frame."""
         raise TypeError(f"{self.name} has no derivatives to diagnose a solution by.")

@@ -132,6 +132,11 @@ class Bernoulli(Family):
         # A probability at its floor is an ordinary maximum, not a singularity, so no component counts as floored.
         return Maximised(np.where(starving[:, None], params, rows), starving, np.zeros_like(starving))
 
+    def moved(
+        self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
+    ) -> Array:
+        return statistics  # sums of the data themselves
+
     def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
         return BernoulliTangent(params[:, 2 * n_features :])
 

@@ -92,6 +92,11 @@ class Poisson(Family):
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         return self._rows(np.asarray(parameters["rates"], dtype=np.float64))
 
+    def moved(
+        self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
+    ) -> Array:
+        return statistics  # sums of the data themselves
+
     def tangent(self, params: Array, n_features: int, n_components: int) -> Tangent:
         return PoissonTangent(params[:, n_features + 1 :])
 

@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from fastem import validation
-from fastem.compiled.jit import SOURCES
+from fastem.compiled.caching import SOURCES
 from fastem.data.stream import Stream
 from fastem.em.track import track_of
 from fastem.families.base import Array

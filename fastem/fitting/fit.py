@@ -14,6 +14,7 @@ from fastem.data.threads import team
 from fastem.em.accelerate import Acceleration
 from fastem.em.loop import Callback
 from fastem.em.stopping import Criterion
+from fastem.em.track import Plain
 from fastem.families.base import Array, Family
 from fastem.fitting.best import best
 from fastem.fitting.checkpoint import Checkpoint, words
@@ -24,7 +25,7 @@ from fastem.fitting.survey import Survey, samples_or_stream, survey
 from fastem.model.model import Model, Step
 from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result
-from fastem.model.starving import POLICIES, Policy, Starving
+from fastem.model.starving import POLICIES, RESEED, Policy, Starving
 from fastem.model.telling import tell
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
@@ -58,7 +59,7 @@ def fit(
 
     Parameters
     ----------
-    X : array-like, (n_samples, n_features), or what `stream` takes
+    X : array-like, (n_samples, n_features), or what `stream` takes, or what `pack` returns
         Finite numbers. float32 and float16 are computed in float32 (sums over tiles in float64), everything else in
         float64. X is never changed; it is copied once, into tiles. A list of matrices, a function that returns an
         iterator over matrices, and a memory map of more than 64 MB are read in chunks in each pass, see `stream`.
@@ -271,6 +272,10 @@ def fitted(
     if resumed is None:
         steps = _steps_from(parts.part(0) if parts and method else problem, given, int(search.n_init), seeds)
         progress = begin(steps, search.accelerate)
+        if not isinstance(given, validation.Given) and search.max_iter == 0 and model.policy.starving == RESEED:
+            # There is no iteration that could seed the components without samples.
+            step, progress.tracks[0].reseeded = initialise.seeded(problem, steps[0], given)
+            progress.tracks[0].proposal = Plain(step)
     else:
         progress = resumed[0]
         callback = None if callback is None else _resumed(callback, sum(track.n_iter for track in progress.tracks))

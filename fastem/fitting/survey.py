@@ -16,6 +16,7 @@ from fastem.data.stream import Chunks, Stream, stream
 from fastem.data.threads import Team
 from fastem.families.base import Array, Columns, Family, Frame
 from fastem.model.model import Model
+from fastem.model.packed import Packed
 from fastem.model.problem import Problem, problem_of
 
 # A memory map of more bytes than this is read in chunks rather than copied.
@@ -23,7 +24,10 @@ MAPPED = 64 * 2**20
 
 
 class Survey(NamedTuple):
-    """Checked data and the facts about their columns, from which sources for any family are made."""
+    """Checked data and the facts about their columns, from which sources for any family are made.
+
+    packed: the same data in tiles; then only sources of families that share these are made.
+    """
 
     data: Samples | Stream
     sample_weight: Array | None
@@ -31,6 +35,7 @@ class Survey(NamedTuple):
     dtype: Any
     facts: Columns
     team: Team
+    packed: Packed | None = None
 
     @property
     def n_features(self) -> int:
@@ -47,6 +52,8 @@ class Survey(NamedTuple):
 
     def source(self, family: Family) -> Source:
         """The data in the coordinates of a family. They are packed in the first pass over them."""
+        if self.packed is not None:
+            return self.packed.source(self.team)
         fixed = family, self.facts, self.frame(family), self.dtype, self.team
         if isinstance(self.data, Stream):
             return Chunks(self.data, self.sample_weight, self.n_samples, *fixed)
@@ -57,8 +64,11 @@ class Survey(NamedTuple):
         return replace(model, family=model.family.settled(self.facts))
 
 
-def samples_or_stream(X: Any, sample_weight: Any) -> Samples | Stream:
-    """A user's data: checked samples in memory, or a stream."""
+def samples_or_stream(X: Any, sample_weight: Any) -> Samples | Stream | Packed:
+    """A user's data: checked samples in memory, in tiles or not, or a stream."""
+    if isinstance(X, Packed):
+        validation.check_weights_are_packed(sample_weight)
+        return X
     if isinstance(X, Stream):
         validation.check_one_weight(sample_weight, X.sample_weight)
         return X if sample_weight is None else X.weighted(sample_weight)
@@ -69,8 +79,12 @@ def samples_or_stream(X: Any, sample_weight: Any) -> Samples | Stream:
     return Samples(checked, validation.check_sample_weight(sample_weight, len(checked)))
 
 
-def survey(data: Samples | Stream, families: Sequence[Family], team: Team) -> Survey:
+def survey(data: Samples | Stream | Packed, families: Sequence[Family], team: Team) -> Survey:
     """Look at the data, and refuse values that are not finite or that one of the families cannot produce."""
+    if isinstance(data, Packed):
+        for family in families:
+            data.check(family)
+        return Survey(data.samples, data.sample_weight, data.n_samples, data.dtype, data.facts, team, data)
     if isinstance(data, Stream):
         return _survey_of_stream(data, families, team)
     dtype = validation.working_dtype(data.X)

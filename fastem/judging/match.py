@@ -8,7 +8,7 @@ import numpy as np
 
 from fastem import validation
 from fastem.families.base import Array
-from fastem.model.evidence import mixture_columns
+from fastem.model.coordinates import mixture_moments
 from fastem.model.matching import distances, matched
 from fastem.model.result import Fitted, Result
 
@@ -60,7 +60,7 @@ def match(a: Result | Fitted, b: Result | Fitted) -> Match:
     """
     first, second = validation.check_mixture(a), validation.check_mixture(b)
     validation.check_alike(first, second)
-    units = mixture_columns(first).spread
+    units = mixture_moments(first)[1]
     units = np.where(units > 0, units, 1.0)  # a feature that no component spreads
     places, others = _places(first, units), _places(second, units)
     order = matched(distances(places, others))

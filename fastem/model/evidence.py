@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from fastem import validation
 from fastem.compiled.arrays import identify
 from fastem.data import evaluate as evaluating
-from fastem.data.columns import columns
+from fastem.data.columns import columns, merged
 from fastem.data.fold import Mixtures
 from fastem.data.samples import Samples
 from fastem.data.sources import InMemory
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Columns, Family, Frame
 from fastem.families.parameters import FloatArray, IntArray
+from fastem.model.coordinates import density_frame, limits_in, mixture_frame, mixture_rows
 from fastem.model.model import Model, Setting
+from fastem.model.packed import Packed
 from fastem.model.problem import problem_of
 from fastem.model.result import Fitted, Result
 from fastem.model.showing import counted
@@ -26,46 +28,81 @@ from fastem.model.showing import counted
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What one E-step gathers from data: a monoid under ``+``.
+    """What one E-step gathers from data: it can be added, and multiplied by a number >= 0.
 
     Evidence of parts of the data, gathered at the same mixture, adds up to the evidence of all of it, up to rounding.
+    The sum of evidence of two mixtures, of the same family and size, is about the second: the statistics of the first
+    are moved to it, with their old responsibilities. Multiplied by c, it is as if weights were c times as large.
 
     Attributes
     ----------
-    mixture : the Result at which it was gathered.
-    log_likelihood : total over the (weighted) samples, nats.
+    mixture : the Result at which it was gathered. Of a sum, the last one.
+    log_likelihood : total over the (weighted) samples, nats. Of a sum over mixtures, the sum of what each of them gave.
+        NaN if the responsibilities were given.
     total_weight : the sum of the sample weights.
-    n_samples : rows of data.
+    n_samples : rows of data, times the numbers that it was multiplied by.
     statistics : (rows, width) float64, the family's sums in the coordinates of `frame`; statistics[k, 0] is the sum of
         component k's responsibilities.
-    frame : the coordinates; they depend on the mixture alone.
+    frame : the coordinates; they depend on the mixture alone, or are those of packed data.
     dtype : the type in which it was computed, float32 or float64.
+    facts : where the columns lie and how they spread, which floors and ridges are relative to.
     """
 
     mixture: Result
     log_likelihood: float
     total_weight: float
-    n_samples: int
+    n_samples: float
     statistics: FloatArray
     frame: Frame
     dtype: Any
+    facts: Columns
+
+    # NumPy's scalars leave multiplication to `__rmul__`.
+    __array_ufunc__ = None
 
     def __repr__(self) -> str:
         about = f"{self.mixture.family.name}, {counted(self.mixture.n_components, 'component')}"
-        return f"Evidence({about}, {counted(self.n_samples, 'sample')}, log-likelihood {self.log_likelihood:.1f})"
+        held = counted(round(self.n_samples), 'sample')
+        return f"Evidence({about}, {held}, log-likelihood {self.log_likelihood:.1f})"
+            f"Evidence({about}, {counted(round(self.n_samples), 'sample')}, log-likelihood {self.log_likelihood:.1f})"
+        )
 
     def __add__(self, other: Evidence) -> Evidence:
         if not isinstance(other, Evidence):
             return NotImplemented
-        validation.check_same_mixture(self.mixture, other.mixture)
+        in_place = validation.is_same_mixture(self.mixture, other.mixture) and all(
+            np.array_equal(*pair) for pair in zip(self.frame, other.frame, strict=True)
+        )
+        own = self.statistics if in_place else self._moved_to(other)
         return replace(
-            self,
+            other,
             log_likelihood=self.log_likelihood + other.log_likelihood,
             total_weight=self.total_weight + other.total_weight,
             n_samples=self.n_samples + other.n_samples,
-            statistics=self.statistics + other.statistics,
+            statistics=own + other.statistics,
             dtype=np.promote_types(self.dtype, other.dtype),
+            facts=merged(self.facts, self.total_weight, other.facts, other.total_weight),
         )
+
+    def _moved_to(self, other: Evidence) -> Array:
+        """The statistics as if they had been gathered at the mixture of the other, in its frame."""
+        rows, to_rows = (mixture_rows(each.mixture, each.frame)[0] for each in (self, other))
+        n_components = self.mixture.n_components
+        return self.mixture.family.moved(self.statistics, rows, self.frame, to_rows, other.frame, n_components)
+
+    def __mul__(self, factor: Any) -> Evidence:
+        if isinstance(factor, Evidence):
+            return NotImplemented
+        c = validation.check_factor(factor)
+        return replace(
+            self,
+            log_likelihood=c * self.log_likelihood if c else 0.0,  # 0 times -inf is NaN
+            total_weight=c * self.total_weight,
+            n_samples=c * self.n_samples,
+            statistics=c * self.statistics,
+        )
+
+    __rmul__ = __mul__
 
     def __radd__(self, other: object) -> Evidence:
         """Evidence added to 0, with which sum() begins."""
@@ -101,47 +138,20 @@ def from_parameters(family: Family, weights: Any, **parameters: Any) -> Result:
     return Result(model=Model(family, len(checked_weights)), weights=checked_weights, parameters=checked)
 
 
-def mixture_frame(mixture: Result) -> Frame:
-    """Coordinates that depend on a mixture alone, centred and scaled by its own moments."""
-    facts = mixture_columns(mixture)
-    return mixture.family.frame(facts.location, facts.spread)
-
-
-def mixture_columns(mixture: Result) -> Columns:
-    """What data from a mixture would look like: its moments, and means two standard deviations on either side."""
-    means, variances = mixture.family.moments(mixture.parameters)
-    location = mixture.weights @ means
-    # Scaled by the largest, so that squares neither overflow nor vanish.
-    size = np.maximum(np.abs(means - location).max(axis=0), np.sqrt(variances.max(axis=0)))
-    size = np.where(size > 0, size, 1.0)
-    relative = variances / size / size + ((means - location) / size) ** 2
-    spread = size * np.sqrt(mixture.weights @ relative)
-    return Columns(location, spread, location - 2.0 * spread, location + 2.0 * spread)
-
-
-def density_frame(mixture: Result) -> Frame:
-    """`mixture_frame` with scales that are powers of two.
-
-    Dividing by these rounds nothing. Densities need that, because an ill-conditioned covariance magnifies rounding.
-    """
-    frame = mixture_frame(mixture)
-    return Frame(frame.shift, np.exp2(np.clip(np.round(np.log2(frame.scale)), -1022, 1023)))
-
-
-def mixture_rows(mixture: Result, frame: Frame) -> tuple[Array, Array]:
-    """The parameter matrix in the coordinates of `frame`, and the log weights."""
-    with np.errstate(divide="ignore"):
-        return mixture.family.pack(mixture.parameters, frame), np.log(mixture.weights)
-
-
-def fold(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Evidence:
+def fold(
+    X: Any, mixture: Any, *, resp: Any = None, sample_weight: Any = None, n_threads: int | None = None
+) -> Evidence:
     """One E-step: the evidence of X at a mixture.
 
     Parameters
     ----------
-    X : array-like, (n_samples, n_features)
+    X : array-like, (n_samples, n_features), or what `pack` returns
     mixture : a Result, or a fitted estimator. X and the mixture may change places.
+    resp : array-like, (n_samples, n_components), or None
+        Responsibilities that some other model has found, such as the posterior of a hidden Markov model; finite and
+        >= 0, and rows need not sum to 1. The statistics are then gathered from these. None takes those of the mixture.
     sample_weight : (n_samples,) or None
+        They multiply given responsibilities, too.
     n_threads : as in `fit`.
 
     Returns
@@ -164,22 +174,37 @@ def fold(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int | No
     """
     X, mixture = validation.data_and_mixture(X, mixture)
     validation.check_usable(mixture)
+    validation.check_n_threads(n_threads)
+    with team(n_threads) as threads:
+        source = source_of(X, mixture, sample_weight, threads)
+        frame, problem = source.frame, problem_of(mixture.model, source)
+        params, log_weights = mixture_rows(mixture, frame)
+        if resp is None:
+            mixtures = Mixtures(params[None], log_weights[None])
+            totals, all_statistics = problem.passes().run(mixtures, params[None], np.zeros(1, np.int64))
+            total, statistics = float(totals[0]), all_statistics[0]
+        else:
+            given = validation.check_given_resp(resp, source.n_samples, mixture.n_components)
+            total, statistics = float("nan"), problem.gather(lambda first, last: given[first:last], params)
+    sizes = source.total_weight, source.n_samples
+    return Evidence(mixture, total, *sizes, statistics, frame, source.dtype, source.facts)
+
+
+def source_of(X: Any, mixture: Result, sample_weight: Any, threads: Team) -> InMemory:
+    """Checked data in the coordinates of a mixture, or packed data in their own."""
+    if isinstance(X, Packed):
+        validation.check_weights_are_packed(sample_weight)
+        X.check(mixture.family, mixture.n_features)
+        return X.source(threads)
     with validation.naming(X, sample_weight):
         checked = validation.check_data(X, mixture)
-        weights = validation.check_sample_weight(sample_weight, len(checked))
-    validation.check_n_threads(n_threads)
-    family, dtype, frame = mixture.family, validation.working_dtype(checked), mixture_frame(mixture)
-    samples = Samples(checked, weights)
-    with team(n_threads) as threads:
-        facts = columns(checked, weights, dtype, threads)
-        with validation.naming(X):
-            validation.check_columns(checked, facts, family, dtype)
-        assert facts is not None
-        problem = problem_of(mixture.model, InMemory(samples, family, facts, frame, dtype, threads))
-        params, log_weights = mixture_rows(mixture, frame)
-        mixtures = Mixtures(params[None], log_weights[None])
-        totals, statistics = problem.passes().run(mixtures, params[None], np.zeros(1, np.int64))
-    return Evidence(mixture, float(totals[0]), samples.total_weight, len(checked), statistics[0], frame, dtype)
+        samples = Samples(checked, validation.check_sample_weight(sample_weight, len(checked)))
+    family, dtype = mixture.family, validation.working_dtype(checked)
+    facts = columns(checked, samples.sample_weight, dtype, threads)
+    with validation.naming(X):
+        validation.check_columns(checked, facts, family, dtype)
+    assert facts is not None
+    return InMemory(samples, family, facts, mixture_frame(mixture), dtype, threads)
 
 
 def maximise(evidence: Evidence) -> Result:
@@ -191,8 +216,9 @@ def maximise(evidence: Evidence) -> Result:
 
     Returns
     -------
-    Result : with status GIVEN; its own log_likelihood, bic and aic are unknown (NaN) until the next fold. A component
-        without samples keeps its parameters and has weight 0; floors are relative to the spread of `evidence.mixture`.
+    Result : with status GIVEN; its own log_likelihood, bic and aic are unknown (NaN) until `evaluate`. A component
+        without samples keeps its parameters and has weight 0. Floors and ridges are relative to the spread of the data,
+        as in `fit`.
 
     Raises
     ------
@@ -201,7 +227,7 @@ def maximise(evidence: Evidence) -> Result:
     validation.check_evidence(evidence)
     mixture, frame = evidence.mixture, evidence.frame
     family = mixture.family
-    limits = family.limits(frame, mixture_columns(mixture), evidence.dtype)
+    limits = limits_in(family, frame, evidence.facts, evidence.dtype)
     setting = Setting(frame, limits, evidence.total_weight, evidence.n_samples)
     step = mixture.model.maximise(evidence.statistics, family.pack(mixture.parameters, frame), setting)
     with np.errstate(over="ignore", under="ignore"):
@@ -211,7 +237,7 @@ def maximise(evidence: Evidence) -> Result:
         weights=np.exp(step.log_weights),
         parameters=parameters,
         feature_names=mixture.feature_names,
-        n_samples=evidence.n_samples,
+        n_samples=round(evidence.n_samples),
         total_weight=evidence.total_weight,
     )
 
@@ -239,10 +265,16 @@ def evaluated(X: Array, mixture: Result, threads: Team, want: str, alone: bool =
     return evaluating.evaluate_ready(X, ready(mixture, validation.working_dtype(X)), threads, want, alone)
 
 
-def _evaluate(X: Any, mixture: Any, n_threads: int | None, want: str) -> Array:
+def evaluate_at(X: Any, mixture: Any, n_threads: int | None, want: str) -> Array:
+    """What is wanted of a mixture, see `evaluating.evaluate`, at a user's data, packed ones too."""
     X, mixture = validation.data_and_mixture(X, mixture)
     validation.check_usable(mixture)
     validation.check_n_threads(n_threads)
+    if isinstance(X, Packed):
+        X.check(mixture.family, mixture.n_features)
+        rows = mixture_rows(mixture, X.frame)
+        with team(n_threads) as threads:
+            return evaluating.evaluate(X.data, mixture.family, X.frame, *rows, X.dtype, threads, want).values
     with validation.naming(X):
         checked = validation.check_data(X, mixture)
         validation.check_support(checked, mixture.family)
@@ -262,7 +294,7 @@ def log_density(X: Any, mixture: Any, *, n_threads: int | None = None) -> FloatA
 
     Parameters
     ----------
-    X : array-like, (n_samples, n_features)
+    X : array-like, (n_samples, n_features), or what `pack` returns
     mixture : a Result, or a fitted estimator. X and the mixture may change places.
     n_threads : as in `fit`.
 
@@ -277,7 +309,7 @@ def log_density(X: Any, mixture: Any, *, n_threads: int | None = None) -> FloatA
     ValueError, TypeError : unusable input, such as NaN, or 2.5 for a Poisson mixture; the message names the place. A
         frame whose columns are not those of `mixture.feature_names` in their order; parameters that are not finite.
     """
-    return _evaluate(X, mixture, n_threads, "log_density")
+    return evaluate_at(X, mixture, n_threads, "log_density")
 
 
 def responsibilities(X: Any, mixture: Any, *, n_threads: int | None = None) -> NDArray[np.floating[Any]]:
@@ -285,7 +317,7 @@ def responsibilities(X: Any, mixture: Any, *, n_threads: int | None = None) -> N
 
     Parameters
     ----------
-    X : array-like, (n_samples, n_features)
+    X : array-like, (n_samples, n_features), or what `pack` returns
     mixture : a Result, or a fitted estimator. X and the mixture may change places.
     n_threads : as in `fit`.
 
@@ -299,7 +331,7 @@ def responsibilities(X: Any, mixture: Any, *, n_threads: int | None = None) -> N
     ValueError, TypeError : as for `log_density`.
     """
     X, mixture = validation.data_and_mixture(X, mixture)
-    resp = _evaluate(X, mixture, n_threads, "resp")
+    resp = evaluate_at(X, mixture, n_threads, "resp")
     possible = resp.sum(axis=1) > 0
     if not possible.all():
         resp[~possible] = mixture.weights
@@ -311,7 +343,7 @@ def predict(X: Any, mixture: Any, *, n_threads: int | None = None) -> IntArray:
 
     Parameters
     ----------
-    X : array-like, (n_samples, n_features)
+    X : array-like, (n_samples, n_features), or what `pack` returns
     mixture : a Result, or a fitted estimator. X and the mixture may change places.
     n_threads : as in `fit`.
 
@@ -324,7 +356,7 @@ def predict(X: Any, mixture: Any, *, n_threads: int | None = None) -> IntArray:
     ------
     ValueError, TypeError : as for `log_density`.
     """
-    return _evaluate(X, mixture, n_threads, "labels")
+    return evaluate_at(X, mixture, n_threads, "labels")
 
 
 class Draws(NamedTuple):

@@ -30,7 +30,7 @@ class Setting(NamedTuple):
     frame: Frame
     limits: Limits
     total_weight: float
-    n_samples: int
+    n_samples: float
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from os import PathLike
@@ -251,9 +252,10 @@ class Fitted(Protocol):
 def save(result: Result | Fitted, path: str | PathLike[str]) -> None:
     """Write a result to `path` as an uncompressed .npz archive, readable by numpy without pickle.
 
-    The archive holds `format` (an integer), `family`, `hyperparameters` and `model` (JSON), `weights`, one array
-    `parameter_<name>` each, and the fields of the result. The path is used as it is; no suffix is added. Of a fitted
-    estimator, its `result_` is written; its own `save` writes the estimator.
+    The archive holds `format` (an integer), `family`, `family_class` ("module:class", for error messages),
+    `hyperparameters` and `model` (JSON), `weights`, one array `parameter_<name>` each, and the fields of the result.
+    The path is used as it is; no suffix is added. Of a fitted estimator, its `result_` is written; its own `save`
+    writes the estimator.
 
     Raises
     ------
@@ -276,6 +278,7 @@ def arrays_of(result: Result) -> dict[str, Any]:
         "format": np.array(FORMAT),
         "family": np.array(result.family.name),
         "hyperparameters": np.array(json.dumps(result.family.to_json())),
+        "family_class": np.array(f"{type(result.family).__module__}:{type(result.family).__qualname__}"),
         "model": np.array(json.dumps(result.model.to_json())),
         "weights": result.weights,
         "log_likelihood": np.array(result.log_likelihood),
@@ -310,8 +313,8 @@ def load(path: str | PathLike[str]) -> Result:
         archive = np.load(path, allow_pickle=False)
     except ValueError:
         archive = None
-    check_model_file(path, archive, FORMAT, FAMILIES)
-    with archive:
+    with archive if hasattr(archive, "files") else nullcontext():
+        check_model_file(path, archive, FORMAT, FAMILIES)
         return result_of({name: archive[name] for name in archive.files})
 
 

@@ -29,7 +29,7 @@ class Policy(NamedTuple):
     starving: Starving = RESEED
 
 
-def starving(counts: Array, total_weight: float, n_samples: int, min_samples: float = 0.0) -> Array:
+def starving(counts: Array, total_weight: float, n_samples: float, min_samples: float = 0.0) -> Array:
     """Which components starve, bool, from their summed responsibilities (..., n_components).
 
     All that hold next to nothing do. Of those that hold less than `min_samples`, only the smallest does, as the others

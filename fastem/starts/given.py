@@ -11,6 +11,7 @@ import numpy as np
 from fastem.data.fold import Mixtures
 from fastem.data.sources import InMemory
 from fastem.data.tiles import Data
+from fastem.em.reseed import worst_explained
 from fastem.families.base import Array, identity_frame
 from fastem.model.matching import matched
 from fastem.model.model import Step
@@ -92,6 +93,27 @@ def from_labels(problem: Problem, labels: Array) -> Step:
 def from_responsibilities(problem: Problem, resp: Array) -> Step:
     """The first M-step from responsibilities (n_samples, n_components)."""
     return _from_responsibilities(problem, lambda first, last: resp[first:last], n_rounds=2)
+
+
+def seeded(problem: Problem, step: Step, assignment: Array) -> tuple[Step, int]:
+    """A start from an assignment (labels or responsibilities) with no component left without samples.
+
+    What the loop would do in its first iteration: each such component begins at the samples that the mixture explains
+    worst. Returns how many there were, too.
+    """
+    identity, params = np.eye(problem.n_components), step.params
+
+    def resp(first: int, last: int) -> Array:
+        some = assignment[first:last]
+        return identity[some] if some.ndim == 1 else some
+
+    starving, n = np.flatnonzero(step.starving), 0
+    statistics = problem.gather(resp, params) if len(starving) else None
+    while len(starving) and n < problem.n_components:
+        statistics = statistics + worst_explained(problem, step, int(starving[0]), params)
+        step, n = problem.maximise(statistics, params), n + 1
+        starving = np.flatnonzero(step.starving)
+    return step, n
 
 
 def from_parameters(problem: Problem, weights: Array, parameters: dict[str, Array]) -> Step:

@@ -13,12 +13,12 @@ from fastem.families.base import Array, Family, Parameters
 from fastem.families.registry import FAMILIES
 from fastem.fitting.fit import fit
 from fastem.judging.diagnose import Verdict, diagnose
+from fastem.model.coordinates import mixture_frame
 from fastem.model.evidence import (
     fold,
     from_parameters,
     log_density,
     maximise,
-    mixture_frame,
     predict,
     responsibilities,
 )

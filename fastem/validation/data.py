@@ -225,6 +225,32 @@ def check_support(X: Array, family: Family) -> None:
         raise ValueError(reason)
 
 
+def check_same_tiles(same: bool, packed_for: Family, family: Family) -> None:
+    """Refuse packed data for a family that stores them in another way."""
+    if not same:
+        raise ValueError(
+            f"X was packed for {packed_for.name}, and {family.name} stores data in another way; use "
+            f"fastem.pack(X, family) with that family."
+        )
+
+
+def refuse_packed() -> None:
+    """Refuse packed data in a function that needs an array."""
+    raise TypeError("X is packed; this function takes the array itself.")
+
+
+def check_packed_features(packed: Any, n_features: int) -> None:
+    """Refuse packed data for a mixture of another number of features."""
+    if packed.n_features != n_features:
+        raise ValueError(f"X has {packed.n_features} feature(s), but the mixture has {n_features}.")
+
+
+def check_weights_are_packed(sample_weight: Any) -> None:
+    """Refuse weights beside packed data, which have theirs."""
+    if sample_weight is not None:
+        raise ValueError("X is packed, and sample_weight with it; give the weights to fastem.pack.")
+
+
 def check_stream(source: Any) -> None:
     """Refuse a source that cannot be read in chunks more than once."""
     if hasattr(source, "__next__"):

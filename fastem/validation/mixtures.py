@@ -148,7 +148,19 @@ def check_evidence(evidence: Any) -> None:
     if not hasattr(evidence, "statistics"):
         raise TypeError(f"maximise takes Evidence, from fastem.fold, not {type(evidence).__name__}.")
     if not evidence.statistics[: evidence.mixture.n_components, 0].sum() > 0:
-        raise ValueError("every sample is impossible under the mixture of this Evidence; start from another mixture.")
+        raise ValueError(
+            "every sample is impossible under the mixture of this Evidence, or nothing is left of it after it was "
+            "scaled; start from another mixture."
+        )
+
+
+def check_movable(arguments: Any) -> None:
+    """Refuse to pickle addresses of machine code, which mean nothing elsewhere, if their mixture is not known."""
+    if not hasattr(arguments, "_made_of"):
+        raise TypeError(
+            "these Arguments were made by hand or came out of compiled code, so that they hold addresses of this "
+            "process alone and cannot be pickled; make them anew with fastem.jit.arguments(mixture)."
+        )
 
 
 def check_start(start: Any, names: Sequence[str], family: Family, n_components: int, shape: tuple[int, ...]) -> Any:
@@ -213,15 +225,19 @@ def _check_labels(name: str, labels: Array, n_components: int) -> Array:
 
 
 def _check_responsibilities(name: str, resp: Array) -> Array:
-    bad = np.argwhere(~((resp >= 0) & np.isfinite(resp)))
-    if len(bad):
-        i, k = bad[0]
-        raise ValueError(f"{name}[{i}, {k}] is {resp[i, k]}; responsibilities must be finite and >= 0.")
+    _check_finite_resp(name, resp)
     sums = resp.sum(axis=1, dtype=np.float64)
     wrong = np.flatnonzero(np.abs(sums - 1.0) > 1e-3)
     if len(wrong):
         raise ValueError(f"{name}[{wrong[0]}] sums to {sums[wrong[0]]}; each row of responsibilities must sum to 1.")
     return resp
+
+
+def _check_finite_resp(name: str, resp: Array) -> None:
+    bad = np.argwhere(~((resp >= 0) & np.isfinite(resp)))
+    if len(bad):
+        i, k = bad[0]
+        raise ValueError(f"{name}[{i}, {k}] is {resp[i, k]}; responsibilities must be finite and >= 0.")
 
 
 def check_parameters(weights: Any, parameters: Mapping[str, Any], family: Family) -> tuple[Array, dict[str, Array]]:
@@ -265,15 +281,39 @@ def _check_parameter(given: Any, parameter: Parameter, n_features: int, n_compon
     return value
 
 
-def check_same_mixture(one: Any, other: Any) -> None:
-    """Refuse to add evidence that was gathered at different parameters."""
-    same = one is other or (
-        one.family == other.family
-        and np.array_equal(one.weights, other.weights)
+def is_same_mixture(one: Any, other: Any) -> bool:
+    """Whether two Results are the same mixture; those of another family, size or number of features are refused."""
+    sizes = [(mixture.n_components, mixture.n_features) for mixture in (one, other)]
+    if one.family != other.family or sizes[0] != sizes[1]:
+        raise ValueError(
+            f"Evidence adds up only if its mixtures have one family and one size; these are {one.family!r} with "
+            f"{sizes[0][0]} component(s) of {sizes[0][1]} feature(s) and {other.family!r} with {sizes[1][0]} of "
+            f"{sizes[1][1]}."
+        )
+    return one is other or (
+        np.array_equal(one.weights, other.weights)
         and all(np.array_equal(one.parameters[name], other.parameters[name]) for name in one.parameters)
     )
-    if not same:
-        raise ValueError("the two Evidence were gathered at different mixtures; only those of one mixture add up.")
+
+
+def check_factor(factor: Any) -> float:
+    """A number by which Evidence can be multiplied."""
+    try:
+        number = float(factor)
+    except (TypeError, ValueError):
+        raise TypeError(f"Evidence can be multiplied by a number, not by {type(factor).__name__}.") from None
+    if not (np.isfinite(number) and number >= 0):
+        raise ValueError(f"Evidence was multiplied by {number}; expected a finite number >= 0.")
+    return number
+
+
+def check_given_resp(resp: Any, n_samples: int, n_components: int) -> Array:
+    """Responsibilities (n_samples, n_components) whose rows may have any sums."""
+    array = as_array("resp", resp)
+    if array.shape != (n_samples, n_components):
+        raise ValueError(f"resp has shape {array.shape}; expected ({n_samples}, {n_components}).")
+    _check_finite_resp("resp", array)
+    return array
 
 
 def check_model_file(path: Any, archive: Any, newest: int, families: Mapping[str, Any]) -> None:
@@ -288,11 +328,18 @@ def check_model_file(path: Any, archive: Any, newest: int, families: Mapping[str
         raise ValueError(
             f"{path} has model format {int(archive['format'])}, this fastem reads up to {newest}; upgrade fastem."
         )
-    if str(archive["family"]) not in families:
-        raise ValueError(
-            f"{path} holds the unknown family {str(archive['family'])!r}; import the module that defines it and "
-            "registers it with fastem.register, or, if it is fastem's own, upgrade fastem."
-        )
+    name = str(archive["family"])
+    if name not in families:
+        module, _, cls = (str(archive["family_class"]) if "family_class" in archive.files else "").partition(":")
+        if module == "__main__":
+            advice = f"run or import the script that defines {cls} and registers it with fastem.register"
+        elif module.split(".")[0] == "fastem":
+            advice = "it is of a newer fastem, so upgrade fastem"
+        elif module:
+            advice = f"import {module} first, which defines {cls} and registers it with fastem.register"
+        else:  # saved before files said where the class is
+            advice = "import the module that defines it and registers it with fastem.register"
+        raise ValueError(f"{path} holds a mixture of the unknown family {name!r}; {advice}.")
 
 
 def check_checkpoint(path: Any, archive: Any, newest: int, digests: dict[str, str]) -> None:

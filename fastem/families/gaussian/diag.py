@@ -135,6 +135,15 @@ class GaussianDiag(gaussian.GaussianFamily):
             floored, collapsed = floored & ~starving, collapsed & ~starving
         return Maximised(rows, starving, floored, collapsed)
 
+    def moved(
+        self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
+    ) -> Array:
+        d = len(frame.scale)
+        stretch, offsets, _ = gaussian.move(params[:, :d], frame, to_params[:, :d], to_frame)
+        counts, sums = statistics[:, :1], statistics[:, 1 : d + 1] * stretch
+        squares = statistics[:, d + 1 :] * stretch * stretch + 2.0 * offsets * sums + offsets * offsets * counts
+        return np.hstack([counts, sums + offsets * counts, squares])
+
     def _rows(self, means: Array, variances: Array, frame: Frame) -> Array:
         d = means.shape[1]
         rows = np.empty((len(means), 3 * d + 1))

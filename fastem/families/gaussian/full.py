@@ -18,6 +18,7 @@ from fastem.compiled.jit import exact, kernel, wide
 from fastem.compiled.triangular import (
     block_column,
     block_row,
+    blocks_of,
     matrix_of,
     n_blocks,
     pad,
@@ -205,6 +206,17 @@ class GaussianFull(gaussian.GaussianFamily):
         if some(starving):
             rows[starving] = params[starving]
         return Maximised(rows, starving, factor.floored & ~starving, factor.collapsed & ~starving)
+
+    def moved(
+        self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
+    ) -> Array:
+        d = len(frame.scale)
+        stretch, offsets, _ = gaussian.move(params[:, :d], frame, to_params[:, :d], to_frame)
+        counts, sums = statistics[:, :1], statistics[:, 1 : d + 1] * stretch
+        products = matrix_of(statistics[:, d + 1 :], d) * np.outer(stretch, stretch)
+        # sum r (z + b)(z + b)' = sum r z z' + (sum r z + b sum r / 2) b' + its transpose
+        half = (sums + 0.5 * offsets * counts)[:, :, None] * offsets[:, None, :]
+        return np.hstack([counts, sums + offsets * counts, blocks_of(products + half + half.swapaxes(1, 2))])
 
     def _rows(self, means: Array, factor: Factor, frame: Frame) -> Array:
         rows = np.zeros(self.params_shape(means.shape[1], len(means)))

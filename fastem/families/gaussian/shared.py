@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -178,6 +178,18 @@ class TiedSquares(GaussianFamily):
     def scratch_rows(self, n_features: int, n_components: int) -> int:
         return n_features
 
+    def moved(
+        self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
+    ) -> Array:
+        d = len(frame.scale)
+        stretch, offsets, _ = move(params[:n_components, :d], frame, to_params[:n_components, :d], to_frame)
+        result, counts = statistics.copy(), statistics[:n_components, :1]
+        sums = statistics[:n_components, 1 : d + 1] * stretch
+        result[:n_components, 1 : d + 1] = sums + offsets * counts
+        cross = (2.0 * offsets * sums + offsets * offsets * counts).sum(axis=0)
+        result[n_components, d + 1 :] = statistics[n_components, d + 1 :] * stretch * stretch + cross
+        return result
+
     def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
         centres, noise = gaussian_draws(rng, np.asarray(parameters["means"]), labels)
         return centres + noise * np.sqrt(np.asarray(parameters["covariances"]))
@@ -187,6 +199,23 @@ def listed(features: Array) -> str:
     """Some features by their numbers, the first few of many."""
     named = ", ".join(map(str, features[:5]))
     return f"feature{'s'[: len(features) != 1]} {named}{', ...' if len(features) > 5 else ''}"
+
+
+class Move(NamedTuple):
+    """How deviations from means change with the means and the frame: z' = stretch z + offset of the component.
+
+    stretch (d,), offsets (K, d): of deviations. origin (d,): of coordinates, x' = stretch x + origin.
+    """
+
+    stretch: Array
+    offsets: Array
+    origin: Array
+
+
+def move(means: Array, frame: Frame, to_means: Array, to_frame: Frame) -> Move:
+    """The change from means (K, d) in one frame to means in another."""
+    stretch, origin = frame.scale / to_frame.scale, (frame.shift - to_frame.shift) / to_frame.scale
+    return Move(stretch, means * stretch + origin - to_means, origin)
 
 
 def log_constant(log_determinants: Array, frame: Frame) -> Array:

@@ -211,6 +211,16 @@ class GaussianSpherical(gaussian.GaussianFamily):
             floored, collapsed = floored & ~starving, collapsed & ~starving
         return Maximised(rows, starving, floored, collapsed)
 
+    def moved(
+        self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
+    ) -> Array:
+        d = len(frame.scale)
+        stretch, offsets, _ = gaussian.move(params[:, :d], frame, to_params[:, :d], to_frame)
+        counts, sums = statistics[:, :1], statistics[:, 1 : d + 1] * stretch
+        cross = (2.0 * offsets * sums + offsets * offsets * counts).sum(axis=1, keepdims=True)
+        # All features have one scale, in both frames.
+        return np.hstack([counts, sums + offsets * counts, statistics[:, d + 1 :] * stretch[0] ** 2 + cross])
+
     def _rows(self, means: Array, variances: Array, frame: Frame) -> Array:
         constant = gaussian.log_constant(len(frame.scale) * np.log(variances), frame)
         n_components, d = means.shape

@@ -194,6 +194,21 @@ class GaussianTied(gaussian.GaussianFamily):
         floored, collapsed = factor.floored.reshape(starts), factor.collapsed.reshape(starts)
         return Maximised(rows, starving, for_each(floored, starving.shape), for_each(collapsed, starving.shape))
 
+    def moved(
+        self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
+    ) -> Array:
+        d, result = len(frame.scale), statistics.copy()
+        means = params[:n_components, :d]
+        stretch, offsets, origin = gaussian.move(means, frame, to_params[:n_components, :d], to_frame)
+        counts, sums = statistics[:n_components, :1], statistics[:n_components, 1 : d + 1]
+        result[:n_components, 1 : d + 1] = sums * stretch + origin * counts
+        pooled, first, size = result[n_components:].reshape(-1), 16 * n_blocks(d), 16 * n_blocks(n_components)
+        overlap = matrix_of(pooled[first : first + size], n_components)
+        # With residuals e, e' = stretch e + sum_k r_k offset_k, and sum w r_k e = sum r_k x - sum_l R_kl mean_l.
+        half = ((sums - overlap @ means) * stretch + 0.5 * overlap @ offsets).T @ offsets
+        pooled[:first] = blocks_of(matrix_of(pooled[:first], d) * np.outer(stretch, stretch) + half + half.T)
+        return result
+
     def _rows(self, means: Array, factor: Factor, frame: Frame) -> Array:
         """Parameter matrices (..., rows, width) from means (..., K, d) and as many factors as there are starts."""
         *starts, n_components, d = means.shape
