@@ -62,10 +62,8 @@ class Evidence:
 
     def __repr__(self) -> str:
         about = f"{self.mixture.family.name}, {counted(self.mixture.n_components, 'component')}"
-        held = counted(round(self.n_samples), 'sample')
+        held = counted(round(self.n_samples), "sample")
         return f"Evidence({about}, {held}, log-likelihood {self.log_likelihood:.1f})"
-            f"Evidence({about}, {counted(round(self.n_samples), 'sample')}, log-likelihood {self.log_likelihood:.1f})"
-        )
 
     def __add__(self, other: Evidence) -> Evidence:
         if not isinstance(other, Evidence):
