@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fastem.cli import makers
-from fastem.em.accelerate import METHODS as ACCELERATORS
+from fastem.em.accelerate import CHOICES as ACCELERATORS
 from fastem.judging.criteria import CRITERIA
 from fastem.model.starving import FATES
 from fastem.starts.names import METHODS as STARTS
@@ -136,7 +136,7 @@ SEARCH: dict[str, dict[str, Any]] = {
     "criterion": _chosen(CRITERIA, "what chooses the model, one of"),
     "start": {"help": f"where EM begins, one of {_listed(STARTS)} {_default(STARTS)}"},
     "n_init": _number(int, "random starts per model, the best is kept; auto repeats them (default: 1)"),
-    "accelerate": _chosen(ACCELERATORS, "fewer iterations where EM is slow, by", "(default: neither)"),
+    "accelerate": _chosen(ACCELERATORS, "fewer iterations where EM is slow, by"),
     "tol": _number(float, "gain per sample to stop at, nats (default: 1e-6)"),
     "max_iter": _number(int, "iterations at most (default: 1000)"),
     "min_samples": _number(float, "what a component must hold, in samples (default: 0)"),

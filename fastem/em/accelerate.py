@@ -18,6 +18,10 @@ Acceleration = Literal["anderson", "squarem"]
 # The methods, with a few words on each for the command line.
 METHODS: dict[Acceleration, str] = {"anderson": "the last few steps, combined", "squarem": "two steps, extrapolated"}
 NAMES = tuple(METHODS)
+# What a search for an optimum may be told besides; see `crawling`.
+Hastening = Literal["auto", "anderson", "squarem"]
+AUTO = "auto"
+CHOICES: dict[Any, str] = {AUTO: "Anderson's for the best start if it crawls", **METHODS}
 
 # Anderson's method combines ORDER differences and makes FIRST plain steps before its first leap. On 120 overlapping
 # mixtures (benchmarks/acceleration.py), orders 5 and 8 with 3 to 6 first steps took about as many passes, in the median
@@ -213,8 +217,8 @@ class Squarem:
         return leap if self._leapt else None
 
 
-def accelerator(name: Acceleration | None) -> Accelerator | None:
-    """One of NAMES, or None."""
-    if name is None:
+def accelerator(name: Hastening | None) -> Accelerator | None:
+    """One of NAMES; None for None, and for "auto", which begins without."""
+    if name is None or name == AUTO:
         return None
     return Anderson() if name == "anderson" else Squarem()

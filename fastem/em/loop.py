@@ -9,6 +9,7 @@ import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.data.fold import Mixtures
+from fastem.em import crawling
 from fastem.em.reseed import reseed
 from fastem.em.rivals import drop_losers, is_time, revived
 from fastem.em.stopping import Stopping
@@ -47,6 +48,8 @@ def loop(
         n_passes += 1
         if stopping.drop_losers and is_time(n_passes):
             drop_losers(problem, tracks, [track for track in active if track.status is None], stopping.margin)
+        if stopping.hasten and crawling.is_time(n_passes):
+            crawling.hasten(problem, tracks)
         active = [track for track in tracks if track.status is None]
         if stopping.drop_losers and not active:
             active = revived(tracks)

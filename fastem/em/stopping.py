@@ -17,7 +17,8 @@ class Stopping(NamedTuple):
     criterion: one of CRITERIA. tol: the sequence has converged when the criterion is below it; with 0 it never has.
     max_iter: M-steps. max_passes: passes over the data, refused leaps included; None for any number. deadline: a time
     of the clock, or infinity. drop_losers: whether starts that are behind others by `margin`, nats per sample, end
-    early. thorough: whether the best start must satisfy "aitken" too.
+    early. thorough: whether the best start must satisfy "aitken" too. hasten: whether the best start is accelerated if
+    it crawls.
     """
 
     criterion: Criterion
@@ -28,6 +29,7 @@ class Stopping(NamedTuple):
     drop_losers: bool = False
     margin: float = 1e-5
     thorough: bool = False
+    hasten: bool = False
     clock: Callable[[], float] = time.monotonic
 
     def late(self) -> bool:

@@ -40,7 +40,8 @@ class Track:
     criterion. jumped: whether the last M-step seeded a component anew or dropped one, so that its gain says nothing.
     passes_on_parts: passes over parts of the data, as a number of passes over all of it. refuge: the step that it
     returns to if a part of the data leads it astray. merged: the index of the start that it was merged with, as both
-    were on their way to the same optimum.
+    were on their way to the same optimum. crawled: whether it was accelerated because it crawled. born: whether it
+    began as a change of another start's solution.
     """
 
     index: int
@@ -59,6 +60,8 @@ class Track:
     passes_on_parts: float = 0.0
     refuge: Step | None = None
     merged: int | None = None
+    crawled: bool = False
+    born: bool = False
 
     def restart(self, step: Step) -> None:
         """Begin anew from a step, on other data."""

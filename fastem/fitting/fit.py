@@ -11,7 +11,7 @@ import numpy as np
 from fastem import validation
 from fastem.data.samples import Samples
 from fastem.data.threads import team
-from fastem.em.accelerate import Acceleration
+from fastem.em.accelerate import Hastening
 from fastem.em.loop import Callback
 from fastem.em.stopping import Criterion
 from fastem.em.track import Plain
@@ -41,7 +41,7 @@ def fit(
     n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
-    accelerate: Acceleration | None = None,
+    accelerate: Hastening | None = "auto",
     criterion: Criterion = "gain",
     max_passes: int | None = None,
     time_limit: float | None = None,
@@ -86,9 +86,12 @@ def fit(
         convergence. 0 runs exactly max_iter iterations.
     max_iter : int >= 0
         Steps at most, M-steps or leaps. With 0 the start itself is evaluated and returned.
-    accelerate : "anderson", "squarem" or None
+    accelerate : "auto", "anderson", "squarem" or None
         Leap ahead of the M-steps, which takes many times fewer passes where EM is slow. A leap that lowers the
-        likelihood is refused, which costs its pass. The fit may reach another optimum than without acceleration.
+        likelihood is refused, which costs its pass. The fit may reach another optimum than without acceleration. "auto"
+        turns "anderson" on for the best start if its gains hardly shrink for 60 steps. If that start was one of "auto",
+        its two most alike components then become one, another is put where the data are denser than the mixture says,
+        and the fit goes on from there too.
     criterion : "gain", "relative", "parameters" or "aitken"
         "gain" is the last increase of the mean log-likelihood, nats per sample; "relative" is that increase relative to
         the log-likelihood; "parameters" is the largest change of a parameter by an M-step (means in standard deviations

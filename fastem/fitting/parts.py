@@ -16,11 +16,12 @@ import numpy as np
 from fastem.em.loop import Callback, loop
 from fastem.em.rivals import drop_losers
 from fastem.em.stopping import Stopping
-from fastem.em.track import EARLY, Track
+from fastem.em.track import EARLY, Plain, Track
 from fastem.families.base import Array
 from fastem.model.problem import Problem
 from fastem.model.result import Status
 from fastem.model.starving import Policy
+from fastem.starts.births import births
 
 # The smallest part, in samples and in samples per parameter. Data of less than twice that have no parts.
 SMALLEST, PER_PARAMETER = 8192, 4
@@ -106,9 +107,24 @@ def move(
             track.status = Status.STOPPED if track.status is Status.MAX_ITER else track.status
     else:
         n_passes = progress.n_passes if progress.stage == n_parts else 0
-        stopped = loop(problem, tracks, stopping, callback, _keep_at(keep, n_parts, tracks), n_passes)
+        kept = _keep_at(keep, n_parts, tracks)
+        stopped = loop(problem, tracks, stopping, callback, kept, n_passes)
+        if not (stopped or stopping.late()) and _bear(problem, tracks, stopping):
+            stopped = loop(problem, tracks, stopping, callback, kept)
     late = stopping.late() and any(track.status in (Status.TIME_LIMIT, Status.COLLAPSED) for track in tracks)
     return stopped or late
+
+
+def _bear(problem: Problem, tracks: list[Track], stopping: Stopping) -> bool:
+    """Add starts that change the best solution, if that was reached by crawling; whether there are any."""
+    if not stopping.thorough or any(track.born for track in tracks):
+        return False
+    best = max((track for track in tracks if track.may_win), key=lambda track: track.objective, default=None)
+    if best is None or not best.crawled:
+        return False
+    steps, n = births(problem, best.solution), len(tracks)
+    tracks.extend(Track(n + i, Plain(step), born=True) for i, step in enumerate(steps))
+    return len(steps) > 0
 
 
 def _keep_at(keep: Keep | None, stage: int, tracks: list[Track]) -> Callable[[int], None] | None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fastem import validation
-from fastem.em.accelerate import NAMES as ACCELERATORS
-from fastem.em.accelerate import Acceleration
+from fastem.em.accelerate import AUTO, CHOICES, Hastening
 from fastem.em.stopping import CRITERIA, Criterion, Stopping, deadline
 from fastem.fitting.parts import LARGE, SMALLEST
 from fastem.model.result import Result
@@ -42,7 +41,7 @@ class Search:
     n_init: int = 1
     tol: float = 1e-6
     max_iter: int = 1000
-    accelerate: Acceleration | None = None
+    accelerate: Hastening | None = "auto"
     criterion: Criterion = "gain"
     max_passes: int | None = None
     time_limit: float | None = None
@@ -61,7 +60,7 @@ class Search:
         ValueError, TypeError : the message names the argument.
         """
         validation.check_fit_arguments(self.n_init, self.tol, self.max_iter)
-        validation.check_choice("accelerate", self.accelerate, (None, *ACCELERATORS))
+        validation.check_choice("accelerate", self.accelerate, (None, *CHOICES))
         validation.check_choice("criterion", self.criterion, CRITERIA)
         validation.check_limits(self.max_passes, self.time_limit)
         validation.check_choice("drop_losers", self.drop_losers, (None, True, False))
@@ -85,6 +84,7 @@ class Search:
             deadline=self.deadline,
             drop_losers=losers,
             thorough=auto,
+            hasten=self.accelerate == AUTO and self.tol > 0,
             clock=self.clock,
         )
 

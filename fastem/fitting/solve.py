@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastem.em.accelerate import Acceleration, accelerator
+from fastem.em.accelerate import Hastening, accelerator
 from fastem.em.loop import Callback
 from fastem.em.stopping import Stopping
 from fastem.em.track import Plain, Track
@@ -19,7 +19,7 @@ from fastem.model.result import Result
 from fastem.starts import auto as starts
 
 
-def begin(steps: Sequence[Step], accelerate: Acceleration | None) -> Progress:
+def begin(steps: Sequence[Step], accelerate: Hastening | None) -> Progress:
     """Starts before their first pass."""
     return Progress(0, 0, [Track(index, Plain(step), accelerator(accelerate)) for index, step in enumerate(steps)])
 

@@ -11,7 +11,7 @@ import numpy as np
 from fastem import validation
 from fastem.data.samples import Samples
 from fastem.data.threads import Team, team
-from fastem.em.accelerate import Acceleration
+from fastem.em.accelerate import Hastening
 from fastem.families import SHAPES, Gaussian
 from fastem.families.base import Array, Family
 from fastem.fitting.best import REACHED
@@ -47,7 +47,7 @@ def select(
     n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
-    accelerate: Acceleration | None = None,
+    accelerate: Hastening | None = "auto",
     progressive: bool | None = None,
     min_samples: float = 0.0,
     starving: Starving = "reseed",

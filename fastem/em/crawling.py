@@ -1,0 +1,40 @@
+"""EM that crawls: gains that hardly shrink, or grow, for a long time. The best start is then accelerated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastem.em.accelerate import Acceleration, accelerator
+from fastem.em.track import Track
+from fastem.model.problem import Problem
+
+# A start is looked at after FIRST passes, and then every EVERY passes.
+FIRST, EVERY = 60, 20
+# It crawls if ten gains together are more than this fraction of the ten before; Aitken's rate is then 0.93 or more.
+CRAWL = 0.5
+# The method that is turned on, and the number of parameters up to which it is: it remembers 16 vectors of them.
+METHOD: Acceleration = "anderson"
+LARGEST = 500_000
+
+
+def is_time(n_passes: int) -> bool:
+    """Whether to look for a start that crawls."""
+    return n_passes >= FIRST and n_passes % EVERY == 0
+
+
+def hasten(problem: Problem, tracks: Sequence[Track]) -> None:
+    """Accelerate the best start if it is on its way, crawls, and is not accelerated already."""
+    leader = max((track for track in tracks if track.may_win), key=lambda track: track.objective, default=None)
+    if leader is None or leader.status is not None or leader.accelerator is not None:
+        return
+    if problem.n_parameters <= LARGEST and crawls(leader):
+        leader.accelerator, leader.crawled = accelerator(METHOD), True
+
+
+def crawls(track: Track) -> bool:
+    """Whether the last ten gains of a start are not much smaller than the ten before."""
+    history = track.history
+    if len(history) < FIRST:
+        return False
+    now, before = history[-1] - history[-11], history[-11] - history[-21]
+    return now > CRAWL * before

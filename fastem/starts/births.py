@@ -1,0 +1,89 @@
+"""Starts from a solution that EM reached only by crawling: two components become one, and another is born.
+
+EM crawls near a saddle, where two components do the work of one. A better solution has the spare one elsewhere, where
+the data are denser than the mixture says. Vlassis and Likas (2002), Neural Process. Lett. 15, 77-87, insert components
+one after the other at such places.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastem.families.base import Array, identity_frame
+from fastem.model.model import Step
+from fastem.model.problem import Problem
+from fastem.starts import given as initialise
+from fastem.starts import runs
+
+# Places are looked for among at most so many samples; their number at each of some sizes of neighbourhoods, which are
+# multiples of the smallest; the births that go on, after a few iterations of all.
+SAMPLE, PLACES, SIZES, BEST, ITERATIONS = 2000, 4, (1, 3, 9), 2, 8
+# The smallest neighbourhood has this share of the samples, and twice what a covariance matrix needs.
+SHARE = 0.01
+# A component born is chance if its standard deviations are below this fraction of the narrowest other's (geometric
+# means over features): a few samples lie close to each other somewhere in most data.
+NARROWEST = 0.05
+
+
+def births(problem: Problem, step: Step) -> list[Step]:
+    """Starts with as many components, the most alike two of a solution as one and a new one where it is needed most."""
+    if problem.n_components < 2:
+        return []
+    sample = runs.part(problem, SAMPLE, np.random.SeedSequence(0))
+    points, weights = runs.points_and_weights(sample)
+    resp = runs.responsibilities(sample, step)
+    spare = _united(resp, weights)
+    log_density = sample.evaluate(step, "log_density")
+    smallest = max(round(SHARE * len(points)), 2 * (points.shape[1] + 2))
+    begun = []
+    for size in (smallest * factor for factor in SIZES):
+        if 2 * size > len(points):
+            break
+        for members in _dense_places(sample.family.points(points), log_density, size):
+            chosen = resp.copy()
+            chosen[members] = 0.0
+            chosen[members, spare] = 1.0
+            begun.append(initialise.inside(sample, initialise.from_responsibilities(sample, chosen)))
+    moved = [run for run in runs.moved(sample, begun, ITERATIONS) if not _is_chance(sample, run.solution, spare)]
+    moved.sort(key=lambda run: (run.status.rank if run.status else 0, -run.objective))
+    return [run.solution for run in moved[:BEST]]
+
+
+def _is_chance(sample: Problem, step: Step, spare: int) -> bool:
+    """Whether the component that was born has become so narrow that it can only have been chance."""
+    named = sample.family.unpack(step.params, identity_frame(sample.source.n_features), sample.n_components)
+    with np.errstate(divide="ignore"):
+        widths = 0.5 * np.log(sample.family.moments(named)[1]).mean(axis=1)
+    return bool(widths[spare] < np.delete(widths, spare).min() + np.log(NARROWEST))
+
+
+def _united(resp: Array, weights: Array) -> int:
+    """Give the responsibilities of one of the two most alike components to the other, in place; returns the spare."""
+    shares = resp * np.sqrt(weights)[:, None]
+    alike = shares.T @ shares
+    sizes = np.sqrt(np.diagonal(alike))
+    alike = alike / np.maximum(sizes * sizes[:, None], 1e-300)
+    np.fill_diagonal(alike, -1.0)
+    kept, spare = sorted(np.unravel_index(int(alike.argmax()), alike.shape))
+    resp[:, kept] += resp[:, spare]
+    resp[:, spare] = 0.0
+    return int(spare)
+
+
+def _dense_places(points: Array, log_density: Array, size: int) -> list[Array]:
+    """The members (size,) of neighbourhoods that are denser than the mixture says, the densest first, none shared."""
+    squares = (points**2).sum(axis=1)
+    distances = squares[:, None] + squares - 2.0 * points @ points.T
+    members = np.argpartition(distances, size - 1, axis=1)[:, :size]
+    radii = np.take_along_axis(distances, members, axis=1).max(axis=1)
+    # Up to a constant, the log of the density that so many samples in a ball of this radius mean.
+    excess = -0.5 * points.shape[1] * np.log(np.maximum(radii, 1e-300)) - log_density
+    places: list[Array] = []
+    taken = np.zeros(len(points), dtype=np.bool_)
+    for i in np.argsort(-excess, kind="stable"):
+        if len(places) == PLACES:
+            break
+        if np.isfinite(excess[i]) and not taken[members[i]].any():
+            places.append(members[i])
+            taken[members[i]] = True
+    return places
