@@ -61,15 +61,17 @@ if TYPE_CHECKING:
     from fastem.judging.selection import Selection as Selection
     from fastem.model.evaluation import component_log_density as component_log_density
     from fastem.model.evaluation import evaluate as evaluate
+    from fastem.model.evaluation import log_density as log_density
+    from fastem.model.evaluation import predict as predict
+    from fastem.model.evaluation import responsibilities as responsibilities
     from fastem.model.evidence import Draws as Draws
     from fastem.model.evidence import Evidence as Evidence
     from fastem.model.evidence import fold as fold
     from fastem.model.evidence import from_parameters as from_parameters
-    from fastem.model.evidence import log_density as log_density
     from fastem.model.evidence import maximise as maximise
-    from fastem.model.evidence import predict as predict
-    from fastem.model.evidence import responsibilities as responsibilities
     from fastem.model.evidence import sample as sample
+    from fastem.model.files import load as load
+    from fastem.model.files import save as save
     from fastem.model.model import Model as Model
     from fastem.model.packed import Packed as Packed
     from fastem.model.packed import pack as pack
@@ -77,8 +79,6 @@ if TYPE_CHECKING:
     from fastem.model.result import Result as Result
     from fastem.model.result import StartReport as StartReport
     from fastem.model.result import Status as Status
-    from fastem.model.result import load as load
-    from fastem.model.result import save as save
     from fastem.model.telling import FitWarning as FitWarning
 
 _HOME = {
@@ -90,21 +90,10 @@ _HOME = {
     "Family": "families.base",
     **dict.fromkeys(("Packed", "pack"), "model.packed"),
     **dict.fromkeys(("Stream", "stream"), "data.stream"),
-    **dict.fromkeys(("component_log_density", "evaluate"), "model.evaluation"),
     **dict.fromkeys(
-        (
-            "Draws",
-            "Evidence",
-            "fold",
-            "from_parameters",
-            "log_density",
-            "maximise",
-            "predict",
-            "responsibilities",
-            "sample",
-        ),
-        "model.evidence",
+        ("component_log_density", "evaluate", "log_density", "predict", "responsibilities"), "model.evaluation"
     ),
+    **dict.fromkeys(("Draws", "Evidence", "fold", "from_parameters", "maximise", "sample"), "model.evidence"),
     **dict.fromkeys(("Bootstrap", "bootstrap"), "judging.bootstrap"),
     **dict.fromkeys(("LikelihoodRatioTest", "likelihood_ratio_test"), "judging.ratio_test"),
     "Replicate": "judging.replicates",
@@ -116,7 +105,8 @@ _HOME = {
     **dict.fromkeys(("ProgressBar", "progress_bar"), "cli.progress"),
     **dict.fromkeys(("BernoulliMixture", "GaussianMixture", "KMeans", "Mixture", "PoissonMixture"), "estimators"),
     "Model": "model.model",
-    **dict.fromkeys(("Record", "Result", "StartReport", "Status", "load", "save"), "model.result"),
+    **dict.fromkeys(("Record", "Result", "StartReport", "Status"), "model.result"),
+    **dict.fromkeys(("load", "save"), "model.files"),
     "FitWarning": "model.telling",
 }
 

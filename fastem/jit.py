@@ -17,7 +17,7 @@ from fastem.compiled.vectorised import exp
 from fastem.compiled.vectorised import log64 as log
 from fastem.data.evaluate import Arguments, arguments_of, component_log_density, log_density
 from fastem.families.base import Frame
-from fastem.model.coordinates import density_frame, mixture_rows
+from fastem.model.evaluation import density_frame, mixture_rows
 from fastem.model.result import Fitted, Result
 from fastem.validation import check_mixture
 

@@ -9,8 +9,9 @@ from families.gaussian import DIAG, FULL
 
 from fastem.data.samples import Samples
 from fastem.fitting.survey import prepare
+from fastem.model.files import arrays_of
 from fastem.model.model import Model
-from fastem.model.result import Result, arrays_of
+from fastem.model.result import Result
 
 __all__ = ["DIAG", "FAMILIES", "FULL", "GAUSSIANS", "Case", "blobs", "draw", "plain", "problem_on"]
 

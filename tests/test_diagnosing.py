@@ -67,7 +67,7 @@ def test_the_smallest_eigenvalue_is_found_without_the_matrix(case, rng):
 
 
 def _complete(result, X, w):
-    from fastem.model.coordinates import mixture_frame, mixture_rows
+    from fastem.model.evaluation import mixture_frame, mixture_rows
 
     params, _ = mixture_rows(result, mixture_frame(result))
     tangent = result.family.tangent(params, result.n_features, result.n_components)

@@ -38,7 +38,7 @@ def run_commands(block):
 
 def run_page(page, capsys):
     """Execute a page; its names."""
-    names = {}
+    names = {"__name__": "__main__"}  # numba looks for the module of a function that it has cached
     out, text = "", page.read_text()
     for found in BLOCK.finditer(text):
         language, block = found.groups()

@@ -19,7 +19,7 @@ from tables import FAMILIES, FULL, blobs
 import fastem
 from fastem.data.columns import columns, merged
 from fastem.data.threads import team
-from fastem.model.coordinates import mixture_rows
+from fastem.model.evaluation import mixture_rows
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 every_shape = pytest.mark.parametrize("shape", BY_SHAPE)

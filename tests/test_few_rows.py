@@ -10,7 +10,7 @@ from tables import FAMILIES, blobs
 import fastem
 from fastem.data import evaluate as evaluating
 from fastem.data.threads import team
-from fastem.model import evidence
+from fastem.model import evaluation
 
 pytest.importorskip("sklearn")
 from sklearn.base import clone
@@ -112,7 +112,7 @@ def test_a_result_that_is_changed_in_place_is_noticed(case, rng):
 @every_family
 def test_few_samples_are_evaluated_in_the_calling_thread_with_the_same_bits(case, rng):
     mixture, data = blobs(case, rng, 700, 3, 2)
-    own = evidence.ready(mixture, np.dtype(np.float64))
+    own = evaluation.ready(mixture, np.dtype(np.float64))
     for want in ("log_density", "resp", "labels"):
         here = evaluating.evaluate_ready(data, own, None, want).values
         for n_threads in (1, 2, 5):

@@ -6,7 +6,7 @@ import pytest
 from tables import FAMILIES, blobs, draw
 
 import fastem
-from fastem.model.coordinates import mixture_moments
+from fastem.model.evaluation import mixture_moments
 from fastem.testing import LAWS, Skipped, components, fits
 from fastem.testing.subject import assert_close
 

@@ -172,10 +172,8 @@ fastem.select(X, G, criterion="nonsense")  # arg-type
 fastem.select(X, G, start={"means": [[1.0]]})  # arg-type
 fastem.select(X, G).best_row  # attr-defined
 fastem.bootstrap(fastem.fit(X, G, 2), X, kind="nonsense")  # arg-type
-fastem.bootstrap(X, X)  # arg-type
 fastem.likelihood_ratio_test(X, G, 1, start="nonsense")  # arg-type
 fastem.fixed_point(np.cos, [1.0], accelerate="nonsense")  # arg-type
-fastem.predict(fastem.fit(X, G, 2), X)  # arg-type
 fastem.GaussianMixture(2, covariance_type="nonsense")  # arg-type
 fastem.GaussianMixture(2, init_params="nonsense")  # arg-type
 fastem.GaussianMixture(2, covariance="full")  # call-arg

@@ -17,7 +17,7 @@ from fastem.compiled.jit import call, kernel, part
 from fastem.data.fold import log_prob_address, mode_addresses, shape_of
 from fastem.data.memory import LINE, aligned
 from fastem.data.pack import derive_address
-from fastem.data.threads import Team, run_here
+from fastem.data.threads import FAILED, Team, run_here
 from fastem.data.tiles import MAX_SPANS, Data, chunks, pack_tile, span_bounds
 from fastem.data.tiles import tile_size as choose_tile_size
 from fastem.data.walk import FIELDS, pack_address, walk_address
@@ -115,21 +115,22 @@ def evaluate_ready(X: Array, mixture: Ready, team: Team | None, want: str, alone
     n, size = len(X), choose_tile_size(len(X))
     dtype = mixture.dtype
     values = _values(n, mixture, want)
-    # One block of words: the job, a counter, what the spans say, and from a multiple of 64 bytes on, the workers'.
+    # One block of words: the job, counters, what the spans say, and from a multiple of 64 bytes on, the workers'.
     n_workers, n_spans = 1 if team is None else min(team.n_threads, MAX_SPANS), min(MAX_SPANS, -(-n // size))
-    first_word = _N_FIELDS + 1 + 2 * n_spans
+    first_fact = _N_FIELDS + FAILED + 1
+    first_word = first_fact + 2 * n_spans
     block_bytes = n_workers * mixture.block_rows * size * dtype.itemsize
     words = np.empty(first_word + LINE // 8 + block_bytes // 8, dtype=np.int64)
     location, place = words.ctypes.data, FIELDS.place
-    job, facts = words[:_N_FIELDS], words[_N_FIELDS + 1 : first_word].view(np.float64)
+    job, facts = words[:_N_FIELDS], words[first_fact:first_word].view(np.float64)
     job[:] = mixture.job
-    words[_N_FIELDS] = 0
+    counters = words[_N_FIELDS:first_fact]
     for field, kernel_address in mode_addresses(_MODE.get(want, "soft"), dtype).items():
         job[place[field]] = kernel_address
     job[place["tile_size"]], job[place["weights"]] = size, _ones(size, dtype)[1]
     job[place["block"]] = -(-(location + 8 * first_word) // LINE) * LINE
-    job[place["finite"]] = location + 8 * (_N_FIELDS + 1)
-    job[place["totals"]] = location + 8 * (_N_FIELDS + 1 + n_spans)
+    job[place["finite"]] = location + 8 * first_fact
+    job[place["totals"]] = location + 8 * (first_fact + n_spans)
     wanted, width = values.ctypes.data, values.strides[0]
     finite = True
     for first, piece in chunks(X, dtype, size):
@@ -137,7 +138,8 @@ def evaluate_ready(X: Array, mixture: Ready, team: Team | None, want: str, alone
         job[place["bounds"]], job[place["source"]] = bounds.ctypes.data, piece.ctypes.data
         job[place["n_samples"]], job[place[_FIELD.get(want, want)]] = len(piece), wanted + first * width
         if team is None:
-            run_here(walk_address(dtype), location, location + 8 * _N_FIELDS, len(bounds) - 1)
+            counters[:] = 0
+            run_here(walk_address(dtype), location, counters, len(bounds) - 1)
         else:
             work = mixture.work * len(piece)
             team.run(walk_address(dtype), location, len(bounds) - 1, work, alone and len(piece) == n)

@@ -22,6 +22,7 @@ import numba
 import numpy as np
 from numba import config, prange
 from numba.np.ufunc import parallel as numba_parallel
+from numpy.typing import NDArray
 
 from fastem.compiled.jit import JIT, call, carray, fetch_add, parallel_engine, pointer, raises, serial_engine
 from fastem.data.memory import Arena
@@ -75,9 +76,21 @@ def _work_in_parallel(step, job, counter, n_spans, n_workers):
         _work(step, job, counter, n_spans, worker)
 
 
-def run_here(step: int, job: int, counter: int, n_spans: int) -> None:
-    """Run step(job, span, worker) for each span in the calling thread; an int64 0 lies at the address `counter`."""
-    _work(step, job, counter, n_spans, 0)
+def run_here(step: int, job: int, counter: NDArray[np.int64], n_spans: int) -> None:
+    """Run step(job, span, worker) for each span in the calling thread. counter: FAILED + 1 words, all 0.
+
+    What a kernel raises, this raises.
+    """
+    _work(step, job, counter.ctypes.data, n_spans, 0)
+    _check_raised(step, job, counter)
+
+
+def _check_raised(step: int, job: int, counter: NDArray[np.int64]) -> None:
+    """Raise what a kernel has raised, if one has."""
+    if counter[FAILED]:
+        span, counter[FAILED] = int(counter[FAILED]) - 1, 0
+        _again(step, job, span, 0)
+        raise RuntimeError("a kernel raised an error, but not when it was called again with the same arguments.")
 
 
 def available_threads() -> int:
@@ -199,10 +212,7 @@ class Team:
             self._judge(job, work, time.perf_counter() - begun)
         else:
             self._run_in_pool(step, job, n_spans, n_workers)
-        if counter[FAILED]:
-            span, counter[FAILED] = int(counter[FAILED]) - 1, 0
-            _again(step, job, span, 0)
-            raise RuntimeError("a kernel raised an error, but not when it was called again with the same arguments.")
+        _check_raised(step, job, counter)
 
     def _judge(self, job: int, work: float, seconds: float) -> None:
         """Leave the parallel engine after a launch that took much longer than it should, or than others of its job."""

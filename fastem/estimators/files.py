@@ -13,7 +13,8 @@ import numpy as np
 
 from fastem.families import FAMILIES
 from fastem.families.base import Family
-from fastem.model.result import Result, StartReport, Status, arrays_of, result_of
+from fastem.model.files import arrays_of, result_of
+from fastem.model.result import Result, StartReport, Status
 from fastem.validation import estimators as checks
 from fastem.validation.data import as_array
 

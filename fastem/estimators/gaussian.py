@@ -117,14 +117,11 @@ class GaussianMixture(GaussianTwin, BaseMixture):
     n_features_in_ : int
     feature_names_in_ : ndarray of str, only if X had names that are all strings.
 
-    The parameters are float32 for float32 and float16 data, unless some covariance would no longer be positive definite
-    after rounding to float32.
+    The parameters are float32 for float32 and float16 data, unless rounding would make some covariance singular.
 
     Notes
     -----
-    A component that loses its samples is seeded anew. One that collapses is held at the floor and reported with a
-    ConvergenceWarning; an ill-conditioned covariance is no error.
-    The README lists every difference from scikit-learn.
+    A component that loses its samples is seeded anew; one that collapses is held at the floor, with a warning.
 
     References
     ----------

@@ -32,7 +32,7 @@ from fastem.estimators.theirs import KMeansTwin
 from fastem.families import Gaussian
 from fastem.families.base import Array, Frame
 from fastem.fitting.search import Matrix
-from fastem.model import evidence as functional
+from fastem.model import evaluation as functional
 from fastem.model.model import Model
 from fastem.model.result import Result
 from fastem.model.telling import FitWarning

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from fastem import validation
 from fastem.families.base import Array
 from fastem.families.parameters import FloatArray, IntArray
-from fastem.model import evidence as functional
+from fastem.model import evaluation as functional
 from fastem.model.result import Result
 from fastem.validation import estimators as checks
 

@@ -24,11 +24,14 @@ from fastem.fitting.solve import begin
 from fastem.fitting.survey import Survey, samples_or_stream, survey
 from fastem.model.model import Model, Step
 from fastem.model.problem import Problem, problem_of
-from fastem.model.result import Result
+from fastem.model.result import Result, Status
 from fastem.model.starving import POLICIES, RESEED, Policy, Starving
 from fastem.model.telling import tell
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
+
+# What a fit does not depend on, or what `accelerate` says already.
+UNKEPT = ("deadline", "clock", "hasten")
 
 
 def fit(
@@ -231,7 +234,9 @@ def fit_model(
             surveyed = survey(data, [model.family], threads)
         result = fitted(surveyed, model, search, seed, callback, checkpoint, float(checkpoint_interval))
     remark = validation.too_few_points(*data, model.n_components) if isinstance(data, Samples) else None
-    notes = result.notes if remark is None else (*result.notes, remark)
+    notes = result.notes
+    if remark is not None:  # then it also says why components collapsed
+        notes = (remark,) if result.status is Status.COLLAPSED else (*notes, remark)
     return replace(result, feature_names=validation.feature_names_of(X), notes=notes)
 
 
@@ -265,7 +270,7 @@ def fitted(
             **model.to_json(),
             "progressive": in_parts,
             "seed": None if seed is None else words(seeds),
-            **{name: value for name, value in stopping._asdict().items() if name not in ("deadline", "clock")},
+            **{name: value for name, value in stopping._asdict().items() if name not in UNKEPT},
         }
         kept = Checkpoint(checkpoint, checkpoint_interval, arguments, seeds, search.clock)
         resumed = kept.read()

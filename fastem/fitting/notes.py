@@ -17,7 +17,9 @@ SHOWN = 3
 
 def notes_of(problem: Problem, tracks: Sequence[Track], winner: Track, stopping: Stopping) -> tuple[str, ...]:
     """Sentences about a fit that needs a second look; none if it ended well, or just as its user had asked."""
-    found = []
+    found: list[str] = []
+    if stopping.max_iter == 0:
+        return ()
     if winner.status is Status.COLLAPSED:
         found.append(_collapse(problem, tracks, winner))
     elif winner.status is Status.MAX_ITER and stopping.tol > 0 and stopping.max_iter > 0:

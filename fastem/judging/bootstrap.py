@@ -17,7 +17,8 @@ from fastem.fitting.search import Search
 from fastem.fitting.solve import begin, solve
 from fastem.fitting.survey import prepare
 from fastem.judging.replicates import Callback, each, integers
-from fastem.model.evidence import evaluated, sample
+from fastem.model.evaluation import evaluated
+from fastem.model.evidence import sample
 from fastem.model.matching import matched
 from fastem.model.result import Result, Status
 from fastem.model.showing import counted

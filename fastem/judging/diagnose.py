@@ -13,8 +13,7 @@ from fastem import validation
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Tangent
 from fastem.families.parameters import FloatArray
-from fastem.model.coordinates import mixture_frame, mixture_rows
-from fastem.model.evidence import evaluated
+from fastem.model.evaluation import evaluated, mixture_frame, mixture_rows
 from fastem.model.result import Result
 from fastem.model.showing import arrays_in_words
 

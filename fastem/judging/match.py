@@ -8,7 +8,7 @@ import numpy as np
 
 from fastem import validation
 from fastem.families.base import Array
-from fastem.model.coordinates import mixture_moments
+from fastem.model.evaluation import mixture_moments
 from fastem.model.matching import distances, matched
 from fastem.model.result import Fitted, Result
 

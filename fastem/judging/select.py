@@ -20,7 +20,7 @@ from fastem.fitting.solve import search_for
 from fastem.fitting.survey import Survey, survey
 from fastem.judging.criteria import CRITERIA, SelectionCriterion
 from fastem.judging.selection import Row, Selection
-from fastem.model.evidence import evaluated
+from fastem.model.evaluation import evaluated
 from fastem.model.model import Model
 from fastem.model.problem import problem_of
 from fastem.model.result import Result

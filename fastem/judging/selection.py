@@ -10,7 +10,7 @@ import numpy as np
 from fastem.families.parameters import FloatArray
 from fastem.judging.criteria import SelectionCriterion
 from fastem.model.result import Result, Status
-from fastem.model.showing import counted, shortened, table
+from fastem.model.showing import counted, shortened, table, wrapped
 
 # `Selection.summary` shows so many models.
 SHOWN = 10
@@ -120,7 +120,7 @@ class Selection:
         lines[-1] += f" {self._best()}. Starts: how many reached the likelihood of the best one."
         statuses = dict.fromkeys(self.table[i].status for i in shown)
         lines += [f"{s.name}: {s.value}" for s in statuses if s is not Status.CONVERGED]
-        lines += [f"Note: {note}" for note in self.notes]
+        lines += wrapped(self.notes)
         return "\n".join(lines)
 
     def _cells(self, i: int, delta: float) -> list[str]:

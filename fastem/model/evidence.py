@@ -6,11 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastem import validation
-from fastem.compiled.arrays import identify
-from fastem.data import evaluate as evaluating
 from fastem.data.columns import columns, merged
 from fastem.data.fold import Mixtures
 from fastem.data.samples import Samples
@@ -18,7 +15,7 @@ from fastem.data.sources import InMemory
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Columns, Family, Frame
 from fastem.families.parameters import FloatArray, IntArray
-from fastem.model.coordinates import density_frame, limits_in, mixture_frame, mixture_rows
+from fastem.model.evaluation import limits_in, mixture_frame, mixture_rows
 from fastem.model.model import Model, Setting
 from fastem.model.packed import Packed
 from fastem.model.problem import problem_of
@@ -238,123 +235,6 @@ def maximise(evidence: Evidence) -> Result:
         n_samples=round(evidence.n_samples),
         total_weight=evidence.total_weight,
     )
-
-
-def ready(mixture: Result, dtype: Any) -> evaluating.Ready:
-    """A mixture ready to be evaluated at data of this dtype, in its own coordinates.
-
-    It is kept with the mixture, and made anew when one of its arrays was replaced or changed in place.
-    """
-    seen = identify((mixture.weights, *mixture.parameters.values()))
-    of_mixture, kept = vars(mixture).get("_ready", (None, {}))
-    if seen is None or of_mixture != seen:
-        kept = {}
-    if dtype not in kept:
-        frame = density_frame(mixture)
-        params, log_weights = mixture_rows(mixture, frame)
-        kept = {**kept, dtype: evaluating.ready(mixture.family, frame, params, log_weights, dtype)}
-        if seen is not None:
-            vars(mixture)["_ready"] = seen, kept
-    return kept[dtype]
-
-
-def evaluated(X: Array, mixture: Result, threads: Team, want: str, alone: bool = True) -> evaluating.Evaluation:
-    """`evaluating.evaluate` of a mixture at checked data, in the mixture's own coordinates."""
-    return evaluating.evaluate_ready(X, ready(mixture, validation.working_dtype(X)), threads, want, alone)
-
-
-def evaluate_at(X: Any, mixture: Any, n_threads: int | None, want: str) -> Array:
-    """What is wanted of a mixture, see `evaluating.evaluate`, at a user's data, packed ones too."""
-    X, mixture = validation.data_and_mixture(X, mixture)
-    validation.check_usable(mixture)
-    validation.check_n_threads(n_threads)
-    if isinstance(X, Packed):
-        X.check(mixture.family, mixture.n_features)
-        rows = mixture_rows(mixture, X.frame)
-        with team(n_threads) as threads:
-            return evaluating.evaluate(X.data, mixture.family, X.frame, *rows, X.dtype, threads, want).values
-    with validation.naming(X):
-        checked = validation.check_data(X, mixture)
-        validation.check_support(checked, mixture.family)
-        own = ready(mixture, validation.working_dtype(checked))
-        if own.work * len(checked) < evaluating.FEW:
-            evaluation = evaluating.evaluate_ready(checked, own, None, want)
-        else:
-            with team(n_threads) as threads:
-                evaluation = evaluating.evaluate_ready(checked, own, threads, want)
-        if not evaluation.finite:
-            validation.check_finite(checked, validation.working_dtype(checked))
-    return evaluation.values
-
-
-def log_density(X: Any, mixture: Any, *, n_threads: int | None = None) -> FloatArray:
-    """The log density of a mixture at each sample.
-
-    Parameters
-    ----------
-    X : array-like, (n_samples, n_features), or what `pack` returns
-    mixture : a Result, or a fitted estimator. X and the mixture may change places.
-    n_threads : as in `fit`.
-
-    Returns
-    -------
-    (n_samples,) float64, nats; -inf where no component can have produced the sample. It is computed tile by tile.
-    Besides the result it needs memory for one converted piece of X, or for none if X is C-contiguous float32 or
-    float64.
-
-    Raises
-    ------
-    ValueError, TypeError : unusable input, such as NaN, or 2.5 for a Poisson mixture; the message names the place. A
-        frame whose columns are not those of `mixture.feature_names` in their order; parameters that are not finite.
-    """
-    return evaluate_at(X, mixture, n_threads, "log_density")
-
-
-def responsibilities(X: Any, mixture: Any, *, n_threads: int | None = None) -> NDArray[np.floating[Any]]:
-    """Posterior probabilities of the components given each sample.
-
-    Parameters
-    ----------
-    X : array-like, (n_samples, n_features), or what `pack` returns
-    mixture : a Result, or a fitted estimator. X and the mixture may change places.
-    n_threads : as in `fit`.
-
-    Returns
-    -------
-    (n_samples, n_components), rows sum to 1; float32 for float32 data, else float64. A sample that is impossible (or
-    beyond the range of floating point) under every component gets the mixing weights, as it favours no component.
-
-    Raises
-    ------
-    ValueError, TypeError : as for `log_density`.
-    """
-    X, mixture = validation.data_and_mixture(X, mixture)
-    resp = evaluate_at(X, mixture, n_threads, "resp")
-    possible = resp.sum(axis=1) > 0
-    if not possible.all():
-        resp[~possible] = mixture.weights
-    return resp
-
-
-def predict(X: Any, mixture: Any, *, n_threads: int | None = None) -> IntArray:
-    """The likeliest component of each sample.
-
-    Parameters
-    ----------
-    X : array-like, (n_samples, n_features), or what `pack` returns
-    mixture : a Result, or a fitted estimator. X and the mixture may change places.
-    n_threads : as in `fit`.
-
-    Returns
-    -------
-    (n_samples,) int64; of equally likely components, the first. A sample that is impossible under every component gets
-    0; its `log_density` is -inf.
-
-    Raises
-    ------
-    ValueError, TypeError : as for `log_density`.
-    """
-    return evaluate_at(X, mixture, n_threads, "labels")
 
 
 class Draws(NamedTuple):

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from textwrap import wrap
 from typing import Any, Self, cast
 
 import numpy as np
@@ -42,6 +43,11 @@ def features_of(n_features: int, names: Sequence[str] | None) -> list[str]:
     """Headings of the columns of a table, as many as it shows."""
     shown = [f"feature {j}" for j in range(n_features)] if names is None else [str(name) for name in names]
     return [name if len(name) <= WIDTH else name[: WIDTH - 2] + ".." for name in shown[:FEATURES]]
+
+
+def wrapped(notes: Sequence[str]) -> list[str]:
+    """Notes in lines of a readable length."""
+    return [line for note in notes for line in wrap(f"Note: {note}", 118)]
 
 
 def line_of(result: Any) -> str:
@@ -91,7 +97,7 @@ def _ending(result: Any) -> list[str]:
     """How the starts ended, and what the best one has to say."""
     if not result.starts:
         return [result.status.value]
-    best = [result.starts[result.best_start].sentence, *(f"Note: {note}" for note in result.notes)]
+    best = [result.starts[result.best_start].sentence, *wrapped(result.notes)]
     if len(result.starts) == 1:
         return best
     ends = Counter(report.status.name for report in result.starts)

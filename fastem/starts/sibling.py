@@ -49,6 +49,8 @@ def from_sibling(sample: Problem, rng: np.random.Generator) -> Step | None:
     points, weights = runs.points_and_weights(sample)
     shares = weights / weights.sum()
     whitened = _whitened(points, shares)
+    if whitened.shape[1] < 2:  # all points are equal, or lie on a line
+        return None
     directions = least_kurtosis(whitened, shares, rng, min(DIRECTIONS, n_components - 1, whitened.shape[1]))
     begun = [_clusters(whitened @ directions[:q].T, shares, n_components) for q in range(1, len(directions) + 1)]
     resp = _best(whitened, shares, begun)

@@ -13,16 +13,9 @@ from fastem.families.base import Array, Family, Parameters
 from fastem.families.registry import FAMILIES
 from fastem.fitting.fit import fit
 from fastem.judging.diagnose import Verdict, diagnose
-from fastem.model.coordinates import mixture_frame
-from fastem.model.evidence import (
-    fold,
-    from_parameters,
-    log_density,
-    maximise,
-    predict,
-    responsibilities,
-)
-from fastem.model.result import load, save
+from fastem.model.evaluation import log_density, mixture_frame, predict, responsibilities
+from fastem.model.evidence import fold, from_parameters, maximise
+from fastem.model.files import load, save
 from fastem.testing.subject import EPS, REGULARISED, Skipped, Subject, assert_close
 
 

@@ -14,7 +14,8 @@ from fastem.families.base import Array
 from fastem.fitting.fit import fit, fitted
 from fastem.fitting.search import Search
 from fastem.fitting.survey import survey
-from fastem.model.evidence import fold, from_parameters, log_density, maximise, responsibilities
+from fastem.model.evaluation import log_density, responsibilities
+from fastem.model.evidence import fold, from_parameters, maximise
 from fastem.model.model import Model
 from fastem.model.result import Result, Status
 from fastem.model.telling import FitWarning

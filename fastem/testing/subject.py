@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastem.families.base import Array, Family, Parameters
-from fastem.model.evidence import from_parameters, log_density, sample
+from fastem.model.evaluation import log_density
+from fastem.model.evidence import from_parameters, sample
 from fastem.model.result import Result
 
 EPS = float(np.finfo(np.float64).eps)

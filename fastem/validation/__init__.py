@@ -2,11 +2,9 @@
 
 from fastem.validation.data import (
     check_callback,
-    check_chunk,
     check_columns,
     check_covariance_shape,
     check_data,
-    check_enough_weights,
     check_family,
     check_finite,
     check_fraction,
@@ -14,36 +12,26 @@ from fastem.validation.data import (
     check_n_components,
     check_n_draws,
     check_n_threads,
-    check_not_empty,
-    check_one_weight,
-    check_packed_features,
-    check_piece,
     check_registrable,
     check_regularisation,
-    check_same_length,
-    check_same_tiles,
     check_sample_weight,
     check_seed,
     check_spread,
-    check_stream,
     check_support,
-    check_weights_are_packed,
-    refuse_packed,
     too_few_points,
     working_dtype,
 )
+from fastem.validation.files import check_checkpoint, check_model_file
 from fastem.validation.frames import check_feature_names, feature_names_of, naming
 from fastem.validation.mixtures import (
     Given,
     check_alike,
     check_assignment,
-    check_checkpoint,
     check_evidence,
     check_factor,
     check_feature,
     check_given_resp,
     check_mixture,
-    check_model_file,
     check_movable,
     check_order,
     check_parameters,
@@ -72,6 +60,19 @@ from fastem.validation.settings import (
     check_theta,
     check_weights_count,
     check_writable,
+)
+from fastem.validation.streams import (
+    check_chunk,
+    check_enough_weights,
+    check_not_empty,
+    check_one_weight,
+    check_packed_features,
+    check_piece,
+    check_same_length,
+    check_same_tiles,
+    check_stream,
+    check_weights_are_packed,
+    refuse_packed,
 )
 
 __all__ = [
