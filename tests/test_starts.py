@@ -377,3 +377,38 @@ def test_a_start_that_leaves_a_plateau_is_not_dropped():
     assert _hope(track) == np.inf
     track.history = [-100.0, -99.0, -98.7, -98.6]
     assert _hope(track) == pytest.approx(6 * 0.1)
+
+
+def test_more_features_than_samples_end_in_the_first_start():
+    """All starts collapse there, so the fit is that of one start by k-means, and says what is wrong."""
+    X = troubles.few_rows_many_features(120, 60)
+    family = fastem.Gaussian("full")
+    with pytest.warns(
+        fastem.FitWarning, match=r"holds 10 of 60 samples, fewer than .* all 120 features.*no others were"
+    ):
+        result = fastem.fit(X, family, 6, seed=0)
+    one = fastem.fit(X, family, 6, start="kmeans", seed=0)
+    assert result.status is fastem.Status.COLLAPSED
+    assert len(result.starts) == 1
+    assert result.log_likelihood == one.log_likelihood
+    for remedy in (fastem.Gaussian("full", ridge=1e-3), fastem.Gaussian("full", min_variance=1e-3)):
+        healed = fastem.fit(X, remedy, 6, seed=0)
+        assert healed.status is fastem.Status.CONVERGED
+        assert (np.bincount(fastem.predict(X, healed)) == 10).all()
+
+
+def test_features_that_are_constant_in_clusters_end_in_the_first_start(rng):
+    """As pixels that are always black in a digit."""
+    labels = np.repeat(np.arange(4), 100)
+    X = rng.standard_normal((400, 40))
+    X[:, :8] = labels[:, None]
+    with pytest.warns(fastem.FitWarning, match=r"does not vary in features 0, 1, 2, 3, 4 and 3 more"):
+        result = fastem.fit(X, fastem.Gaussian("diag"), 4, seed=0)
+    assert len(result.starts) == 1
+    assert len(fastem.fit(rng.standard_normal((400, 40)), fastem.Gaussian("diag"), 4, seed=0).starts) >= 10
+
+
+def test_where_parameters_are_large_few_starts_are_on_their_way_at_a_time(rng):
+    X = rng.standard_normal((4500, 600)) + 20.0 * np.repeat(np.arange(6), 750)[:, None]
+    result = fastem.fit(X, fastem.Gaussian("full"), 6, seed=0, max_iter=0)
+    assert len(result.starts) == 2

@@ -189,7 +189,7 @@ def _clip(covariance: Array, root: Array) -> tuple[Array, Array, Array, bool]:
     clipped = np.maximum(values, 1.0)
     # The covariance is B B' with B = D V sqrt(values); B' = Q R makes R' its Cholesky factor without ever forming
     # (and rounding) the product.
-    triangle: Array = np.linalg.qr((root[:, None] * vectors * np.sqrt(clipped)).T)[1]
+    triangle: Array = np.asarray(np.linalg.qr((root[:, None] * vectors * np.sqrt(clipped)).T, mode="r"))
     factor = (triangle * np.where(np.diagonal(triangle) < 0, -1.0, 1.0)[:, None]).T
     inverse = lapack.dtrtri(factor, lower=1)[0]
     return factor @ factor.T, np.tril(inverse), factor, bool(values[0] < 1.0)

@@ -21,7 +21,7 @@ def notes_of(problem: Problem, tracks: Sequence[Track], winner: Track, stopping:
     if stopping.max_iter == 0:
         return ()
     if winner.status is Status.COLLAPSED:
-        found.append(_collapse(problem, tracks, winner))
+        found.append(_collapse(problem, tracks, winner, stopping))
     elif winner.status is Status.MAX_ITER and stopping.tol > 0 and stopping.max_iter > 0:
         found.append(
             f"The fit made max_iter={stopping.max_iter} iterations without converging to tol={stopping.tol:g}; its "
@@ -54,7 +54,7 @@ def _accelerated(track: Track) -> str:
     return 'accelerate="anderson"' if track.accelerator is None else "another start"
 
 
-def _collapse(problem: Problem, tracks: Sequence[Track], winner: Track) -> str:
+def _collapse(problem: Problem, tracks: Sequence[Track], winner: Track, stopping: Stopping) -> str:
     """Which components of a solution collapsed, in which features, and what to do about it."""
     step, source = winner.solution, problem.source
     which = np.flatnonzero(step.collapsed)
@@ -62,11 +62,18 @@ def _collapse(problem: Problem, tracks: Sequence[Track], winner: Track) -> str:
     said = []
     for k in which[:SHOWN]:
         held = float(np.exp(step.log_weights[k])) * source.total_weight / unit
-        reason = problem.family.why_collapsed(step.params, int(k), problem.n_components, source.frame, problem.limits)
+        if problem.family.affine and not problem.family.pooled and held <= source.n_features:
+            reason = f"fewer than it takes to vary in all {source.n_features} features"
+        else:
+            reason = problem.family.why_collapsed(
+                step.params, int(k), problem.n_components, source.frame, problem.limits
+            )
         said.append(f"component {k}, which holds {held:.4g} of {source.n_samples} samples{reason and ', '}{reason}")
     more = f"; and {len(which) - SHOWN} more" if len(which) > SHOWN else ""
     n_collapsed = sum(track.status is Status.COLLAPSED for track in tracks)
     every = f" So did each of the {n_collapsed} starts." if n_collapsed == len(tracks) > 1 else ""
+    if stopping.thorough and len(tracks) == 1 < problem.n_components:
+        every = " This was found in the first start, so no others were made."
     return (
         f"{len(which)} of {problem.n_components} components collapsed: {'; '.join(said)}{more}.{every} The "
         f"likelihood is as high as the floor is low, so bic and aic mean little. {problem.family.remedy}"

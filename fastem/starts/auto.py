@@ -5,8 +5,11 @@ They work on a sample of the data but in the frame of all data, so that their pa
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from fastem.data.fold import shape_of
 from fastem.families.base import Array
 from fastem.model.model import Step
 from fastem.model.problem import Problem
@@ -21,6 +24,13 @@ NAMES = tuple(METHODS)
 # What "auto" begins with: a method and the number of its starts, ten in all. For families that are the same in any
 # affine coordinates, one by a sibling takes the place of one by k-means.
 AUTO = (("hierarchical", 1), ("splitting", 1), ("kmeans", 4), ("short-runs", 4))
+# Where the parameters of a start take more than LARGE bytes it begins with these, because each start on its way holds
+# its parameters twice.
+FEW, LARGE = (("hierarchical", 1), ("kmeans", 1)), 16 * 2**20
+# With so many features, a start by k-means is made first. If half of its components have collapsed, all starts would,
+# as with fewer samples in a component than features, or with pixels that are always black in a cluster; nine more would
+# tell nothing.
+WIDE = 32
 # Splitting and short runs look at SAMPLE samples, or at PER_COMPONENT for each component if that is more.
 SAMPLE, PER_COMPONENT = 8192, 128
 # An agglomeration merges at most this many points.
@@ -38,18 +48,7 @@ POWER = 10
 def from_method(problem: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
     """`n_init` starts by one of NAMES. "auto" makes those of AUTO, and the random ones among them `n_init` times."""
     if method == "auto":
-        if problem.n_components == 1:
-            return [initialise.from_labels(problem, np.zeros(problem.source.n_samples, dtype=np.int64))]
-        *children, last = seed.spawn(len(AUTO) + 1)
-        siblings = _siblings(problem, n_init, last)
-        steps: list[Step] = []
-        for (name, n), child in zip(AUTO, children, strict=True):
-            if name == "splitting" and problem.n_components > SPLITS:
-                continue
-            make = _pooled if name == "short-runs" else from_method
-            made = make(problem, name, _repeats(name, n, n_init), child)
-            steps.extend(made[: len(made) - len(siblings)] if name == "kmeans" else made)
-        return [*steps, *siblings]
+        return _auto(problem, n_init, seed)
     if method in initialise.NAMES:
         return initialise.from_method(problem, method, n_init, seed)
     children = seed.spawn(n_init + 1)
@@ -60,6 +59,29 @@ def from_method(problem: Problem, method: str, n_init: int, seed: np.random.Seed
     if method == "splitting":
         return [_splitting(sample, rng if g else None) for g, rng in enumerate(generators)]
     return [runs.short_runs(sample, rng, RUNS, 1)[0] for rng in generators]
+
+
+def _auto(problem: Problem, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
+    """The starts of AUTO, or of FEW; a single one where there is one component, or where that has collapsed."""
+    if problem.n_components == 1:
+        return [initialise.from_labels(problem, np.zeros(problem.source.n_samples, dtype=np.int64))]
+    shape = shape_of(problem.family, problem.source.n_features, problem.n_components)
+    plan = AUTO if 8 * math.prod(shape.params) <= LARGE else FEW
+    children = dict(zip((name for name, _ in AUTO), seed.spawn(len(AUTO)), strict=True))
+    if problem.source.n_features >= WIDE:
+        alone = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)  # the start of start="kmeans"
+        first = initialise.from_method(problem, "kmeans", 1, alone)
+        if 2 * np.count_nonzero(first[0].collapsed) >= problem.n_components:
+            return first
+    siblings = _siblings(problem, n_init, seed.spawn(1)[0]) if plan is AUTO else []
+    steps: list[Step] = []
+    for name, n in plan:
+        if name == "splitting" and problem.n_components > SPLITS:
+            continue
+        make = _pooled if name == "short-runs" else from_method
+        made = make(problem, name, _repeats(name, n, n_init), children[name])
+        steps.extend(made[: len(made) - len(siblings)] if name == "kmeans" else made)
+    return [*steps, *siblings]
 
 
 def _pooled(problem: Problem, _method: str, n: int, seed: np.random.SeedSequence) -> list[Step]:

@@ -197,8 +197,8 @@ class TiedSquares(GaussianFamily):
 
 def listed(features: Array) -> str:
     """Some features by their numbers, the first few of many."""
-    named = ", ".join(map(str, features[:5]))
-    return f"feature{'s'[: len(features) != 1]} {named}{', ...' if len(features) > 5 else ''}"
+    named, more = ", ".join(map(str, features[:5])), len(features) - 5
+    return f"feature{'s'[: len(features) != 1]} {named}{f' and {more} more' if more > 0 else ''}"
 
 
 class Move(NamedTuple):
