@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fastem.data.stream import Stream as Stream
     from fastem.data.stream import stream as stream
     from fastem.em.fixed_points import FixedPoint as FixedPoint
+    from fastem.em.fixed_points import FixedPointStatus as FixedPointStatus
     from fastem.em.fixed_points import fixed_point as fixed_point
     from fastem.estimators import BernoulliMixture as BernoulliMixture
     from fastem.estimators import GaussianMixture as GaussianMixture
@@ -97,7 +98,7 @@ _HOME = {
     **dict.fromkeys(("Bootstrap", "bootstrap"), "judging.bootstrap"),
     **dict.fromkeys(("LikelihoodRatioTest", "likelihood_ratio_test"), "judging.ratio_test"),
     "Replicate": "judging.replicates",
-    **dict.fromkeys(("FixedPoint", "fixed_point"), "em.fixed_points"),
+    **dict.fromkeys(("FixedPoint", "FixedPointStatus", "fixed_point"), "em.fixed_points"),
     **dict.fromkeys(("Row", "Selection"), "judging.selection"),
     "select": "judging.select",
     **dict.fromkeys(("Diagnosis", "Verdict", "diagnose"), "judging.diagnose"),

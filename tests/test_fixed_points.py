@@ -39,7 +39,7 @@ def test_genetic_linkage(method):
     for target in (None, objective):
         found = fastem.fixed_point(step, 0.5, target, accelerate=method)
         np.testing.assert_allclose(found.theta, 0.6268214978709824, atol=1e-8)
-        assert found.status is fastem.Status.CONVERGED
+        assert found.status is fastem.FixedPointStatus.CONVERGED
 
 
 def missing_normal(rng):
@@ -110,13 +110,13 @@ def test_how_a_search_ends():
     def halve(t):
         return 0.5 * t
 
-    assert fastem.fixed_point(halve, 1.0, max_steps=3, accelerate=None).status is fastem.Status.MAX_ITER
-    assert fastem.fixed_point(halve, 1.0, callback=lambda t, c: True).status is fastem.Status.STOPPED
+    assert fastem.fixed_point(halve, 1.0, max_steps=3, accelerate=None).status is fastem.FixedPointStatus.MAX_ITER
+    assert fastem.fixed_point(halve, 1.0, callback=lambda t, c: True).status is fastem.FixedPointStatus.STOPPED
     assert fastem.fixed_point(halve, 1.0, tol=0, accelerate=None, max_steps=7).n_steps == 7
     slow = fastem.fixed_point(lambda t: t + 1.0, 1.0, accelerate=None, time_limit=1e-9, max_steps=10**9)
-    assert slow.status is fastem.Status.TIME_LIMIT
+    assert slow.status is fastem.FixedPointStatus.TIME_LIMIT
     broken = fastem.fixed_point(lambda t: t * np.nan if t < 0.3 else 0.5 * t, 1.0, accelerate=None)
-    assert broken.status is fastem.Status.NOT_FINITE
+    assert broken.status is fastem.FixedPointStatus.NOT_FINITE
     assert broken.theta == 0.5
 
 

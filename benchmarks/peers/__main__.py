@@ -3,7 +3,7 @@
     python -m benchmarks.peers install                          environments for the libraries that need their own
     python -m benchmarks.peers run --out results                the grid, real data and sweeps; hours with every library
     python -m benchmarks.peers run --cases grid --peers fastem,sklearn,onedal --covariance full,diag --dtype float64
-    python -m benchmarks.peers solve --out results              defaults against defaults, on real data
+    python -m benchmarks.peers solve --out results              defaults against defaults, on real data and hard cases
 
 Each library runs in a process of its own, at its better number of threads of 1 and all, without `OPENBLAS_*`. The time
 per iteration comes from the difference of two fits of unlike length, so that checks, copies and the start cancel.
@@ -38,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("command", choices=("install", "run", "solve"))
     parser.add_argument("--peers", help="comma-separated: " + ", ".join(environments.TITLES))
     parser.add_argument("--cases", default="grid,real,sweep", help="grid, real, sweep, or a shape such as 200000x4x8")
+    parser.add_argument("--solve", default="real,hard", help="what to solve: real, hard, or both")
     parser.add_argument("--data", default="overlapping,separated", help="kinds of cases in the grid")
     parser.add_argument("--covariance", default=SHAPES)
     parser.add_argument("--dtype", default="float64,float32")
@@ -92,9 +93,9 @@ def _solve(options: argparse.Namespace, peers: list[str], threads: list[int]) ->
     rows: list[measure.Solution] = []
     bench = measure.Bench(peers, threads, options.limit)
     try:
-        for case in problems.cases(["real"], options.shared):
+        for case in problems.cases(options.solve.split(","), options.shared):
             start = problems.begin(case, options.shared)
-            for shape in ("diag",) if case.data in problems.ONLY_DIAG else ("full", "diag"):
+            for shape in problems.shapes(case):
                 found = measure.solutions(bench, case, start, shape)
                 rows += found
                 print(report.solutions_table(found), file=sys.stderr, flush=True)

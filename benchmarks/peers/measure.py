@@ -57,7 +57,10 @@ class Row:
 
 @dataclass
 class Solution:
-    """One library's own fit: seconds, EM iterations (-1: it does not tell), mean log-likelihood in nats per sample."""
+    """One library's own fit: seconds, EM iterations (-1: it does not tell), mean log-likelihood in nats per sample.
+
+    cost: the passes of each start over all of the data, where the library tells them.
+    """
 
     data: str
     shape: str
@@ -67,6 +70,7 @@ class Solution:
     iterations: int = -1
     log_likelihood: float = float("nan")
     note: str = ""
+    cost: str = ""
 
 
 class Bench:
@@ -196,7 +200,7 @@ def solutions(bench: Bench, case: Case, start: Start, shape: str) -> list[Soluti
             with contextlib.suppress(PeerError):  # mlpack takes no start
                 peer.fit(1, bench.result)  # a library that compiles does so before the clock starts
             reply = peer.ask(do="solve", result=str(bench.result))
-            row.seconds, row.iterations = reply["seconds"], reply["iterations"]
+            row.seconds, row.iterations, row.cost = reply["seconds"], reply["iterations"], reply["cost"]
             row.log_likelihood = bench.log_likelihood(start.X, shape)
         except PeerError as error:
             row.note = str(error)

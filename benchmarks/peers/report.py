@@ -85,7 +85,8 @@ def solutions_table(rows: list[Solution]) -> str:
     problems: dict[tuple[Any, ...], dict[str, str]] = {}
     for row in rows:
         iterations = "" if row.iterations < 0 else f"{row.iterations} it., "
-        text = row.note or f"{row.seconds:.2f} s, {iterations}{row.log_likelihood:.3f}"
+        cost = f" (passes of each start: {row.cost})" if row.cost else ""
+        text = row.note or f"{row.seconds:.2f} s, {iterations}{row.log_likelihood:.3f}{cost}"
         problems.setdefault((row.data, row.shape, row.n_components), {})[row.peer] = text
     for (data, shape, k), texts in problems.items():
         lines.append(f"| {data} | {shape}, {k} | " + " | ".join(texts.get(peer, "") for peer in peers) + " |")

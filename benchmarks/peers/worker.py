@@ -47,10 +47,11 @@ class Fitted(NamedTuple):
 
 
 class Solved(NamedTuple):
-    """A fit with the library's defaults and the number of EM iterations, -1 if the library does not tell it."""
+    """A fit with the library's defaults: EM iterations, -1 if the library does not tell, and what each start cost."""
 
     fitted: Fitted
     iterations: int
+    cost: str = ""
 
 
 def identity(shape: str, n_components: int, n_features: int) -> np.ndarray:
@@ -77,8 +78,8 @@ def _answer(side: Any, problem: Problem | None, request: dict[str, Any]) -> tupl
     if request["do"] == "fit":
         fitted, reply = side.fit(problem, request["iterations"]), {}
     else:
-        fitted, iterations = side.solve(problem)
-        reply = {"iterations": int(iterations)}
+        fitted, iterations, cost = side.solve(problem)
+        reply = {"iterations": int(iterations), "cost": cost}
     np.savez(request["result"], weights=fitted.weights, means=fitted.means, covariances=fitted.covariances)
     return problem, {"seconds": float(fitted.seconds), **reply}
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,6 @@ from fastem import validation
 from fastem.em.accelerate import NAMES, Acceleration, Accelerator, Array, accelerator
 from fastem.em.stopping import deadline as deadline_of
 from fastem.families.parameters import FloatArray
-from fastem.model.result import Status
 
 Map = Callable[[FloatArray], Any]
 
@@ -24,6 +24,19 @@ Map = Callable[[FloatArray], Any]
 GROWTH, DECAY = 100.0, 0.7
 # A fall of the objective by less than this fraction of it may be rounding.
 ROUNDING = 1e-14
+
+
+class FixedPointStatus(Enum):
+    """How `fixed_point` ended. The values are sentences for the user."""
+
+    CONVERGED = "Converged: no entry of theta differs from that of its image by as much as tol."
+    MAX_ITER = "Made max_steps steps without converging to tol; to converge, raise max_steps or tol, or accelerate."
+    TIME_LIMIT = "The time limit was over before it converged to tol."
+    STOPPED = "Stopped by the callback."
+    NOT_FINITE = (
+        "The map or the objective is not finite; the last point where both were is returned, if there is one. Begin "
+        "elsewhere, or check the map."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +52,7 @@ class FixedPoint:
     history : the objective at each accepted point, the first at theta0; without one, the changes.
     n_steps : evaluations of the map, those at refused leaps included.
     n_refused : leaps that were refused.
-    status : a Status.
+    status : a FixedPointStatus.
     """
 
     theta: FloatArray
@@ -49,7 +62,7 @@ class FixedPoint:
     history: FloatArray
     n_steps: int
     n_refused: int
-    status: Status
+    status: FixedPointStatus
 
 
 def fixed_point(
@@ -125,7 +138,7 @@ def fixed_point(
     history: list[float] = []
     n_steps = n_refused = 0
     growth = GROWTH
-    status: Status | None = None
+    status: FixedPointStatus | None = None
     while status is None:
         image = validation.check_theta("step(theta)", step(point.copy()), point.shape)
         change = float(np.abs(image - point).max(initial=0.0))
@@ -137,22 +150,22 @@ def fixed_point(
             sequence.refuse()
             point, plain = plain, None
         elif not math.isfinite(change):
-            status = Status.NOT_FINITE
+            status = FixedPointStatus.NOT_FINITE
         else:
             if plain is not None and change > end.change:
                 growth = max(1.0, DECAY * growth)
             end = _End(point, image, change, value)
             history.append(change if objective is None else value)
             if change < tol:
-                status = Status.CONVERGED
+                status = FixedPointStatus.CONVERGED
             elif callback is not None and n_steps > 1 and callback(point.copy(), change):
-                status = Status.STOPPED
+                status = FixedPointStatus.STOPPED
             else:
                 point, plain = _next(sequence, project, point, image)
         if status is None and n_steps >= max_steps:
-            status = Status.MAX_ITER
+            status = FixedPointStatus.MAX_ITER
         elif status is None and time.monotonic() >= deadline:
-            status = Status.TIME_LIMIT
+            status = FixedPointStatus.TIME_LIMIT
     return FixedPoint(*end, np.array(history), n_steps, n_refused, status)
 
 

@@ -31,4 +31,9 @@ def solve(problem: Problem) -> Solved:
     result = fastem.fit(problem.X, family, k, seed=0, n_threads=problem.threads)
     seconds = time.perf_counter() - begun
     fitted = Fitted(seconds, result.weights, result.parameters["means"], result.parameters["covariances"])
-    return Solved(fitted, result.n_iter)
+    return Solved(fitted, result.n_iter, " ".join(_cost(report) for report in result.starts))
+
+
+def _cost(report: fastem.StartReport) -> str:
+    """The passes of a start over all of the data, those over parts included."""
+    return f"{report.n_passes + report.passes_on_parts:.3g}"
