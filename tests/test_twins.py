@@ -212,14 +212,13 @@ def test_components_are_sorted_by_any_parameter_of_their_own(case, rng):
             ordered = getattr(estimator.sorted_by(name, feature), f"{name}_")[:, feature]
             assert (np.diff(ordered) >= 0).all()
         assert (np.diff(estimator.sorted_by("weights").weights_) >= 0).all()
-        with pytest.raises(ValueError, match=r"name is 'colour'; sort by one of 'weights'"):
+        with pytest.raises(ValueError, match="components cannot be sorted by 'colour'; each has its own 'weights'"):
             estimator.sorted_by("colour")
-        with pytest.raises(ValueError, match=r"feature is 2; it must be in 0 \.\. 1"):
-            estimator.sorted_by(name, 2)
-        with pytest.raises(TypeError, match="feature is 'a'"):
-            estimator.sorted_by(name, "a")
+        for feature in (2, "a"):
+            with pytest.raises((ValueError, TypeError), match=f"feature is {feature!r}"):
+                estimator.sorted_by(name, feature)
         for order in ([0, 1], [0, 1, 1], [0, 1, 3], [[0, 1, 2]], [0.5, 1, 2]):
-            with pytest.raises(ValueError, match=r"it must hold each of 0 \.\. 2 once"):
+            with pytest.raises(ValueError, match="must name each of the 3"):
                 estimator.reorder(order)
     with pytest.raises(NotFittedError):
         GaussianMixture(2).sorted_by("means")
@@ -234,7 +233,7 @@ def test_covariances_are_sorted_by_the_variance_of_a_feature():
     spherical = GaussianMixture(3, covariance_type="spherical", random_state=0).fit(IRIS)
     assert (np.diff(spherical.sorted_by("covariances").covariances_) >= 0).all()
     tied = GaussianMixture(3, covariance_type="tied", random_state=0).fit(IRIS)
-    with pytest.raises(ValueError, match="components share their covariances; sort by one of 'weights', 'means'"):
+    with pytest.raises(ValueError, match="by 'covariances'; each has its own 'weights', 'means', and shares"):
         tied.sorted_by("covariances")
 
 

@@ -20,7 +20,9 @@ from fastem.families.base import Array, Family, Parameter
 from fastem.families.parameters import n_features_of
 from fastem.model.model import Model
 from fastem.model.result import Result
+from fastem.model.showing import order_by
 from fastem.model.starving import Policy, Starving
+from fastem.validation import check_order
 from fastem.validation import estimators as checks
 from fastem.validation.data import as_array
 from fastem.validation.frames import is_frame
@@ -151,7 +153,7 @@ class Keeping:
         NotFittedError : before `fit`. ValueError : `order` leaves a component out, or names one twice.
         """
         self._check_fitted()
-        places = checks.check_order(order, len(self.weights_))
+        places = check_order(order, len(self.weights_))
         copied = copy.deepcopy(self)
         copied.weights_ = np.asarray(copied.weights_)[places]
         for parameter in copied._fitted_family().parameters:
@@ -160,31 +162,26 @@ class Keeping:
                     setattr(copied, name, parameter.take(np.asarray(getattr(copied, name)), places))
         return copied
 
-    def sorted_by(self, name: str, feature: int = 0) -> Self:
+    def sorted_by(self, name: str = "means", feature: int | str | None = None, *, descending: bool = False) -> Self:
         """A copy of the fitted estimator whose components are sorted, the smallest first.
 
         Parameters
         ----------
         name : "weights", or a parameter that each component has its own of, such as "means" or "rates".
-        feature : int, default=0
-            Of parameters with a value for each feature, the one to sort by; of covariance matrices, its variance.
+        feature : the feature by whose value to sort, as a number from 0 or by its name in `feature_names_in_`
+            By a covariance matrix, components are sorted by this feature's variance. None sorts by the first feature,
+            and where two components agree in it, by the next.
+        descending : whether the largest comes first.
 
         Returns
         -------
-        A new estimator, as that of `reorder`. Equal components keep their order.
+        A new estimator, as that of `reorder`.
 
         Raises
         ------
         NotFittedError : before `fit`. ValueError, TypeError : there is nothing of this name to sort by, or no feature.
         """
-        self._check_fitted()
-        known: dict[str, Array | None] = {"weights": np.asarray(self.weights_)}
-        for p in self._fitted_family().parameters:
-            known[p.name] = None
-            if "K" in p.axes:
-                value = np.moveaxis(np.asarray(getattr(self, f"{p.name}_")), p.axes.index("K"), 0)
-                known[p.name] = np.diagonal(value, axis1=1, axis2=2) if p.axes == ("K", "d", "d") else value
-        return self.reorder(np.argsort(checks.check_sort_key(name, feature, known), kind="stable"))
+        return self.reorder(order_by(self.result_, name, feature, descending))
 
     def _draw(self, rng: np.random.RandomState, labels: Array) -> Array:
         generator = np.random.default_rng(entropy_of(rng))

@@ -15,7 +15,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from fastem import validation
-from fastem.families.parameters import REAL, Parameter
+from fastem.families.parameters import REAL, Array, Parameter
 
 # A table shows so many components and features, and says how many there are besides.
 COMPONENTS, FEATURES = 8, 6
@@ -135,7 +135,7 @@ class Showing:
         >>> mixture.summary().splitlines()[4:6]
         ['        0  0.2500   1.00 (1.00)  4.000 (2.000)', '        1  0.7500  25.00 (5.00)  9.000 (3.000)']
         """
-        return summary_of(self, getattr(self, "feature_names", None))
+        return summary_of(self, cast(Any, self).feature_names)
 
     def reorder(self, order: Any) -> Self:
         """The same mixture with its components in another order; everything else stays as it is.
@@ -180,20 +180,22 @@ class Showing:
         >>> mixture.sorted_by("rates").weights.tolist(), mixture.sorted_by("rates", 1).weights.tolist()
         ([0.7, 0.3], [0.3, 0.7])
         """
-        result: Any = self
-        named = {"weights": WEIGHTS, **{parameter.name: parameter for parameter in result.family.parameters}}
-        parameter = named[validation.check_sortable(name, [n for n, p in named.items() if "K" in p.axes])]
-        values = np.asarray(result.weights if name == "weights" else result.parameters[name])
-        axes = list(parameter.axes)
-        if feature is not None:
-            names = getattr(self, "feature_names", None)
-            chosen = validation.check_feature(feature, result.n_features, names, name, "d" in parameter.axes)
-            # The variance of a feature has the feature twice in its place.
-            values = values[tuple(chosen if axis == "d" else slice(None) for axis in axes)]
-            axes = [axis for axis in axes if axis != "d"]
-        keys = np.moveaxis(values, axes.index("K"), 0).reshape(len(result.weights), -1)
-        order = np.lexsort((-keys if descending else keys).T[::-1])
-        return self.reorder(order)
+        return self.reorder(order_by(self, name, feature, descending))
 
 
 WEIGHTS = Parameter("weights", ("K",), REAL, has_units=False)
+
+
+def order_by(result: Any, name: str, feature: int | str | None, descending: bool) -> Array:
+    """The order (n_components,) of a Result's components by a parameter; the arguments are those of `sorted_by`."""
+    named = {"weights": WEIGHTS, **{parameter.name: parameter for parameter in result.family.parameters}}
+    parameter = named[validation.check_sortable(name, [n for n, p in named.items() if "K" in p.axes])]
+    values = np.asarray(result.weights if name == "weights" else result.parameters[name])
+    axes = list(parameter.axes)
+    if feature is not None:
+        chosen = validation.check_feature(feature, result.n_features, result.feature_names, name, "d" in parameter.axes)
+        # The variance of a feature has the feature twice in its place.
+        values = values[tuple(chosen if axis == "d" else slice(None) for axis in axes)]
+        axes = [axis for axis in axes if axis != "d"]
+    keys = np.moveaxis(values, axes.index("K"), 0).reshape(len(result.weights), -1)
+    return np.lexsort((-keys if descending else keys).T[::-1])

@@ -103,34 +103,6 @@ def check_theirs(estimator: Any, expected: type[Any]) -> None:
         )
 
 
-def check_order(order: Any, n_components: int) -> Array:
-    """An order of components: each of 0 .. n_components - 1 once."""
-    array = as_array("order", order)
-    if array.shape != (n_components,) or (np.sort(array) != np.arange(n_components)).any():
-        raise ValueError(f"order is {array.tolist()}; it must hold each of 0 .. {n_components - 1} once.")
-    return array.astype(np.intp)
-
-
-def check_sort_key(name: Any, feature: Any, known: Mapping[str, Array | None]) -> Array:
-    """The numbers by which components are sorted, (n_components,): of a parameter, or of one feature of it.
-
-    known: the values of each parameter by name, (n_components,) or (n_components, n_features); None if it is shared.
-    """
-    own = [key for key, value in known.items() if value is not None and value.ndim <= 2]
-    if name in known and known[name] is None:
-        raise ValueError(f"components share their {name}; sort by one of {', '.join(map(repr, own))}.")
-    if name not in own:
-        raise ValueError(f"name is {name!r}; sort by one of {', '.join(map(repr, own))}.")
-    value = np.asarray(known[name])
-    if isinstance(feature, bool) or not isinstance(feature, Integral):
-        raise TypeError(f"feature is {feature!r}; it must be an integer, the number of a column from 0 on.")
-    if value.ndim == 1:
-        return value
-    if not 0 <= int(feature) < value.shape[1]:
-        raise ValueError(f"feature is {feature}; it must be in 0 .. {value.shape[1] - 1}.")
-    return np.asarray(value[:, feature])
-
-
 def check_initial_weights(weights: Any, n_components: int) -> Array:
     """Initial mixing proportions (n_components,), float64."""
     array = _finite("weights_init", weights)

@@ -130,10 +130,7 @@ class GaussianDiag(gaussian.GaussianFamily):
             mean_squares, limits.floor, limits.bound, limits.rounding, squares
         )
         rows = self._rows(params[:, :d] + shift, variances, frame)
-        if anyone:
-            rows[starving] = params[starving]
-            floored, collapsed = floored & ~starving, collapsed & ~starving
-        return Maximised(rows, starving, floored, collapsed)
+        return gaussian.spared(rows, params, starving, floored, collapsed)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int

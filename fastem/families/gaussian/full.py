@@ -12,7 +12,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastem.compiled.arrays import some
 from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.jit import exact, kernel, wide
 from fastem.compiled.triangular import (
@@ -203,9 +202,7 @@ class GaussianFull(gaussian.GaussianFamily):
         _moments(statistics, params, limits.ridge, starving, means, covariances, squares)
         factor = factorise(covariances, limits.floor, limits.bound, limits.singular, limits.rounding, squares)
         rows = self._rows(means, factor, frame)
-        if some(starving):
-            rows[starving] = params[starving]
-        return Maximised(rows, starving, factor.floored & ~starving, factor.collapsed & ~starving)
+        return gaussian.spared(rows, params, starving, factor.floored, factor.collapsed)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int

@@ -11,7 +11,7 @@ import numpy as np
 from fastem.compiled.arrays import some
 from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.squares import scaled_log_prob, tied_squares
-from fastem.families.base import Columns, Family, Frame, Kernels, Limits, Tangent, identity_frame
+from fastem.families.base import Columns, Family, Frame, Kernels, Limits, Maximised, Tangent, identity_frame
 from fastem.families.gaussian.tangent import GaussianTangent
 from fastem.families.parameters import REAL, Array, Parameter, Parameters
 
@@ -193,6 +193,14 @@ class TiedSquares(GaussianFamily):
     def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
         centres, noise = gaussian_draws(rng, np.asarray(parameters["means"]), labels)
         return centres + noise * np.sqrt(np.asarray(parameters["covariances"]))
+
+
+def spared(rows: Array, params: Array, starving: Array, floored: Array, collapsed: Array) -> Maximised:
+    """An M-step in which starving components keep their rows."""
+    if not some(starving):
+        return Maximised(rows, starving, floored, collapsed)
+    rows[starving] = params[starving]
+    return Maximised(rows, starving, floored & ~starving, collapsed & ~starving)
 
 
 def listed(features: Array) -> str:

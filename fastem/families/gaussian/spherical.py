@@ -206,10 +206,7 @@ class GaussianSpherical(gaussian.GaussianFamily):
         )
         # A starving component's statistics are next to nothing, and may leave no variance to take a logarithm of.
         rows = self._rows(params[:, :d] + shift, np.where(starving, 1.0, variances[:, 0]), frame)
-        if anyone:
-            rows[starving] = params[starving]
-            floored, collapsed = floored & ~starving, collapsed & ~starving
-        return Maximised(rows, starving, floored, collapsed)
+        return gaussian.spared(rows, params, starving, floored, collapsed)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
