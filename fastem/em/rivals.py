@@ -14,6 +14,8 @@ from fastem.model.result import Status
 
 # Losers are looked for after this many steps.
 DROP_FIRST = 5
+# A start is leaving a plateau if a gain is this many times the one before.
+GROWING = 1.05
 # Two starts are on their way to the same optimum if no parameter differs by more than SAME, nor by more than SAME_APART
 # times the smallest distance between two components.
 SAME, SAME_APART = 0.05, 0.1
@@ -51,7 +53,7 @@ def _hope(track: Track) -> float:
     if track.status is not None:
         return 0.0
     gain = track.history[-1] - track.history[-2]
-    if track.n_iter > 1 and gain > track.history[-2] - track.history[-3]:
+    if track.n_iter > 1 and gain > GROWING * (track.history[-2] - track.history[-3]):
         return math.inf
     return 2 * track.n_iter * max(gain, 0.0)
 

@@ -24,6 +24,8 @@ NAMES = tuple(METHODS)
 # What "auto" begins with: a method and the number of its starts, ten in all. For families that are the same in any
 # affine coordinates, one by a sibling takes the place of one by k-means.
 AUTO = (("hierarchical", 1), ("splitting", 1), ("kmeans", 4), ("short-runs", 4))
+# That one hardly depends on chance, so there is one for so many repetitions.
+REPEATED = 4
 # Where the parameters of a start take more than LARGE bytes it begins with these, because each start on its way holds
 # its parameters twice.
 FEW, LARGE = (("hierarchical", 1), ("kmeans", 1)), 16 * 2**20
@@ -73,7 +75,7 @@ def _auto(problem: Problem, n_init: int, seed: np.random.SeedSequence) -> list[S
         first = initialise.from_method(problem, "kmeans", 1, alone)
         if 2 * np.count_nonzero(first[0].collapsed) >= problem.n_components:
             return first
-    siblings = _siblings(problem, n_init, seed.spawn(1)[0]) if plan is AUTO else []
+    siblings = _siblings(problem, -(-n_init // REPEATED), seed.spawn(1)[0]) if plan is AUTO else []
     steps: list[Step] = []
     for name, n in plan:
         if name == "splitting" and problem.n_components > SPLITS:
