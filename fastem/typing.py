@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastem.em.accelerate import Acceleration
+from fastem.em.accelerate import Acceleration, Hastening
 from fastem.em.loop import Callback
 from fastem.em.stopping import Criterion
 from fastem.families.gaussian import CovarianceShape
@@ -25,8 +25,8 @@ from fastem.starts.names import StartMethod
 
 __all__ = [
     "Acceleration", "Array", "BootstrapKind", "Callback", "CovarianceShape", "Criterion", "FloatArray", "HasArray",
-    "IntArray", "Matrix", "Parameters", "Policy", "Proportions", "RowCallback", "SelectionCriterion", "Start",
-    "StartMethod", "Starving",
+    "Hastening", "IntArray", "Matrix", "Parameters", "Policy", "Proportions", "RowCallback", "SelectionCriterion",
+    "Start", "StartMethod", "Starving",
 ]  # fmt: skip
 
 RowCallback = Callable[[Row], Any]

@@ -35,7 +35,8 @@ def parse(arguments: Sequence[str] | None, version: str) -> argparse.Namespace:
 
 def search(options: argparse.Namespace) -> dict[str, Any]:
     """The options that say how to look for a model, as keyword arguments of `fastem.select`; only those given."""
-    return {name: getattr(options, name) for name in SEARCH if hasattr(options, name)}
+    given = {name: getattr(options, name) for name in SEARCH if hasattr(options, name)}
+    return {name: None if name == "accelerate" and value == NEVER else value for name, value in given.items()}
 
 
 def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
@@ -131,12 +132,14 @@ def _number(kind: Callable[[str], Any], words: str) -> dict[str, Any]:
     return {"type": kind, "help": words}
 
 
+# On the command line, this stands for None.
+NEVER = "none"
 # How a model is looked for: keyword arguments of `fastem.select`. The texts name the defaults of that function.
 SEARCH: dict[str, dict[str, Any]] = {
     "criterion": _chosen(CRITERIA, "what chooses the model, one of"),
     "start": {"help": f"where EM begins, one of {_listed(STARTS)} {_default(STARTS)}"},
     "n_init": _number(int, "random starts per model, the best is kept; auto repeats them (default: 1)"),
-    "accelerate": _chosen(ACCELERATORS, "fewer iterations where EM is slow, by"),
+    "accelerate": _chosen({**ACCELERATORS, NEVER: "plain EM"}, "fewer iterations where EM is slow, by"),
     "tol": _number(float, "gain per sample to stop at, nats (default: 1e-6)"),
     "max_iter": _number(int, "iterations at most (default: 1000)"),
     "min_samples": _number(float, "what a component must hold, in samples (default: 0)"),

@@ -45,7 +45,7 @@ def raise_to_floor(
     below &= doubt <= floor
     floored = np.asarray(below.any(axis=-1))
     collapsed = floored if bound is None else np.asarray((below & (floor > bound)).any(axis=-1))
-    return Raised(np.maximum(values, np.maximum(floor, doubt)), floored, collapsed)
+    return Raised(np.where(values < floor, np.maximum(floor, doubt), values), floored, collapsed)
 
 
 class Factor(NamedTuple):

@@ -37,4 +37,4 @@ def crawls(track: Track) -> bool:
     if len(history) < FIRST:
         return False
     now, before = history[-1] - history[-11], history[-11] - history[-21]
-    return now > CRAWL * before
+    return now > max(CRAWL * before, 0.0)  # with a ridge, the likelihood may fall

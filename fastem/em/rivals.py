@@ -53,7 +53,7 @@ def _hope(track: Track) -> float:
     if track.status is not None:
         return 0.0
     gain = track.history[-1] - track.history[-2]
-    if track.n_iter > 1 and gain > GROWING * (track.history[-2] - track.history[-3]):
+    if track.n_iter > 1 and gain > max(GROWING * (track.history[-2] - track.history[-3]), 0.0):
         return math.inf
     return 2 * track.n_iter * max(gain, 0.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -164,12 +165,15 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         result = em.fit_model(X, sample_weight, model, search, seed, self.n_threads, progress or callback, checkpoint)
         if progress is not None and self.max_iter > 0:
             progress.end(result)
+        names = vars(self).get("feature_names_in_")
+        result = replace(result, feature_names=None if names is None else tuple(names))
         self._adopt(result, validation.working_dtype(X))
         told: list[Told] = [(self._hint(X, sample_weight, result), FitWarning)]
         notes = [self._spelled(note) for note in result.notes]
         if self.max_iter > 0 and result.status not in (Status.CONVERGED, Status.STOPPED):
-            # scikit-learn's sentence takes the place of the core's about iterations.
-            notes = [NOT_CONVERGED, *notes[1 if result.status is Status.MAX_ITER else 0 :]]
+            # scikit-learn's sentence takes the place of the core's about iterations, which has none with tol=0.
+            said = result.status is Status.MAX_ITER and self.tol > 0
+            notes = [NOT_CONVERGED, *notes[1 if said else 0 :]]
         return [*told, (" ".join(notes) or None, ConvergenceWarning)]
 
     def _hint(self, X: Array, sample_weight: Any, result: Result) -> str | None:

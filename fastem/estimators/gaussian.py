@@ -76,7 +76,7 @@ class GaussianMixture(GaussianTwin, BaseMixture):
     covariances_init : array-like or float, default=None
         Initial covariances, in the shape of `covariances_`; give these or `precisions_init`, not both.
     n_threads : int or None, default=None
-        None means all available cores on the main thread, and 1 on any other.
+        None means all cores that are allowed (see ``fastem.fit``) on the main thread, and 1 on any other.
     accelerate : {"anderson", "squarem"} or None, default=None
         Leap ahead of the M-steps, which takes many times fewer passes where EM is slow.
     progressive : bool or None, default=False
@@ -87,8 +87,8 @@ class GaussianMixture(GaussianTwin, BaseMixture):
         What becomes of a component that holds less: "reseed" puts it at the samples that the mixture explains worst,
         "drop" leaves it out (`n_components_` is then smaller), and "stop" ends its start.
     floor : float or None, default=None
-        Smallest variance of a component in any direction, relative to the data's own per feature. None means 1e-12, and
-        1e-8 for float32 data.
+        Smallest variance of a component in any direction, relative to the data's own per feature. None means what
+        floating point resolves.
     min_variance : float, default=0.0
         Like `floor`, but an absolute number, in squared units of the data; the larger of the two holds.
     ridge : float, default=0.0

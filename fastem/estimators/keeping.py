@@ -160,6 +160,9 @@ class Keeping:
             for name in copied._attributes_of(parameter):
                 if hasattr(copied, name):
                     setattr(copied, name, parameter.take(np.asarray(getattr(copied, name)), places))
+        kept = vars(self).get("_result")
+        if kept is not None and self._agrees_with(kept):
+            vars(copied)["_result"] = kept.reorder(places)
         return copied
 
     def sorted_by(self, name: str = "means", feature: int | str | None = None, *, descending: bool = False) -> Self:

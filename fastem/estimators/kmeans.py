@@ -27,7 +27,7 @@ from fastem.data.pack import pack
 from fastem.data.threads import Team, team
 from fastem.data.tiles import Data
 from fastem.estimators.files import Saving
-from fastem.estimators.keeping import Remembering
+from fastem.estimators.keeping import Remembering, entropy_of
 from fastem.estimators.theirs import KMeansTwin
 from fastem.families import Gaussian
 from fastem.families.base import Array, Frame
@@ -76,7 +76,7 @@ class KMeans(
     algorithm : {"lloyd", "elkan"}, default="lloyd"
         Has no effect, because both have the same result.
     n_threads : int or None, default=None
-        None means all available cores on the main thread, and 1 on any other.
+        None means all cores that are allowed (see ``fastem.fit``) on the main thread, and 1 on any other.
 
     Attributes
     ----------
@@ -175,7 +175,7 @@ class KMeans(
             self._fit(self._validated(X, reset=True), sample_weight)
         n_distinct = int(np.count_nonzero(np.bincount(self.labels_, minlength=self.n_clusters)))
         if n_distinct < self.n_clusters:
-            warnings.warn(checks.few_clusters(n_distinct, self.n_clusters), ConvergenceWarning, stacklevel=3)
+            warnings.warn(validation.few_clusters(n_distinct, self.n_clusters), ConvergenceWarning, stacklevel=3)
         hint = checks.hint_about_labels(y, self.n_clusters)
         if hint is not None:
             warnings.warn(hint, FitWarning, stacklevel=3)  # above scikit-learn's wrapper of fit
@@ -228,7 +228,7 @@ class KMeans(
         return _Fit(kmeans.inertia(data, centres, threads), centres, n_iter)
 
     def _drawn(self, data: Data, random_state: Any, threads: Team) -> Array:
-        rng = np.random.default_rng(random_state.randint(2**31, size=4, dtype=np.int64).tolist())
+        rng = np.random.default_rng(entropy_of(random_state))
         if self.init == "k-means++":
             return kmeans.seed(data, self.n_clusters, [rng], threads)[0]
         weights = kmeans.weights_of(data)
@@ -310,7 +310,7 @@ class KMeans(
 def _in_units(inertia: float, data: Data) -> float:
     """An inertia in the coordinates of the tiles, in squared units of the user's data; it may be infinite, or 0."""
     unit = float(data.frame.scale[0])  # a power of two, whose square may overflow where the product does not
-    return inertia * unit * unit
+    return inertia * unit * unit + 0.0  # not -0.0
 
 
 def _has_squares(values: Array) -> bool:

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastem.families.base import Array, Family, Frame, Kernels, Limits, Maximised, Tangent, first_where, identity_frame
+from fastem.families.base import (
+    Array,
+    Columns,
+    Family,
+    Frame,
+    Kernels,
+    Limits,
+    Maximised,
+    Tangent,
+    first_where,
+    identity_frame,
+)
 from fastem.families.bernoulli import Bernoulli
 from fastem.families.gaussian import SHAPES, Gaussian
 from fastem.families.parameters import (
@@ -27,9 +38,32 @@ from fastem.families.poisson import Poisson
 from fastem.families.registry import FAMILIES, register
 
 __all__ = [
-    "COVARIANCE", "FAMILIES", "MAKERS", "NON_NEGATIVE", "POSITIVE", "PROBABILITY", "REAL", "SHAPES", "VARIANCE",
-    "Array", "Bernoulli", "Family", "Frame", "Gaussian", "Kernels", "Kind", "Limits", "Maximised", "Parameter",
-    "Parameters", "Poisson", "Tangent", "first_where", "identity_frame", "register",
+    "COVARIANCE",
+    "FAMILIES",
+    "MAKERS",
+    "NON_NEGATIVE",
+    "POSITIVE",
+    "PROBABILITY",
+    "REAL",
+    "SHAPES",
+    "VARIANCE",
+    "Array",
+    "Bernoulli",
+    "Columns",
+    "Family",
+    "Frame",
+    "Gaussian",
+    "Kernels",
+    "Kind",
+    "Limits",
+    "Maximised",
+    "Parameter",
+    "Parameters",
+    "Poisson",
+    "Tangent",
+    "first_where",
+    "identity_frame",
+    "register",
 ]  # fmt: skip
 
 # The families that are one class; the Gaussian ones are a class for each shape.

@@ -47,7 +47,7 @@ class Poisson(Family):
     """Independent Poisson counts: p(x | rates) = prod_j rates_j^x_j exp(-rates_j) / x_j!.
 
     Its one named parameter is `rates`, shape (n_components, n_features). Data must be non-negative integers, stored in
-    any numeric dtype. A rate never falls below 1e-12 of its feature's mean count (1e-8 for float32 data), so that a
+    any numeric dtype. A rate never falls below 1e-12 of its feature's mean count (1e-12, if that is above 1), so that a
     component which has seen only zeros can still explain a one. float32 data are computed in float32, whose
     rounding of x log x reaches 0.01 nats for counts of 1e4 and 1 nat for 1e6: give large counts as float64 or integers.
     """

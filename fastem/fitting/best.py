@@ -44,7 +44,7 @@ def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Resul
         return rank, -track.objective if np.isfinite(track.objective) else np.inf
 
     winner = _ahead_anyway(problem, tracks) or min(tracks, key=order)
-    kept = _kept(winner.solution) if problem.model.policy.starving == DROP else slice(None)
+    kept = np.flatnonzero(_kept(winner.solution) | (problem.model.policy.starving != DROP))
     weights = np.exp(winner.solution.log_weights[kept])
     reports = tuple(
         StartReport(
@@ -78,7 +78,7 @@ def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Resul
         criterion=stopping.criterion,
         criterion_value=winner.value,
         collapsed=tuple(int(k) for k in np.flatnonzero(winner.solution.collapsed[kept])),
-        notes=notes_of(problem, tracks, winner, stopping),
+        notes=notes_of(problem, tracks, winner, stopping, kept),
     )
 
 

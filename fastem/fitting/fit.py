@@ -23,6 +23,7 @@ from fastem.fitting.search import Search, Start
 from fastem.fitting.solve import begin
 from fastem.fitting.survey import Survey, samples_or_stream, survey
 from fastem.model.model import Model, Step
+from fastem.model.packed import Packed
 from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result, Status
 from fastem.model.starving import POLICIES, RESEED, Policy, Starving
@@ -92,9 +93,9 @@ def fit(
     accelerate : "auto", "anderson", "squarem" or None
         Leap ahead of the M-steps, which takes many times fewer passes where EM is slow. A leap that lowers the
         likelihood is refused, which costs its pass. The fit may reach another optimum than without acceleration. "auto"
-        turns "anderson" on for the best start if its gains hardly shrink for 60 steps. If that start was one of "auto",
-        its two most alike components then become one, another is put where the data are denser than the mixture says,
-        and the fit goes on from there too.
+        turns "anderson" on for the best start if its gains hardly shrink for 60 steps, unless tol is 0. If that start
+        was one of "auto" and converges, its two most alike components then become one, another is put where the data
+        are denser than the mixture says, and the fit goes on from there too.
     criterion : "gain", "relative", "parameters" or "aitken"
         "gain" is the last increase of the mean log-likelihood, nats per sample; "relative" is that increase relative to
         the log-likelihood; "parameters" is the largest change of a parameter by an M-step (means in standard deviations
@@ -142,10 +143,6 @@ def fit(
     -------
     Result : the best start, compared by status, then by log-likelihood.
 
-    Warns
-    -----
-    FitWarning : X has fewer distinct rows than there are components.
-
     Raises
     ------
     ValueError, TypeError : unusable input; the message names the argument and the place, which for a pandas or polars
@@ -153,8 +150,8 @@ def fit(
 
     Warns
     -----
-    FitWarning : the best start collapsed, starved, or ran out of iterations; the text says what to do, and the result's
-        `notes` keep it.
+    FitWarning : the best start collapsed, starved, or ran out of iterations, or X has fewer distinct rows than there
+        are components; the text says what to do, and the result's `notes` keep it.
 
     Notes
     -----
@@ -224,7 +221,8 @@ def fit_model(
     validation.check_interval(checkpoint_interval)
     validation.check_n_threads(n_threads)
     validation.check_callback(callback)
-    validation.check_feature_names(X, search.start)
+    start = search.start
+    validation.check_feature_names(X, validation.check_mixture(start) if validation.is_mixture(start) else start)
     if checkpoint is not None:
         validation.check_writable("checkpoint", checkpoint)
     with validation.naming(X, sample_weight):
@@ -233,11 +231,14 @@ def fit_model(
         with validation.naming(X):
             surveyed = survey(data, [model.family], threads)
         result = fitted(surveyed, model, search, seed, callback, checkpoint, float(checkpoint_interval))
-    remark = validation.too_few_points(*data, model.n_components) if isinstance(data, Samples) else None
-    notes = result.notes
+    notes, remark = result.notes, None
+    names = data.feature_names if isinstance(data, Packed) else validation.feature_names_of(X)
+    if isinstance(data, Samples | Packed):
+        samples = data.samples if isinstance(data, Packed) else data
+        remark = validation.too_few_points(*samples, model.n_components)
     if remark is not None:  # then it also says why components collapsed
         notes = (remark,) if result.status is Status.COLLAPSED else (*notes, remark)
-    return replace(result, feature_names=validation.feature_names_of(X), notes=notes)
+    return replace(result, feature_names=names, notes=notes)
 
 
 def fitted(

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastem.em.stopping import Stopping
 from fastem.em.track import Track
+from fastem.families.base import Array
 from fastem.model.problem import Problem
 from fastem.model.result import Status
 
@@ -15,14 +16,19 @@ from fastem.model.result import Status
 SHOWN = 3
 
 
-def notes_of(problem: Problem, tracks: Sequence[Track], winner: Track, stopping: Stopping) -> tuple[str, ...]:
-    """Sentences about a fit that needs a second look; none if it ended well, or just as its user had asked."""
+def notes_of(
+    problem: Problem, tracks: Sequence[Track], winner: Track, stopping: Stopping, kept: Array
+) -> tuple[str, ...]:
+    """Sentences about a fit that needs a second look; none if it ended well, or just as its user had asked.
+
+    kept: the components of the solution that the result has, by their numbers.
+    """
     found: list[str] = []
     if stopping.max_iter == 0:
         return ()
     if winner.status is Status.COLLAPSED:
-        found.append(_collapse(problem, tracks, winner, stopping))
-    elif winner.status is Status.MAX_ITER and stopping.tol > 0 and stopping.max_iter > 0:
+        found.append(_collapse(problem, tracks, winner, stopping, kept))
+    elif winner.status is Status.MAX_ITER and stopping.tol > 0:
         found.append(
             f"The fit made max_iter={stopping.max_iter} iterations without converging to tol={stopping.tol:g}; its "
             f"last step still gained {_gain(problem, winner):.2g} nats per sample. Raise max_iter or tol, or give "
@@ -54,27 +60,38 @@ def _accelerated(track: Track) -> str:
     return 'accelerate="anderson"' if track.accelerator is None else "another start"
 
 
-def _collapse(problem: Problem, tracks: Sequence[Track], winner: Track, stopping: Stopping) -> str:
+def _collapse(problem: Problem, tracks: Sequence[Track], winner: Track, stopping: Stopping, kept: Array) -> str:
     """Which components of a solution collapsed, in which features, and what to do about it."""
-    step, source = winner.solution, problem.source
-    which = np.flatnonzero(step.collapsed)
-    unit = source.total_weight / source.n_samples
-    said = []
-    for k in which[:SHOWN]:
-        held = float(np.exp(step.log_weights[k])) * source.total_weight / unit
-        if problem.family.affine and not problem.family.pooled and held <= source.n_features:
-            reason = f"fewer than it takes to vary in all {source.n_features} features"
-        else:
-            reason = problem.family.why_collapsed(
-                step.params, int(k), problem.n_components, source.frame, problem.limits
-            )
-        said.append(f"component {k}, which holds {held:.4g} of {source.n_samples} samples{reason and ', '}{reason}")
-    more = f"; and {len(which) - SHOWN} more" if len(which) > SHOWN else ""
+    family, step = problem.family, winner.solution
+    which = np.flatnonzero(step.collapsed[kept])  # by their numbers in the result
+    if family.pooled:
+        said = [f"the covariance that they share {_reason(problem, winner, int(kept[which[0]]))}"]
+    else:
+        said = [_described(problem, winner, int(k), int(kept[k])) for k in which[:SHOWN]]
+    more = f"; and {len(which) - SHOWN} more" if len(which) > SHOWN and not family.pooled else ""
     n_collapsed = sum(track.status is Status.COLLAPSED for track in tracks)
     every = f" So did each of the {n_collapsed} starts." if n_collapsed == len(tracks) > 1 else ""
     if stopping.thorough and len(tracks) == 1 < problem.n_components:
         every = " This was found in the first start, so no others were made."
+    spike = "" if len(which) == len(kept) else " If the data do have such a spike, the other components are sound."
     return (
-        f"{len(which)} of {problem.n_components} components collapsed: {'; '.join(said)}{more}.{every} The "
-        f"likelihood is as high as the floor is low, so bic and aic mean little. {problem.family.remedy}"
+        f"{len(which)} of {len(kept)} components collapsed: {'; '.join(said)}{more}.{every} The likelihood is as high "
+        f"as the floor is low, so bic and aic mean little.{spike} {family.remedy}"
     )
+
+
+def _described(problem: Problem, winner: Track, number: int, k: int) -> str:
+    """What is wrong with component k of a solution, which is called by its number in the result."""
+    n = problem.source.n_positive
+    held = float(np.exp(winner.solution.log_weights[k])) * n
+    d = problem.source.n_features
+    if problem.family.affine and held <= d:
+        reason = f"fewer than it takes to vary in all {d} features"
+    else:
+        reason = _reason(problem, winner, k)
+    return f"component {number}, which holds {held:.4g} of {n} samples{reason and ', '}{reason}"
+
+
+def _reason(problem: Problem, winner: Track, k: int) -> str:
+    step = winner.solution
+    return problem.family.why_collapsed(step.params, k, problem.n_components, problem.source.frame, problem.limits)

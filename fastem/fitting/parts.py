@@ -120,7 +120,7 @@ def _bear(problem: Problem, tracks: list[Track], stopping: Stopping) -> bool:
     if not stopping.thorough or any(track.born for track in tracks):
         return False
     best = max((track for track in tracks if track.may_win), key=lambda track: track.objective, default=None)
-    if best is None or not best.crawled:
+    if best is None or not best.crawled or best.status is not Status.CONVERGED:
         return False
     steps, n = births(problem, best.solution), len(tracks)
     tracks.extend(Track(n + i, Plain(step), born=True) for i, step in enumerate(steps))

@@ -219,7 +219,7 @@ def evaluate(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int 
     Returns
     -------
     Result : the same mixture with `log_likelihood`, `objective`, `n_samples` and `total_weight` of these data; and with
-        them `bic` and `aic`. All other fields, such as `status` and `history`, stay what they were.
+        them `bic` and `aic`; `icl` is NaN. All other fields, such as `status` and `history`, stay what they were.
 
     Raises
     ------
@@ -251,4 +251,5 @@ def evaluate(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int 
         objective=mixture.model.objective(log_likelihood, None),
         n_samples=samples.n_samples,
         total_weight=samples.total_weight,
+        entropy=float("nan"),
     )

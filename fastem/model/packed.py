@@ -18,11 +18,20 @@ class Packed:
     """What `fastem.pack` returns: checked data, also in tiles, in the coordinates that a fit of them would choose.
 
     family: the one that they were packed for. samples: the data and their weights. dtype: float32 or float64. facts:
-    what one look at the columns found. data: the tiles.
+    what one look at the columns found. data: the tiles. feature_names: as in Result.
     """
 
-    def __init__(self, samples: Samples, family: Family, dtype: Any, facts: Columns, data: Data) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        family: Family,
+        dtype: Any,
+        facts: Columns,
+        data: Data,
+        feature_names: tuple[str, ...] | None,
+    ) -> None:
         self.samples, self.family, self.dtype, self.facts, self.data = samples, family, dtype, facts, data
+        self.feature_names = feature_names
 
     @property
     def n_samples(self) -> int:
@@ -51,7 +60,7 @@ class Packed:
         own = tiles_key(self.family, self.frame)
         frame = family.frame(self.facts.location, self.facts.spread)
         validation.check_same_tiles(own == tiles_key(family, frame), self.family, family)
-        if type(family) is not type(self.family):
+        if family != self.family:
             validation.check_support(self.samples.X, family)
 
     def source(self, team: Team) -> InMemory:
@@ -67,11 +76,14 @@ class Packed:
         raise AssertionError
 
     def __reduce__(self) -> Any:
-        return _packed, (self.samples.X, self.family, self.sample_weight)  # tiles are found by their addresses
+        # Tiles are found by their addresses.
+        return _packed, (self.samples.X, self.family, self.sample_weight, self.feature_names)
 
 
-def _packed(X: Any, family: Family, sample_weight: Any) -> Packed:
-    return pack(X, family, sample_weight=sample_weight)
+def _packed(X: Any, family: Family, sample_weight: Any, feature_names: tuple[str, ...] | None) -> Packed:
+    packed = pack(X, family, sample_weight=sample_weight)
+    packed.feature_names = feature_names
+    return packed
 
 
 def pack(X: Any, family: Family, *, sample_weight: Any = None, n_threads: int | None = None) -> Packed:
@@ -121,6 +133,7 @@ def pack(X: Any, family: Family, *, sample_weight: Any = None, n_threads: int | 
         with validation.naming(X):
             validation.check_columns(checked, facts, family, dtype)
         assert facts is not None
+        validation.check_spread(facts, [family])
         frame = family.frame(facts.location, facts.spread)
         data = pack_tiles(checked, samples.sample_weight, family, frame, dtype, threads)
-    return Packed(samples, family, dtype, facts, data)
+    return Packed(samples, family, dtype, facts, data, validation.feature_names_of(X))

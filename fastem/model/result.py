@@ -78,14 +78,14 @@ class StartReport(NamedTuple):
 
     status: a Status. log_likelihood: total, in nats; NaN for a start that was dropped before it had seen all of the
     data. n_iter: steps taken, M-steps or leaps of an accelerated fit. n_passes: passes over the data of the loop.
-    reseeded: how often a starving component was put at the samples that the mixture explains worst; passes over parts
-    of the data do not count. floored: components whose covariance ended at a floor, the
-    family's own or that of floating point. n_refused: passes on leaps that
-    were refused. distance: for a start that reached the best likelihood (to 1e-5 nats per sample), the largest
-    difference between its parameters and those of the best start, after components have been matched, in the units of
-    the criterion "parameters" of `fit`; None for a start that did not reach it. dropped: components that held too few
-    samples; they are left out of the result with `starving="drop"`, and have weight 0 otherwise. passes_on_parts:
-    passes over parts of the data before those of `n_passes`, as a number (with a fraction) of passes over all of it.
+    reseeded: how often a starving component was put at the samples that the mixture explains worst; what happened on
+    parts of the data does not count. floored: components whose covariance ended at a floor, the family's own or that of
+    floating point. n_refused: passes on leaps that were refused. distance: for a start that reached the best likelihood
+    (to 1e-5 nats per sample), the largest difference between its parameters and those of the best start, after
+    components have been matched, in the units of the criterion "parameters" of `fit`; None for a start that did not
+    reach it. dropped: components that held too few samples; they are left out of the result with `starving="drop"`, and
+    have weight 0 otherwise. passes_on_parts: passes over parts of the data before those of `n_passes`, as a number
+    (with a fraction) of passes over all of it.
     """
 
     status: Status

@@ -19,6 +19,7 @@ from fastem.families.parameters import REAL, Array, Parameter
 
 # A table shows so many components and features, and says how many there are besides.
 COMPONENTS, FEATURES = 8, 6
+WEIGHTS = Parameter("weights", ("K",), REAL, has_units=False)
 # Names of features are cut after so many characters.
 WIDTH = 16
 
@@ -97,7 +98,8 @@ def _ending(result: Any) -> list[str]:
     """How the starts ended, and what the best one has to say."""
     if not result.starts:
         return [result.status.value]
-    best = [result.starts[result.best_start].sentence, *wrapped(result.notes)]
+    notes = [note for note in result.notes if note != result.status.value]
+    best = [result.starts[result.best_start].sentence, *wrapped(notes)]
     if len(result.starts) == 1:
         return best
     ends = Counter(report.status.name for report in result.starts)
@@ -140,6 +142,8 @@ class Showing:
     def reorder(self, order: Any) -> Self:
         """The same mixture with its components in another order; everything else stays as it is.
 
+        Only notes that name collapsed components by their numbers are left out.
+
         Parameters
         ----------
         order : (n_components,) integers, each component once: ``order[k]`` is the one that becomes component k.
@@ -181,9 +185,6 @@ class Showing:
         ([0.7, 0.3], [0.3, 0.7])
         """
         return self.reorder(order_by(self, name, feature, descending))
-
-
-WEIGHTS = Parameter("weights", ("K",), REAL, has_units=False)
 
 
 def order_by(result: Any, name: str, feature: int | str | None, descending: bool) -> Array:

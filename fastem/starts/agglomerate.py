@@ -30,7 +30,7 @@ class Tree:
 
     def __init__(self, points: Array, weights: Array) -> None:
         self._positive = weights > 0
-        points, weights = _sphered(points[self._positive], weights[self._positive]), weights[self._positive]
+        points, weights = sphered(points[self._positive], weights[self._positive], FEATURES), weights[self._positive]
         self._leaves = leaves = _ward(points, CLUSTERS)
         m, d = int(leaves.max()) + 1, points.shape[1]
         counts = np.bincount(leaves, weights, m)
@@ -53,21 +53,6 @@ class Tree:
         labels = np.zeros(len(self._positive), dtype=np.int64)
         labels[self._positive] = np.unique(root, return_inverse=True)[1][self._leaves]
         return labels
-
-
-def _sphered(points: Array, weights: Array) -> Array:
-    """The leading principal components, scaled to variance 1; directions without variance are left out."""
-    share = weights / weights.sum()
-    centred = points - share @ points
-    if points.shape[1] > len(points):
-        _, lengths, rows = np.linalg.svd(np.sqrt(share)[:, None] * centred, full_matrices=False)
-        values, vectors = lengths[::-1] ** 2, rows[::-1].T
-    else:
-        values, vectors = np.linalg.eigh((share[:, None] * centred).T @ centred)
-    kept = values > 1e-10 * max(values[-1], 0.0)
-    kept[:-FEATURES] = False
-    sphered: Array = centred @ (vectors[:, kept] / np.sqrt(values[kept])) if kept.any() else centred[:, :1]
-    return sphered
 
 
 def _ward(points: Array, n_clusters: int) -> Array:

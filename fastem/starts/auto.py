@@ -75,7 +75,8 @@ def _auto(problem: Problem, n_init: int, seed: np.random.SeedSequence) -> list[S
         first = initialise.from_method(problem, "kmeans", 1, alone)
         if 2 * np.count_nonzero(first[0].collapsed) >= problem.n_components:
             return first
-    siblings = _siblings(problem, -(-n_init // REPEATED), seed.spawn(1)[0]) if plan is AUTO else []
+    wanted = -(-n_init // REPEATED) if plan is AUTO and problem.family.affine else 0
+    siblings = _siblings(problem, wanted, seed.spawn(1)[0])
     steps: list[Step] = []
     for name, n in plan:
         if name == "splitting" and problem.n_components > SPLITS:

@@ -2,7 +2,8 @@
 
 EM crawls near a saddle, where two components do the work of one. A better solution has the spare one elsewhere, where
 the data are denser than the mixture says. Vlassis and Likas (2002), Neural Process. Lett. 15, 77-87, insert components
-one after the other at such places.
+one after the other at such places. Nothing here is random but which of many samples are looked at, and these are the
+same each time.
 """
 
 from __future__ import annotations

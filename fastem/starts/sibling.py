@@ -19,7 +19,7 @@ from fastem.model.model import Step
 from fastem.model.problem import Problem
 from fastem.starts import given as initialise
 from fastem.starts import runs
-from fastem.starts.projections import least_kurtosis
+from fastem.starts.projections import least_kurtosis, sphered
 
 # It looks at no more samples than this.
 SAMPLE = 2000
@@ -31,8 +31,6 @@ DIRECTIONS = 2
 LLOYD = 10
 # Fewer samples than this for each feature do not say what the overall covariance is.
 PER_FEATURE = 5
-# Eigenvalues of the overall covariance below this fraction of the largest are no direction to be stretched.
-SINGULAR = 1e-10
 # What is added to the shared covariance, and the smallest proportion of a component.
 RIDGE, LEAST = 1e-6, 1e-9
 
@@ -48,7 +46,7 @@ def from_sibling(sample: Problem, rng: np.random.Generator) -> Step | None:
         return None
     points, weights = runs.points_and_weights(sample)
     shares = weights / weights.sum()
-    whitened = _whitened(points, shares)
+    whitened = sphered(points, shares, points.shape[1])
     if whitened.shape[1] < 2:  # all points are equal, or lie on a line
         return None
     directions = least_kurtosis(whitened, shares, rng, min(DIRECTIONS, n_components - 1, whitened.shape[1]))
@@ -103,11 +101,3 @@ def _clusters(points: Array, shares: Array, n_components: int) -> Array:
         centres = weighted.T @ points / np.maximum(weighted.sum(axis=0), LEAST)[:, None]
         resp = _nearest(points, centres)
     return resp
-
-
-def _whitened(points: Array, shares: Array) -> Array:
-    """Points in coordinates in which their mean is 0 and their covariance the identity."""
-    centred = points - shares @ points
-    values, vectors = np.linalg.eigh((shares[:, None] * centred).T @ centred)
-    kept = values > SINGULAR * values[-1]
-    return np.asarray(centred @ (vectors[:, kept] / np.sqrt(values[kept])))

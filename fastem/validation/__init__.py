@@ -18,6 +18,7 @@ from fastem.validation.data import (
     check_seed,
     check_spread,
     check_support,
+    few_clusters,
     too_few_points,
     working_dtype,
 )
@@ -139,6 +140,7 @@ __all__ = [
     "check_writable",
     "data_and_mixture",
     "feature_names_of",
+    "few_clusters",
     "is_mixture",
     "is_same_mixture",
     "naming",

@@ -125,8 +125,13 @@ def check_data(X: Any, mixture: Any = None) -> Array:
     if 0 in array.shape:
         raise ValueError(f"X has shape {array.shape}; at least one sample and one feature are needed.")
     if mixture is not None and array.shape[1] != mixture.n_features:
-        raise ValueError(f"X has {array.shape[1]} feature(s), but the mixture has {mixture.n_features}.")
+        raise ValueError(wrong_features(array.shape[1], mixture.n_features))
     return array
+
+
+def wrong_features(found: int, expected: int) -> str:
+    """A sentence about data with another number of features than a mixture has."""
+    return f"X has {found} feature(s), but the mixture has {expected}."
 
 
 def as_array(name: str, value: Any) -> Array:
@@ -281,7 +286,12 @@ def too_few_points(X: Array, sample_weight: Array | None, n_components: int) -> 
         if len(points) == n_components or compared > _COMPARISONS:
             return None
         first, size = first + size, min(4 * size, max(n_components, _PIECE // X.shape[1]))
+    return f"{few_clusters(len(points), n_components)} Lower the number of components to {len(points)} or less."
+
+
+def few_clusters(found: int, n_clusters: int) -> str:
+    """scikit-learn's warning of clusters that would have no samples."""
     return (
-        f"Number of distinct clusters ({len(points)}) found smaller than n_clusters ({n_components}). Possibly due to "
-        f"duplicate points in X. Lower the number of components to {len(points)} or less."
+        f"Number of distinct clusters ({found}) found smaller than n_clusters ({n_clusters}). Possibly due to "
+        "duplicate points in X."
     )

@@ -42,14 +42,6 @@ def check_enough_for_clusters(n_samples: int, n_clusters: int) -> None:
         raise ValueError(f"n_samples={n_samples} should be >= n_clusters={n_clusters}.")
 
 
-def few_clusters(found: int, n_clusters: int) -> str:
-    """A warning of clusters without samples."""
-    return (
-        f"Number of distinct clusters ({found}) found smaller than n_clusters ({n_clusters}). Possibly due to "
-        "duplicate points in X."
-    )
-
-
 def check_initial_centres(centres: Any, n_clusters: int, n_features: int) -> Array:
     """Initial centres (n_clusters, n_features), float64."""
     array = _finite("init", centres)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastem.families.base import Array, Family
-from fastem.validation.data import as_array, check_finite
+from fastem.validation.data import as_array, check_finite, wrong_features
 
 
 def check_same_tiles(same: bool, packed_for: Family, family: Family) -> None:
@@ -28,7 +28,7 @@ def refuse_packed() -> None:
 def check_packed_features(packed: Any, n_features: int) -> None:
     """Refuse packed data for a mixture of another number of features."""
     if packed.n_features != n_features:
-        raise ValueError(f"X has {packed.n_features} feature(s), but the mixture has {n_features}.")
+        raise ValueError(wrong_features(packed.n_features, n_features))
 
 
 def check_weights_are_packed(sample_weight: Any) -> None:

@@ -48,10 +48,12 @@ def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
     ridge : float, dimensionless
         Like `reg_covar`, but relative to each feature's variance in the data.
     floor : float or None, dimensionless
-        Smallest variance of a component in any direction, relative to the data's own per feature. None means 1e-12 for
-        float64 data and 1e-8 for float32. A constant feature has no variance; it counts as one with the standard
-        deviation |value| (1 if the value is 0), and its variance is reported as twice the floor of that. It adds the
-        same amount to the likelihood of every model, so it is best left out.
+        Smallest variance of a component in any direction, relative to the data's own per feature. None means no more
+        than the numbers resolve: the square of two rounding units of the largest in a feature's tiles, and for matrices
+        also an eigenvalue of 1e-12 of a component's correlation matrix (float32: 1e-7). A component held there has
+        collapsed; one held at a floor that is given has not. A constant feature has no variance; it counts as one with
+        the standard deviation |value| (1 if the value is 0), and its variance is reported as 2e-12 of that squared
+        (float32: 2e-8). It adds the same amount to the likelihood of every model, so it is best left out.
     min_variance : float, squared units of the data
         Like `floor`, but an absolute number; the larger of the two floors holds.
 

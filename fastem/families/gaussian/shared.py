@@ -116,9 +116,9 @@ class GaussianFamily(Family):
     @property
     def remedy(self) -> str:
         return (
-            f"If the data do have such a spike, the other components are sound. Otherwise lower n_components, or give "
-            f"Gaussian({self.name.removeprefix('gaussian_')!r}, ridge=1e-3), which adds a thousandth of each feature's "
-            "variance, or min_variance=, the smallest variance that makes sense, in squared units of the data."
+            f"Lower n_components, or give Gaussian({self.name.removeprefix('gaussian_')!r}, ridge=1e-3), which adds a "
+            "thousandth of each feature's variance, or min_variance=, the smallest variance that makes sense, in "
+            "squared units of the data."
         )
 
     def covariance_matrices(self, parameters: Parameters) -> Array:

@@ -202,7 +202,7 @@ class GaussianSpherical(gaussian.GaussianFamily):
         squares = (shift * shift).sum(axis=1)
         mean_squares = (statistics[:, d + 1] / counts - squares) / d + limits.ridge.sum() / d
         variances, floored, collapsed = raise_to_floor(
-            mean_squares[:, None], limits.floor[:1], limits.bound, limits.rounding, squares[:, None]
+            mean_squares[:, None], limits.floor[:1], limits.bound, limits.rounding, squares[:, None] / d
         )
         # A starving component's statistics are next to nothing, and may leave no variance to take a logarithm of.
         rows = self._rows(params[:, :d] + shift, np.where(starving, 1.0, variances[:, 0]), frame)

@@ -38,8 +38,9 @@ class GaussianTiedSpherical(gaussian.TiedSquares):
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         means, mean_squares, squares = gaussian.tied_moments(statistics, params, starving)
         mean_square = (mean_squares.sum(axis=-1, keepdims=True) + limits.ridge.sum()) / mean_squares.shape[-1]
+        moved = squares.mean(axis=-1, keepdims=True)
         variances, floored, collapsed = raise_to_floor(
-            np.broadcast_to(mean_square, mean_squares.shape), limits.floor, limits.bound, limits.rounding, squares
+            np.broadcast_to(mean_square, mean_squares.shape), limits.floor, limits.bound, limits.rounding, moved
         )
         rows = gaussian.tied_rows(means, variances, frame)
         return Maximised(rows, starving, for_each(floored, starving.shape), for_each(collapsed, starving.shape))
