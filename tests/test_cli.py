@@ -14,7 +14,7 @@ from conftest import HERE
 import fastem
 from fastem.cli import makers, parser
 from fastem.cli.main import main
-from fastem.em.accelerate import NAMES as ACCELERATORS
+from fastem.em.accelerate import CHOICES as ACCELERATORS
 from fastem.families import FAMILIES, MAKERS, SHAPES
 from fastem.judging.criteria import CRITERIA
 from fastem.model.starving import POLICIES
@@ -303,7 +303,7 @@ def actions():
     ("option", "names"),
     [
         ("--start", STARTS),
-        ("--accelerate", ACCELERATORS),
+        ("--accelerate", (*ACCELERATORS, "none")),
         ("--criterion", tuple(CRITERIA)),
         ("--starving", POLICIES),
         ("--covariance", tuple(SHAPES)),

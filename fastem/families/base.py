@@ -268,7 +268,7 @@ class Family(ABC):
     @property
     def remedy(self) -> str:
         """What the user may do about collapsed components, in a sentence."""
-        return "Lower n_components."
+        return "To prevent that, lower n_components."
 
     @abstractmethod
     def moments(self, parameters: Parameters) -> tuple[Array, Array]:

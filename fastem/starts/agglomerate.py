@@ -11,6 +11,7 @@ import numpy as np
 
 from fastem.compiled.merging import agglomerate
 from fastem.families.base import Array
+from fastem.starts.projections import sphered
 
 # Ward's criterion merges points down to this many clusters: it takes time n^2 d, and the criterion here n^2 d^3.
 CLUSTERS = 256

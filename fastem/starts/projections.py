@@ -1,8 +1,8 @@
 """Points in coordinates in which their covariance is the identity, and directions along which they fall apart.
 
-These are the directions of least kurtosis. A mixture of two or more clusters of about the same weight has a smaller fourth moment along the line through their
+A mixture of two or more clusters of about the same weight has a smaller fourth moment along the line through their
 means than a normal distribution. Pena and Prieto (2001), J. Amer. Statist. Assoc. 96, 1433-1445, section 2, find
-clusters by projecting on such directions.
+clusters by projecting on such directions of least kurtosis.
 """
 
 from __future__ import annotations

@@ -115,10 +115,11 @@ class GaussianFamily(Family):
 
     @property
     def remedy(self) -> str:
+        shape = self.name.removeprefix("gaussian_")
         return (
-            f"Lower n_components, or give Gaussian({self.name.removeprefix('gaussian_')!r}, ridge=1e-3), which adds a "
-            "thousandth of each feature's variance, or min_variance=, the smallest variance that makes sense, in "
-            "squared units of the data."
+            f"To prevent that, lower n_components, or give Gaussian({shape!r}, ridge=1e-3), which adds a thousandth of "
+            "each feature's variance, or min_variance=, the smallest variance that makes sense, in squared units of the "
+            "data."
         )
 
     def covariance_matrices(self, parameters: Parameters) -> Array:
