@@ -118,8 +118,8 @@ class GaussianFamily(Family):
         shape = self.name.removeprefix("gaussian_")
         return (
             f"To prevent that, lower n_components, or give Gaussian({shape!r}, ridge=1e-3), which adds a thousandth of "
-            "each feature's variance, or min_variance=, the smallest variance that makes sense, in squared units of the "
-            "data."
+            "each feature's variance, or min_variance=, the smallest variance that makes sense, in squared units of "
+            "the data."
         )
 
     def covariance_matrices(self, parameters: Parameters) -> Array:
