@@ -19,7 +19,7 @@ from fastem.data.evaluate import Arguments, arguments_of, component_log_density,
 from fastem.families.base import Frame
 from fastem.model.evaluation import density_frame, mixture_rows
 from fastem.model.result import Fitted, Result
-from fastem.validation import check_mixture
+from fastem.validation import check_mixture, check_usable
 
 __all__ = [
     "Arguments", "arguments", "cached", "component_log_density", "exp", "kernel", "log", "log_counts", "log_density",
@@ -37,6 +37,7 @@ def arguments(mixture: Result | Fitted) -> Arguments:
     TypeError : `mixture` is neither a Result nor a fitted estimator.
     """
     result: Result = check_mixture(mixture)
+    check_usable(result)
     frame = density_frame(result)
     params, log_weights = mixture_rows(result, frame)
     own = Frame(np.array(frame.shift), np.array(frame.scale))

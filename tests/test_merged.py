@@ -112,3 +112,51 @@ def test_the_command_line_can_leave_em_alone():
 
     assert search(parse(["fit", "x.csv", "--accelerate", "none"], "0")) == {"accelerate": None}
     assert search(parse(["fit", "x.csv", "--accelerate", "squarem"], "0")) == {"accelerate": "squarem"}
+
+
+def test_names_are_checked_on_every_way(frame):
+    family, back = fastem.Gaussian("full"), frame[["b", "a"]]
+    result, other = (fastem.fit(X, family, 2, seed=0) for X in (frame, back))
+    packed = fastem.pack(back, family)
+    for call in (
+        lambda: fastem.predict(packed, result),
+        lambda: fastem.evaluate(packed, result),
+        lambda: fastem.fold(packed, result),
+        lambda: fastem.fit(packed, family, 2, start=result),
+        lambda: fastem.fold(frame, result) + fastem.fold(back, other),
+        lambda: fastem.match(result, other),
+        lambda: fastem.fit(fastem.stream([frame[:100], back[100:]]), family, 2, seed=0),
+    ):
+        with pytest.raises(ValueError, match="another order"):
+            call()
+
+
+def test_constant_features_leave_the_digits_of_the_others(rng):
+    """With several of them the matrix is not rebuilt from its eigenvalues, and the likelihood does not fall."""
+    labels, shown = rng.integers(0, 10, 600), rng.random((10, 30)) < 0.3
+    X = np.where(shown[labels] & (rng.random((600, 30)) < 0.6), rng.integers(1, 255, (600, 30)), 0).astype(float)
+    X = np.column_stack([X, np.zeros((600, 4))])
+    result = fastem.fit(X, fastem.Gaussian("tied"), 4, start="kmeans", seed=0, accelerate=None)
+    assert (np.diff(result.history) > -1e-9 * len(X)).all()
+
+
+def test_a_gross_value_is_named_where_it_hides_a_variance(rng):
+    X = np.concatenate([rng.normal(0, 1, (200, 2)), rng.normal(8, 1, (200, 2)), [[0.0, 1e9]]]).astype(np.float32)
+    result = fastem.fit(X, fastem.Gaussian("diag"), 3, seed=0)
+    assert "standard deviations from the mean there" in result.notes[0]
+
+
+def test_select_tells_of_duplicates_and_names_its_model():
+    chosen = fastem.select(np.repeat([[1.0], [2.0]], 20, axis=0), fastem.Gaussian("full"), range(1, 4), seed=0)
+    assert any("distinct" in note for note in chosen.notes)
+
+
+def test_results_that_are_not_finite_are_refused_by_match_and_compiled_code(rng):
+    X = np.concatenate([rng.normal(-4, 1, (50, 1)), rng.normal(4, 1, (50, 1))])
+    result = fastem.fit(X * 1e200, fastem.Gaussian("full"), 2, seed=0)
+    for call in (lambda: fastem.match(result, result), lambda: fastem.jit.arguments(result)):
+        with pytest.raises(ValueError, match="rescale"):
+            call()
+    with pytest.raises(ValueError, match="nearly 0"):
+        fastem.GaussianMixture(2, reg_covar=0).fit(X * 1e-200)
+    assert (fastem.fold(X, fastem.fit(X, fastem.Gaussian("full"), 2, seed=0)) / 2).total_weight == 50.0

@@ -69,7 +69,7 @@ fastem.fit(X, fastem.Gaussian("full"), 2, start="START", seed=0, max_iter=10)
 
 def _startup(start: str) -> Case:
     """Import and first fit in a new process, with a warm cache of machine code."""
-    return lambda: subprocess.run([sys.executable, "-c", FIRST_FIT.replace("START", start)], check=True)
+    return lambda: subprocess.run([sys.executable, "-W", "ignore", "-c", FIRST_FIT.replace("START", start)], check=True)
 
 
 CASES: dict[str, Callable[[], Case]] = {

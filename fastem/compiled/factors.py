@@ -68,13 +68,13 @@ _SMALL_ORDER = 512
 
 
 @exact
-def _factorise_small(covariances, floor, singular, work, inverse, log_determinants, healthy):
+def _factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy):
     """Cholesky, inverse factor and log determinant of each matrix (Golub and Van Loan, sections 4.2.5 and 3.1.2).
 
     covariances IN (m, d, d); floor IN (d,); singular as in Limits; work OUT (d, d), the upper factor of the last;
-    inverse OUT (m, d, d), zeroed; log_determinants OUT (m,); healthy OUT (m,) bool, whether there is a factor and the
-    bound on the smallest eigenvalue holds. 2/3 d^3 flops each. Rows are added to rows, because sums of products along a
-    row must not be reassociated and took four times as long at 128.
+    least OUT (d,); inverse OUT (m, d, d), zeroed; log_determinants OUT (m,); healthy OUT (m,) bool, whether there is a
+    factor and the bound on the smallest eigenvalue holds. 2/3 d^3 flops each. Rows are added to rows, because sums of
+    products along a row must not be reassociated and took four times as long at 128.
     """
     d = floor.size
     for m in range(log_determinants.size):
@@ -99,6 +99,8 @@ def _factorise_small(covariances, floor, singular, work, inverse, log_determinan
                 for t in range(target.size):
                     target[t] -= factor * source[t]
         bound = 0.0
+        for j in range(d):
+            least[j] = max(floor[j], singular * covariances[m, j, j])
         for i in range(d):
             target = inverse[m, i]
             for k in range(i):
@@ -110,7 +112,7 @@ def _factorise_small(covariances, floor, singular, work, inverse, log_determinan
             factor = 1.0 / work[i, i]
             for t in range(i + 1):
                 target[t] *= factor
-                bound += target[t] * target[t] * max(floor[t], singular * covariances[m, t, t])
+                bound += target[t] * target[t] * least[t]
         log_determinants[m] = 2.0 * log_determinant
         healthy[m] = positive and bound <= 1.0
 
@@ -134,7 +136,7 @@ def factorise(
     bound: Array | None = None,
     singular: float = 0.0,
     rounding: float = 0.0,
-    squares: Array | float = 0.0,
+    moved: tuple[Array, Array | float] | None = None,
 ) -> Factor:
     """Cholesky factors of covariances (m, d, d), eigenvalues below a floor raised to it.
 
@@ -142,14 +144,15 @@ def factorise(
     eigenvalues of D^-1 C D^-1 below 1 become 1. That is the exact M-step under C >= D^2. 1 / ||W D||_F^2 bounds the
     smallest such eigenvalue from below, so the eigenvalues are computed only if that bound fails. A floor of 0 changes
     only matrices that rounding has left without a Cholesky factor. A matrix that is not finite comes back as NaN.
-    bound, singular and rounding are as in Limits, squares (m, d) as in `raise_to_floor`.
+    bound, singular and rounding are as in Limits; moved: the means (m, d), and the points about which the covariances
+    were found, as for `raise_to_floor`.
     """
     covariances = np.ascontiguousarray(covariances, dtype=np.float64)
     inverse, log_determinants = np.zeros(covariances.shape), np.empty(len(covariances))
     healthy = np.zeros(len(covariances), dtype=np.bool_)
     if len(floor) <= _SMALL_ORDER:
-        work = np.empty((len(floor), len(floor)))
-        _factorise_small(covariances, floor, singular, work, inverse, log_determinants, healthy)
+        work, least = np.empty((len(floor), len(floor))), np.empty(len(floor))
+        _factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy)
     else:
         _factorise_large(covariances, _least(covariances, floor, singular), inverse, log_determinants, healthy)
     floored = np.zeros(len(covariances), dtype=np.bool_)
@@ -157,7 +160,7 @@ def factorise(
         return Factor(covariances, inverse, log_determinants, floored, floored)
     covariances, collapsed = covariances.copy(), floored.copy()
     least = _least(covariances, floor, singular)
-    doubts = np.broadcast_to(rounding * squares, least.shape)
+    doubts = np.zeros(least.shape) if moved is None else rounding * (moved[0] - moved[1]) ** 2
     for m in np.flatnonzero(~healthy):
         covariance, size = covariances[m], np.maximum(least[m], doubts[m])
         if not size.all():
@@ -186,6 +189,12 @@ def _clip(covariance: Array, root: Array) -> tuple[Array, Array, Array, bool]:
 
     scales = np.outer(root, root)
     values, vectors = np.linalg.eigh(covariance / scales)
+    if values[0] >= 1.0:
+        # Only the bound failed, as with several features that are constant. The matrix stays, because rebuilding it
+        # would lose the digits of small variances beside large ones.
+        plain, info = lapack.dpotrf(covariance, lower=1, clean=1)
+        if info == 0:
+            return covariance, np.tril(lapack.dtrtri(plain, lower=1)[0]), plain, False
     clipped = np.maximum(values, 1.0)
     # The covariance is B B' with B = D V sqrt(values); B' = Q R makes R' its Cholesky factor without ever forming
     # (and rounding) the product.

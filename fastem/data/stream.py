@@ -40,9 +40,12 @@ class Stream:
         return Stream(self._chunks, sample_weight, self._rows, self.taken)
 
     def _checked(self) -> Iterator[Array]:
-        width = None
+        width, names = None, None
         for index, chunk in enumerate(self._chunks()):
             checked = validation.check_chunk(chunk, index, width)
+            own = validation.feature_names_of(chunk)
+            validation.check_names(own, names)
+            names = names or own
             if len(checked):
                 width = checked.shape[1]
                 yield checked

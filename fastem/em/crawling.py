@@ -8,8 +8,9 @@ from fastem.em.accelerate import Acceleration, accelerator
 from fastem.em.track import Track
 from fastem.model.problem import Problem
 
-# A start is looked at after FIRST passes, and then every EVERY passes.
-FIRST, EVERY = 60, 20
+# A start is looked at after FIRST passes, and then every EVERY passes. Where samples x features x components are fewer
+# than BRIEF, a leap takes longer than a pass, and fits that end soon are faster without: there it is LATER.
+FIRST, LATER, EVERY, BRIEF = 60, 200, 20, 100_000
 # It crawls if ten gains together are more than this fraction of the ten before; Aitken's rate is then 0.93 or more.
 CRAWL = 0.5
 # The method that is turned on, and the number of parameters up to which it is: it remembers 16 vectors of them.
@@ -27,6 +28,9 @@ def hasten(problem: Problem, tracks: Sequence[Track]) -> None:
     leader = max((track for track in tracks if track.may_win), key=lambda track: track.objective, default=None)
     if leader is None or leader.status is not None or leader.accelerator is not None:
         return
+    size = problem.source.n_samples * problem.source.n_features * problem.n_components
+    if len(leader.history) < (LATER if size < BRIEF else FIRST):
+        return
     if problem.n_parameters <= LARGEST and crawls(leader):
         leader.accelerator, leader.crawled = accelerator(METHOD), True
 
@@ -34,7 +38,5 @@ def hasten(problem: Problem, tracks: Sequence[Track]) -> None:
 def crawls(track: Track) -> bool:
     """Whether the last ten gains of a start are not much smaller than the ten before."""
     history = track.history
-    if len(history) < FIRST:
-        return False
     now, before = history[-1] - history[-11], history[-11] - history[-21]
     return now > max(CRAWL * before, 0.0)  # with a ridge, the likelihood may fall

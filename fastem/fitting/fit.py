@@ -93,9 +93,9 @@ def fit(
     accelerate : "auto", "anderson", "squarem" or None
         Leap ahead of the M-steps, which takes many times fewer passes where EM is slow. A leap that lowers the
         likelihood is refused, which costs its pass. The fit may reach another optimum than without acceleration. "auto"
-        turns "anderson" on for the best start if its gains hardly shrink for 60 steps, unless tol is 0. If that start
-        was one of "auto" and converges, its two most alike components then become one, another is put where the data
-        are denser than the mixture says, and the fit goes on from there too.
+        turns "anderson" on for the best start if its gains hardly shrink for 60 steps (200 on small data), unless tol
+        is 0. If that start was one of "auto" and converges, its two most alike components then become one, another is
+        put where the data are denser than the mixture says, and the fit goes on from there too.
     criterion : "gain", "relative", "parameters" or "aitken"
         "gain" is the last increase of the mean log-likelihood, nats per sample; "relative" is that increase relative to
         the log-likelihood; "parameters" is the largest change of a parameter by an M-step (means in standard deviations

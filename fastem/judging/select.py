@@ -147,7 +147,9 @@ def select(
     order = sorted(rows)
     table = tuple(rows[cell] for cell in order)
     chosen, fitted = _chosen(table, criterion), tuple(models[cell] for cell in order)
-    notes = (*_light(sample_weight, criterion), *_missed(fitted), *fitted[chosen].notes)
+    few = validation.too_few_points(checked, sample_weight, max(counts))
+    own = [f"The chosen model, {rows[order[chosen]]!r}: {note}" for note in fitted[chosen].notes]
+    notes = (*_light(sample_weight, criterion), *([few] if few else _missed(fitted)), *own)
     tell(notes)
     return Selection(criterion, table, fitted, chosen, notes)
 

@@ -88,7 +88,7 @@ def evaluate_at(X: Any, mixture: Any, n_threads: int | None, want: str) -> Array
     validation.check_usable(mixture)
     validation.check_n_threads(n_threads)
     if isinstance(X, Packed):
-        X.check(mixture.family, mixture.n_features)
+        X.check(mixture.family, mixture)
         rows = mixture_rows(mixture, X.frame)
         with team(n_threads) as threads:
             return evaluating.evaluate(X.data, mixture.family, X.frame, *rows, X.dtype, threads, want).values

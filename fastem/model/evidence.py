@@ -99,6 +99,9 @@ class Evidence:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, divisor: Any) -> Evidence:
+        return self * (1.0 / validation.check_factor(divisor))
+
     def __radd__(self, other: object) -> Evidence:
         """Evidence added to 0, with which sum() begins."""
         return self if other == 0 else NotImplemented
@@ -189,7 +192,7 @@ def source_of(X: Any, mixture: Result, sample_weight: Any, threads: Team) -> InM
     """Checked data in the coordinates of a mixture, or packed data in their own."""
     if isinstance(X, Packed):
         validation.check_weights_are_packed(sample_weight)
-        X.check(mixture.family, mixture.n_features)
+        X.check(mixture.family, mixture)
         return X.source(threads)
     with validation.naming(X, sample_weight):
         checked = validation.check_data(X, mixture)

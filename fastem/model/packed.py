@@ -53,10 +53,11 @@ class Packed:
         """The weights, (n_samples,), or None if every sample counts 1."""
         return self.samples.sample_weight
 
-    def check(self, family: Family, n_features: int | None = None) -> None:
-        """Refuse a family whose tiles are others, or which cannot have produced the data, or a number of features."""
-        if n_features is not None:
-            validation.check_packed_features(self, n_features)
+    def check(self, family: Family, mixture: Any = None) -> None:
+        """Refuse a family whose tiles are others, or which cannot have produced the data, or a mixture of others."""
+        if mixture is not None:
+            validation.check_packed_features(self, mixture.n_features)
+            validation.check_names(self.feature_names, mixture.feature_names)
         own = tiles_key(self.family, self.frame)
         frame = family.frame(self.facts.location, self.facts.spread)
         validation.check_same_tiles(own == tiles_key(family, frame), self.family, family)

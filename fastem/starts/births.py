@@ -18,7 +18,7 @@ from fastem.starts import runs
 
 # Places are looked for among at most so many samples; their number at each of some sizes of neighbourhoods, which are
 # multiples of the smallest; the births that go on, after a few iterations of all.
-SAMPLE, PLACES, SIZES, BEST, ITERATIONS = 2000, 4, (1, 3, 9), 2, 8
+SAMPLE, PLACES, SIZES, BEST, ITERATIONS = 1000, 4, (1, 3, 9), 2, 8
 # The smallest neighbourhood has this share of the samples, and twice what a covariance matrix needs.
 SHARE = 0.01
 # A component born is chance if its standard deviations are below this fraction of the narrowest other's (geometric
@@ -37,10 +37,12 @@ def births(problem: Problem, step: Step) -> list[Step]:
     log_density = sample.evaluate(step, "log_density")
     smallest = max(round(SHARE * len(points)), 2 * (points.shape[1] + 2))
     begun = []
-    for size in (smallest * factor for factor in SIZES):
-        if 2 * size > len(points):
-            break
-        for members in _dense_places(sample.family.points(points), log_density, size):
+    sizes = [smallest * factor for factor in SIZES if 2 * smallest * factor <= len(points)]
+    near, radii = _neighbourhoods(sample.family.points(points), sizes)
+    for size, radius in zip(sizes, radii, strict=True):
+        # Up to a constant, the log of the density that so many samples in a ball of this radius mean.
+        excess = -0.5 * points.shape[1] * np.log(np.maximum(radius, 1e-300)) - log_density
+        for members in _dense_places(near[:, :size], excess):
             chosen = resp.copy()
             chosen[members] = 0.0
             chosen[members, spare] = 1.0
@@ -71,20 +73,27 @@ def _united(resp: Array, weights: Array) -> int:
     return int(spare)
 
 
-def _dense_places(points: Array, log_density: Array, size: int) -> list[Array]:
-    """The members (size,) of neighbourhoods that are denser than the mixture says, the densest first, none shared."""
+def _neighbourhoods(points: Array, sizes: list[int]) -> tuple[Array, list[Array]]:
+    """The nearest points of each point, as many as the largest size, and for each size the squared radii (n,).
+
+    The first so many are the nearest, for each of the sizes, which rise.
+    """
+    if not sizes:
+        return np.zeros((len(points), 0), dtype=np.int64), []
     squares = (points**2).sum(axis=1)
     distances = squares[:, None] + squares - 2.0 * points @ points.T
-    members = np.argpartition(distances, size - 1, axis=1)[:, :size]
-    radii = np.take_along_axis(distances, members, axis=1).max(axis=1)
-    # Up to a constant, the log of the density that so many samples in a ball of this radius mean.
-    excess = -0.5 * points.shape[1] * np.log(np.maximum(radii, 1e-300)) - log_density
+    near = np.argpartition(distances, [size - 1 for size in sizes], axis=1)[:, : sizes[-1]]
+    return near, [distances[np.arange(len(points)), near[:, size - 1]] for size in sizes]
+
+
+def _dense_places(near: Array, excess: Array) -> list[Array]:
+    """The members (size,) of neighbourhoods that are denser than the mixture says, the densest first, none shared."""
     places: list[Array] = []
-    taken = np.zeros(len(points), dtype=np.bool_)
+    taken = np.zeros(len(near), dtype=np.bool_)
     for i in np.argsort(-excess, kind="stable"):
         if len(places) == PLACES:
             break
-        if np.isfinite(excess[i]) and not taken[members[i]].any():
-            places.append(members[i])
-            taken[members[i]] = True
+        if np.isfinite(excess[i]) and not taken[near[i]].any():
+            places.append(near[i])
+            taken[near[i]] = True
     return places

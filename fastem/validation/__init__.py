@@ -23,7 +23,7 @@ from fastem.validation.data import (
     working_dtype,
 )
 from fastem.validation.files import check_checkpoint, check_model_file
-from fastem.validation.frames import check_feature_names, feature_names_of, naming
+from fastem.validation.frames import check_feature_names, check_names, feature_names_of, naming
 from fastem.validation.mixtures import (
     Given,
     check_alike,
@@ -113,6 +113,7 @@ __all__ = [
     "check_n_draws",
     "check_n_folds",
     "check_n_threads",
+    "check_names",
     "check_not_empty",
     "check_one_weight",
     "check_order",

@@ -138,6 +138,8 @@ def as_array(name: str, value: Any) -> Array:
     """A numeric array on this machine's processor, or an error that says what came instead."""
     if type(value).__module__.startswith("scipy.sparse"):
         raise TypeError(f"{name} is a sparse matrix; only dense arrays are supported. Use {name}.toarray().")
+    if type(value).__name__ == "LazyFrame":
+        raise TypeError(f"{name} is a LazyFrame; give {name}.collect().")
     device = getattr(value, "__dlpack_device__", None)
     if hasattr(value, "__cuda_array_interface__") or (callable(device) and device()[0] not in (1, 3)):
         raise TypeError(f"{name} is on another device; copy it to the host first (for example with .get() or .cpu()).")

@@ -27,7 +27,11 @@ def feature_names_of(X: Any) -> tuple[str, ...] | None:
 
 def check_feature_names(X: Any, mixture: Any) -> None:
     """Refuse a frame whose columns are not those of the mixture in their order. Without names there is no check."""
-    expected, found = getattr(mixture, "feature_names", None), feature_names_of(X)
+    check_names(getattr(X, "feature_names", None) or feature_names_of(X), getattr(mixture, "feature_names", None))
+
+
+def check_names(found: tuple[str, ...] | None, expected: tuple[str, ...] | None) -> None:
+    """Refuse names of columns that are not the expected ones in their order. Without names there is no check."""
     if expected is None or found is None or found == expected:
         return
     if sorted(found) == sorted(expected):

@@ -10,6 +10,7 @@ import numpy as np
 from fastem.families.base import Family
 from fastem.families.parameters import Array, Parameter, n_features_of
 from fastem.validation.data import as_array, check_integer
+from fastem.validation.frames import check_names
 
 
 class Given(NamedTuple):
@@ -118,6 +119,9 @@ def check_alike(one: Any, other: Any) -> None:
                 f"the mixtures have {getattr(one, what)} and {getattr(other, what)} {what[2:]}; to be matched, both "
                 "must have as many."
             )
+    check_names(other.feature_names, one.feature_names)
+    for mixture in (one, other):
+        check_usable(mixture)
     if type(one.family).comparable is not type(other.family).comparable:
         raise ValueError(
             f"components of {one.family.name} and {other.family.name} cannot be compared; fit one family to both."
@@ -289,6 +293,7 @@ def is_same_mixture(one: Any, other: Any) -> bool:
             f"{sizes[0][0]} component(s) of {sizes[0][1]} feature(s) and {other.family!r} with {sizes[1][0]} of "
             f"{sizes[1][1]}."
         )
+    check_names(one.feature_names, other.feature_names)
     return one is other or (
         np.array_equal(one.weights, other.weights)
         and all(np.array_equal(one.parameters[name], other.parameters[name]) for name in one.parameters)

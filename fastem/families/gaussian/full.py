@@ -120,19 +120,17 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
 
 
 @exact
-def _moments(statistics, params, ridge, starving, means, covariances, squares):
+def _moments(statistics, params, ridge, starving, means, covariances):
     """Means and covariances, ridge included, from statistics. Those of a starving component mean nothing.
 
-    statistics IN, params IN, ridge IN (d,), starving IN (K,); means OUT (K, d); covariances OUT (K, d, d);
-    squares OUT (K, d), of the means' shifts. It is compiled because these few operations on small arrays take five
-    times as long in NumPy.
+    statistics IN, params IN, ridge IN (d,), starving IN (K,); means OUT (K, d); covariances OUT (K, d, d). It is
+    compiled because these few operations on small arrays take five times as long in NumPy.
     """
     n_components, d = means.shape
     for k in range(n_components):
         count = 1.0 if starving[k] else statistics[k, 0]
         for i in range(d):
             means[k, i] = params[k, i] + statistics[k, 1 + i] / count
-            squares[k, i] = (statistics[k, 1 + i] / count) ** 2
             row = d + 1 + block_row(i)
             for j in range(i + 1):
                 value = statistics[k, row + block_column(j)] / count
@@ -198,9 +196,10 @@ class GaussianFull(gaussian.GaussianFamily):
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         n_components, d = len(starving), len(frame.scale)
         means, covariances = np.empty((n_components, d)), np.empty((n_components, d, d))
-        squares = np.empty((n_components, d))
-        _moments(statistics, params, limits.ridge, starving, means, covariances, squares)
-        factor = factorise(covariances, limits.floor, limits.bound, limits.singular, limits.rounding, squares)
+        _moments(statistics, params, limits.ridge, starving, means, covariances)
+        factor = factorise(
+            covariances, limits.floor, limits.bound, limits.singular, limits.rounding, (means, params[:, :d])
+        )
         rows = self._rows(means, factor, frame)
         return gaussian.spared(rows, params, starving, factor.floored, factor.collapsed)
 

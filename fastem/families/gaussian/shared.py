@@ -31,6 +31,8 @@ OWN_RESOLUTION = 16.0
 SINGULAR = {4: 1e-7, 8: 1e-12}
 # A sum of squares errs by this many rounding units.
 ROUNDING = 8.0
+# A value so many standard deviations from the mean is far beyond the others.
+GROSS = 10.0
 # The floor of a feature that has one value only, relative to the square of that.
 CONSTANT = {4: 1e-8, 8: 1e-12}
 
@@ -104,14 +106,16 @@ class GaussianFamily(Family):
         named = self.unpack(params, identity_frame(len(frame.scale)), n_components)
         if not self.matrices:
             variances = self.variances(named, n_components, len(frame.scale))[k]
-            return f"does not vary in {listed(np.flatnonzero(variances <= 2.0 * limits.floor))}"
+            involved = np.flatnonzero(variances <= 2.0 * limits.floor)
+            return f"does not vary in {listed(involved)}{_beside(involved, limits)}"
         covariances = named["covariances"].reshape(-1, len(frame.scale), len(frame.scale))
         covariance = covariances[k if len(covariances) > 1 else 0]
         least = np.sqrt(np.maximum(limits.floor, limits.singular * np.diagonal(covariance)))
         values, vectors = np.linalg.eigh(covariance / least / least[:, None])
         flat = values < 2.0
         involved = np.flatnonzero((vectors[:, flat] ** 2).sum(axis=1) > 0.1)
-        return f"does not vary in {flat.sum()} of {len(values)} directions, which involve {listed(involved)}"
+        directions = f"{flat.sum()} of {len(values)} directions, which involve {listed(involved)}"
+        return f"does not vary in {directions}{_beside(involved, limits)}"
 
     @property
     def remedy(self) -> str:
@@ -202,6 +206,19 @@ def spared(rows: Array, params: Array, starving: Array, floored: Array, collapse
         return Maximised(rows, starving, floored, collapsed)
     rows[starving] = params[starving]
     return Maximised(rows, starving, floored & ~starving, collapsed & ~starving)
+
+
+def _beside(features: Array, limits: Limits) -> str:
+    """What hides the variance of components in features with values far beyond all others; "" if there are none."""
+    if limits.rounding < ROUNDING * 1e-9:  # in float64 that takes values of another kind, such as 1e15
+        return ""
+    largest = np.sqrt(limits.floor[features]) / (RESOLUTION * limits.rounding / ROUNDING)
+    if not (largest > GROSS).any():
+        return ""
+    return (
+        f", or by less than floating point resolves beside a value {largest.max():.3g} standard deviations from the "
+        "mean there: if that is an error, leave it out"
+    )
 
 
 def listed(features: Array) -> str:

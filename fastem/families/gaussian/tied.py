@@ -185,9 +185,9 @@ class GaussianTied(gaussian.GaussianFamily):
         total = np.maximum(counts.sum(axis=-1, keepdims=True), gaussian.TINY)
         scatter /= total[..., None]
         scatter.reshape(-1, d * d)[:, :: d + 1] += limits.ridge
-        squares = shifted.reshape(-1, d * d)[:, :: d + 1] / total.reshape(-1, 1)
+        spread = np.sqrt(shifted.reshape(-1, d * d)[:, :: d + 1] / total.reshape(-1, 1))
         factor = factorise(
-            scatter.reshape(-1, d, d), limits.floor, limits.bound, limits.singular, limits.rounding, squares
+            scatter.reshape(-1, d, d), limits.floor, limits.bound, limits.singular, limits.rounding, (spread, 0.0)
         )
         rows = self._rows(means + shift, factor, frame)
         starts = starving.shape[:-1]
