@@ -60,7 +60,7 @@ def test_a_time_limit_ends_a_fit(rng):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"accelerate": "fast"}, "accelerate is 'fast'; it must be one of None, 'anderson', 'squarem'"),
+        ({"accelerate": "fast"}, "accelerate is 'fast'; it must be one of None, 'auto', 'anderson', 'squarem'"),
         ({"criterion": "bic"}, "criterion is 'bic'; it must be one of 'gain'"),
         ({"max_passes": 0}, "max_passes is 0; it must be at least 1"),
         ({"time_limit": 0.0}, "time_limit is 0.0; it must be a number of seconds > 0"),
