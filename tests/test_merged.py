@@ -160,3 +160,14 @@ def test_results_that_are_not_finite_are_refused_by_match_and_compiled_code(rng)
     with pytest.raises(ValueError, match="nearly 0"):
         fastem.GaussianMixture(2, reg_covar=0).fit(X * 1e-200)
     assert (fastem.fold(X, fastem.fit(X, fastem.Gaussian("full"), 2, seed=0)) / 2).total_weight == 50.0
+
+
+def test_components_of_many_features_are_maximised_one_by_one(rng):
+    X = rng.standard_normal((1500, 260)) + 3.0 * np.repeat([0, 1], 750)[:, None]
+    labels = np.repeat([0, 1, 2], [750, 700, 50])  # the third has fewer samples than features
+    result = fastem.fit(X, fastem.Gaussian("full"), 3, start=labels, max_iter=0)
+    for k in range(2):
+        own = X[labels == k]
+        np.testing.assert_allclose(result.parameters["means"][k], own.mean(axis=0), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(result.parameters["covariances"][k], np.cov(own.T, bias=True), rtol=1e-8, atol=1e-11)
+    assert result.collapsed == (2,)

@@ -73,7 +73,8 @@ def from_centres(problem: Problem, centres: Array) -> list[Step]:
     rows = problem.family.reference(centres.reshape(-1, n_features))  # the rows of all starts, then shared ones
     shared = [rows[None, n_starts * n_components :]] * n_starts
     own = rows[: n_starts * n_components].reshape(n_starts, n_components, -1)
-    reference = np.concatenate([own, np.concatenate(shared)], axis=1)
+    # Where components share no rows, nothing is copied, as rows may be large.
+    reference = np.concatenate([own, np.concatenate(shared)], axis=1) if shared[0].size else own
     mixtures = Mixtures(centres, np.zeros(centres.shape[:2]))
     _, statistics = passes.run(mixtures, reference, np.arange(len(centres)))
     return [inside(problem, step) for step in problem.maximise_each(statistics, list(reference))]

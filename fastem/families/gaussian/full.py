@@ -28,6 +28,9 @@ from fastem.families.base import Frame, Kernels, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
 from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
+# From this many features on, components are factorised one after the other; a matrix then takes a millisecond or more.
+WIDE = 256
+
 
 @kernel
 def log_prob(tile, params, layout, rows, out, latent, scratch):
@@ -195,6 +198,8 @@ class GaussianFull(gaussian.GaussianFamily):
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         n_components, d = len(starving), len(frame.scale)
+        if d >= WIDE and n_components > 1:
+            return self._one_by_one(statistics, params, frame, limits, starving)
         means, covariances = np.empty((n_components, d)), np.empty((n_components, d, d))
         _moments(statistics, params, limits.ridge, starving, means, covariances)
         factor = factorise(
@@ -202,6 +207,15 @@ class GaussianFull(gaussian.GaussianFamily):
         )
         rows = self._rows(means, factor, frame)
         return gaussian.spared(rows, params, starving, factor.floored, factor.collapsed)
+
+    def _one_by_one(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
+        """`maximise` of one component after the other, so that few large matrices exist at a time."""
+        rows, held = np.empty_like(params), np.empty((2, len(starving)), dtype=np.bool_)
+        for k in range(len(starving)):
+            one = slice(k, k + 1)
+            found = self.maximise(statistics[one], params[one], frame, limits, starving[one])
+            rows[one], held[0, one], held[1, one] = found.params, found.floored, found.collapsed
+        return Maximised(rows, starving, held[0], held[1])
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
