@@ -83,8 +83,11 @@ def evaluated(X: Array, mixture: Result, threads: Team, want: str, alone: bool =
 
 
 def evaluate_at(X: Any, mixture: Any, n_threads: int | None, want: str) -> Array:
-    """What is wanted of a mixture, see `evaluating.evaluate`, at a user's data, packed ones too."""
-    X, mixture = validation.data_and_mixture(X, mixture)
+    """What is wanted of a mixture, see `evaluating.evaluate`, at a user's data, packed ones too, in either order."""
+    return _evaluate_at(*validation.data_and_mixture(X, mixture), n_threads, want)
+
+
+def _evaluate_at(X: Any, mixture: Result, n_threads: int | None, want: str) -> Array:
     validation.check_usable(mixture)
     validation.check_n_threads(n_threads)
     if isinstance(X, Packed):
@@ -148,7 +151,7 @@ def responsibilities(X: Any, mixture: Any, *, n_threads: int | None = None) -> N
     ValueError, TypeError : as for `log_density`.
     """
     X, mixture = validation.data_and_mixture(X, mixture)
-    resp = evaluate_at(X, mixture, n_threads, "resp")
+    resp = _evaluate_at(X, mixture, n_threads, "resp")
     possible = resp.sum(axis=1) > 0
     if not possible.all():
         resp[~possible] = mixture.weights
@@ -233,7 +236,7 @@ def evaluate(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int 
     15.5
     """
     X, mixture = validation.data_and_mixture(X, mixture)
-    density = evaluate_at(X, mixture, n_threads, "log_density")
+    density = _evaluate_at(X, mixture, n_threads, "log_density")
     if isinstance(X, Packed):
         validation.check_weights_are_packed(sample_weight)
         samples = X.samples
