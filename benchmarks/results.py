@@ -54,6 +54,12 @@ SECTIONS: dict[str, Section] = {
             "--out peers/grid",
         )
     ),
+    "iterations-avx2": Section(
+        (
+            f"{PEERS} run --cases grid --data overlapping --dtype float64 --covariance full,diag --peers fastem,onedal "
+            "--processor haswell --out peers/avx2",
+        )
+    ),
     "real": Section((f"{PEERS} run --cases real --dtype float64 --peers fastem,sklearn,onedal --out peers/real",)),
     "other-shapes": Section(
         (

@@ -23,6 +23,8 @@ from pathlib import Path
 
 for _name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
     del os.environ[_name]
+if "--processor" in sys.argv[:-1]:  # before numba is imported, here and in the processes of fastem
+    os.environ.update(NUMBA_CPU_NAME=sys.argv[sys.argv.index("--processor") + 1], NUMBA_CPU_FEATURES="")
 
 from benchmarks.peers import environments, measure, problems, report  # noqa: E402
 from benchmarks.peers.peak import peak  # noqa: E402
@@ -43,6 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--covariance", default=SHAPES)
     parser.add_argument("--dtype", default="float64,float32")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--processor", help="what fastem and the peak are compiled for, such as haswell for AVX2")
     parser.add_argument("--limit", type=float, default=120.0, help="seconds that one fit may take")
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="where the real data is")
     parser.add_argument("--out", type=Path, default=Path("peers"))
@@ -53,7 +56,8 @@ def _run(options: argparse.Namespace, peers: list[str], threads: list[int]) -> N
     rows: list[measure.Row] = []
     bench = measure.Bench(peers, threads, options.limit)
     peaks = {dtype: peak(dtype, threads[-1]) for dtype in options.dtype.split(",")}
-    heading = f"{machine()}, {threads[-1]} cores, Python {platform.python_version()}; peak " + ", ".join(
+    compiled = f", fastem compiled for {options.processor}" if options.processor else ""
+    heading = f"{machine()}{compiled}, {threads[-1]} cores, Python {platform.python_version()}; peak " + ", ".join(
         f"{value / 1e9:.0f} GFLOP/s in {dtype}" for dtype, value in peaks.items()
     )
     print(heading, file=sys.stderr, flush=True)

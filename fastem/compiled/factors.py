@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastem.compiled.arrays import some
 from fastem.compiled.jit import exact
+from fastem.compiled.lanes import staged
 
 Array = NDArray[Any]
 
@@ -62,11 +63,6 @@ class Factor(NamedTuple):
     collapsed: Array
 
 
-# Up to this order the loops below are faster than LAPACK. At order 128 a matrix takes 104 us, against 160 on one thread
-# of OpenBLAS and 8,000 on two, which wait for each other while numba's threads still spin. At 512 they are even.
-_SMALL_ORDER = 512
-
-
 @exact
 def _factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy):
     """Cholesky, inverse factor and log determinant of each matrix (Golub and Van Loan, sections 4.2.5 and 3.1.2).
@@ -117,6 +113,88 @@ def _factorise_small(covariances, floor, singular, work, least, inverse, log_det
         healthy[m] = positive and bound <= 1.0
 
 
+# From the first of these orders on, rows are made four at a time: each entry goes through the same operations in the
+# same order, but stays in a register. On a Zen 4, a matrix of order 64 takes 12 us instead of 29, and one of 512 3 ms
+# instead of 9. Beyond the second order LAPACK is used. At 128, it takes 0.2 ms on one thread of OpenBLAS, and 8 ms on
+# two, which wait for each other while numba's threads still spin.
+_BLOCKED_ORDER, _LARGE_ORDER = 48, 512
+
+
+@staged
+def _subtract_products(
+    machine: Any, target: Any, i: Any, first: Any, last: Any, factors: Any, source: Any, begin: Any
+) -> None:
+    """target[i + r, t] -= sum_j factors[j, i + r] source[j, t] for four rows r, first <= t < last, and j < i.
+
+    begin: 0 or 1; with 1, source is 0 where t > j. Up to 15 entries behind the last are changed, too.
+    """
+    n = 2 * target.lanes
+
+    def chunk(t: Any) -> None:
+        def one(j: Any, *rows: Any) -> list[Any]:
+            x = source.vector(j, t, n)
+            return [rows[r] - factors.number(j, i + r) * x for r in range(4)]
+
+        rows = [target.vector(i + r, t, n) for r in range(4)]
+        for r, row in enumerate(machine.repeat(begin * t, i, one, *rows)):
+            target.put(i + r, t, row)
+
+    machine.repeat(first, last, chunk, step=n)
+
+
+@exact
+def _factorise_blocked(covariances, least, work, inverse, log_determinants, healthy):
+    """What `_factorise_small` does, for large matrices. least IN (m, d); work OUT (2, d, d + 16)."""
+    d = least.shape[1]
+    upper, lower = work[0], work[1]
+    for m in range(log_determinants.size):
+        log_determinant = 0.0
+        positive = True
+        for i in range(d):
+            for j in range(d):
+                upper[i, j] = covariances[m, i, j]
+            for j in range(lower.shape[1]):
+                lower[i, j] = 0.0
+        for i in range(0, d, 4):
+            first = i if i + 4 <= d else 0  # up to which row a row has been subtracted from already
+            if first > 0:
+                _subtract_products(upper, i, i, d, upper, upper, 0)
+            for row in range(i, min(i + 4, d)):
+                target = upper[row, row:d]
+                for j in range(first, row):
+                    source = upper[j, row:d]
+                    factor = source[0]
+                    for t in range(target.size):
+                        target[t] -= factor * source[t]
+                pivot = target[0]
+                positive = positive and pivot > 0.0 and pivot < np.inf
+                diagonal = np.sqrt(pivot) if positive else 1.0
+                log_determinant += np.log(diagonal)
+                factor = 1.0 / diagonal
+                for t in range(target.size):
+                    target[t] *= factor
+        bound = 0.0
+        for i in range(0, d, 4):
+            first = i if i + 4 <= d else 0
+            if first > 0:
+                _subtract_products(lower, i, 0, i, upper, lower, 1)
+            for row in range(i, min(i + 4, d)):
+                target = lower[row]
+                for k in range(first, row):
+                    factor = upper[k, row]
+                    source = lower[k]
+                    for t in range(k + 1):
+                        target[t] -= factor * source[t]
+                target[row] = 1.0
+                factor = 1.0 / upper[row, row]
+                for t in range(row + 1):
+                    target[t] *= factor
+                    inverse[m, row, t] = target[t]
+                    bound += target[t] * target[t] * least[m, t]
+        log_determinants[m] = 2.0 * log_determinant
+        healthy[m] = positive and bound <= 1.0
+
+
 def _factorise_large(covariances: Array, least: Array, inverse: Array, log_determinants: Array, healthy: Array) -> None:
     """What `_factorise_small` does, by LAPACK."""
     from scipy.linalg import lapack  # takes 90 ms, so fits with smaller matrices do not import it
@@ -150,11 +228,16 @@ def factorise(
     covariances = np.ascontiguousarray(covariances, dtype=np.float64)
     inverse, log_determinants = np.zeros(covariances.shape), np.empty(len(covariances))
     healthy = np.zeros(len(covariances), dtype=np.bool_)
-    if len(floor) <= _SMALL_ORDER:
-        work, least = np.empty((len(floor), len(floor))), np.empty(len(floor))
+    d = len(floor)
+    if d < _BLOCKED_ORDER:
+        work, least = np.empty((d, d)), np.empty(d)
         _factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy)
-    else:
+    elif d > _LARGE_ORDER:
         _factorise_large(covariances, _least(covariances, floor, singular), inverse, log_determinants, healthy)
+    else:
+        # Rows of a power of two of entries would push each other out of the first-level cache.
+        work, least = np.empty((2, d, d + 16)), _least(covariances, floor, singular)
+        _factorise_blocked(covariances, least, work, inverse, log_determinants, healthy)
     floored = np.zeros(len(covariances), dtype=np.bool_)
     if not some(~healthy):
         return Factor(covariances, inverse, log_determinants, floored, floored)

@@ -221,21 +221,6 @@ if JIT:
         return types.int64(types.int64, types.int64), generate
 
     @intrinsic
-    def prefetch(_typing: Any, array: Any, offset: Any) -> Any:
-        """Ask for the cache line at `offset` bytes from the beginning of an array, which may lie beyond its end."""
-
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
-            data = context.make_array(signature.args[0])(context, builder, values[0]).data
-            place = builder.gep(builder.bitcast(data, byte), [values[1]])
-            kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-            builder.call(function, [place, flag(0), flag(2), flag(1)])  # to read, into the second-level cache, data
-            return context.get_dummy_value()
-
-        return types.void(array, types.int64), generate
-
-    @intrinsic
     def wide(_typing: Any) -> Any:
         """Let the enclosing kernel use 512-bit registers if the processor has them.
 
@@ -244,11 +229,15 @@ if JIT:
         """
 
         def generate(context: Any, builder: Any, _signature: Any, _values: Any) -> Any:
-            # llvmlite lists the attributes that it knows; this one is LLVM's own and is written as a string.
-            set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+            widened(builder)
             return context.get_dummy_value()
 
         return types.void(), generate
+
+    def widened(builder: Any) -> None:
+        """`wide`, for those who write machine instructions themselves."""
+        # llvmlite lists the attributes that it knows; this one is LLVM's own and is written as a string.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
 
 else:
 
@@ -275,8 +264,8 @@ else:
         counter[0] += increment
         return before
 
-    def prefetch(array: Any, offset: int) -> None:
+    def wide() -> None:
         return None
 
-    def wide() -> None:
+    def widened(builder: Any) -> None:
         return None

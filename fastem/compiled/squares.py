@@ -1,27 +1,86 @@
 """Squared distances and weighted sums over one tile: loops that several families share.
 
-The loops take two components and four features at a time. A tile of 64 features is 128 kB and comes from the
-second-level cache, which halves the speed if the tile is read once for each component. On a Zen 5, blocks took the
-diagonal log_prob from 0.059 to 0.036 ns per entry and the diagonal accumulate from 0.060 to 0.039. An odd component and
-up to three features may be left; they go through plain loops. Plain sums take four components at a time.
+Log densities are made for two components and two registers' worth of samples at a time and for all features, so that
+each is written once. Sums are kept for four features of two components, or of one if there are only 16 registers. An
+odd component, and in sums up to three features that are left, go through plain loops.
 """
 
 from __future__ import annotations
 
-from fastem.compiled.jit import kernel, part, prefetch, wide
+from typing import Any
+
+from fastem.compiled.jit import kernel, part, wide
+from fastem.compiled.lanes import fetching, staged
+from fastem.compiled.lanes.target import FEW
+
+# Log densities are made for this many features at a time. The rows of a tile lie a power of two apart, so that more of
+# them would push each other out of the first-level cache: all 64 at a time took 1.3 times as long on a Zen 4.
+GROUP = 8
 
 
-@part
-def prefetch_next(tile, step, n_steps):
-    """Ask for the step-th of n_steps parts of what lies behind a tile: in a fit, the next tile.
+def in_groups(
+    machine: Any, tile: Any, points: Any, d: Any, j: Any, components: Any, constants: Any, slopes: Any, lone: Any,
+    deviation: Any, out: Any, sweep: Any,
+) -> None:  # fmt: skip
+    """Add - slope_k sum deviation(j, x_j, k)^2 over GROUP features from j on to row k of out, for some components.
 
-    The requests are spread over a kernel's steps, so that memory is read while the loops compute. On a Zen 5 at
-    (200k, 16, 16), a diagonal iteration went from 3.5 to 3.25 ms and a tied one from 4.9 to 4.65. All requests at once,
-    between two kernels, gained nothing.
+    The first group begins with the constants. lone(z, slope): the term of a feature that no group of four holds. sweep:
+    as in `fetching`.
     """
-    n_bytes = tile.size * tile.itemsize
-    for offset in range(n_bytes * step // n_steps // 64, n_bytes * (step + 1) // n_steps // 64):
-        prefetch(tile, n_bytes + 64 * offset)
+    n, zeros, fetch = 2 * points.lanes, machine.zeros(points, 2 * points.lanes), fetching(machine, tile, sweep)
+    end = machine.at_most(j + GROUP, d)
+
+    def chunk(t: Any) -> None:
+        def four(i: Any, *totals: Any) -> list[Any]:
+            found = _squares(machine, points, t, 4 * i, components, deviation)
+            return [total - slope * square for total, slope, square in zip(totals, slopes, found, strict=True)]
+
+        def one(i: Any, *totals: Any) -> list[Any]:
+            x, results = points.vector(i, t, n), []
+            for k, slope, total in zip(components, slopes, totals, strict=True):
+                results.append(total - lone(deviation(i, x, k), slope))
+            return results
+
+        begun = [
+            machine.where(j == 0, zeros + constant, out.vector(k, t, n))
+            for k, constant in zip(components, constants, strict=True)
+        ]
+        totals = machine.repeat(j // 4, end // 4, four, *begun)
+        for k, total in zip(components, machine.repeat(end // 4 * 4, end, one, *totals), strict=True):
+            out.put(k, t, total)
+        fetch(t)
+
+    machine.samples(points.width, n, chunk)
+
+
+def _squares(machine: Any, points: Any, t: Any, j: Any, components: Any, deviation: Any) -> list[Any]:
+    """For each component k, the sum of deviation(j, x_j, k)^2 over four features from j on, for samples t."""
+    totals: list[Any] = []
+    for q in range(4):  # feature by feature, so that few values are in registers at a time
+        x = points.vector(j + q, t, 2 * points.lanes)
+        for i, k in enumerate(components):
+            z = deviation(j + q, x, k)
+            if q == 0:
+                totals.append(machine.product(z, z))
+            else:
+                totals[i] = totals[i] + z * z
+    return totals
+
+
+@staged
+def _pair_from_squares(
+    machine: Any, tile: Any, points: Any, d: Any, j: Any, params: Any, pair: Any, start: Any, constants: Any,
+    slopes: Any, out: Any, sweep: Any,
+) -> None:  # fmt: skip
+    """`from_squares` of two components and a group of features, with constants and half the precisions."""
+
+    def deviation(j: Any, x: Any, k: Any) -> Any:
+        return x - params.number(k, start + j)
+
+    def lone(z: Any, slope: Any) -> Any:
+        return slope * machine.product(z, z)
+
+    in_groups(machine, tile, points, d, j, pair, constants, slopes, lone, deviation, out, sweep)
 
 
 @part
@@ -33,89 +92,52 @@ def from_squares(tile, points, n_features, params, start, constant, precision, r
     """
     wide()
     size = points.shape[1]
-    blocked = n_features // 4 * 4
-    paired = rows.size // 2 * 2
-    half = points.dtype.type(0.5)
-    for i in range(rows.size):
+    n_pairs = rows.size // 2
+    n_groups = (n_features + GROUP - 1) // GROUP
+    zero, half = points.dtype.type(0), points.dtype.type(0.5)
+    for group in range(n_groups):
+        for i in range(n_pairs):
+            k, m = rows[2 * i], rows[2 * i + 1]
+            first_k = params[k, constant] if constant >= 0 else zero
+            first_m = params[m, constant] if constant >= 0 else zero
+            slope_k = half * params[k, precision] if precision >= 0 else half
+            slope_m = half * params[m, precision] if precision >= 0 else half
+            _pair_from_squares(
+                tile, points, n_features, GROUP * group, params, (k, m), start, (first_k, first_m), (slope_k, slope_m),
+                out, (group * n_pairs + i, n_groups * n_pairs),
+            )  # fmt: skip
+    for i in range(2 * n_pairs, rows.size):
         k = rows[i]
-        first = params[k, constant] if constant >= 0 else points.dtype.type(0)
+        first_k = params[k, constant] if constant >= 0 else zero
+        slope_k = half * params[k, precision] if precision >= 0 else half
         for t in range(size):
-            out[k, t] = first
-    for i in range(0, paired, 2):
-        k = rows[i]
-        m = rows[i + 1]
-        slope_k = half * params[k, precision] if precision >= 0 else half
-        slope_m = half * params[m, precision] if precision >= 0 else half
-        for j in range(0, blocked, 4):
-            prefetch_next(tile, (i * blocked + 2 * j) // 8, paired * blocked // 8)
-            m0 = params[k, start + j]
-            m1 = params[k, start + j + 1]
-            m2 = params[k, start + j + 2]
-            m3 = params[k, start + j + 3]
-            n0 = params[m, start + j]
-            n1 = params[m, start + j + 1]
-            n2 = params[m, start + j + 2]
-            n3 = params[m, start + j + 3]
-            for t in range(size):
-                z0 = points[j, t] - m0
-                z1 = points[j + 1, t] - m1
-                z2 = points[j + 2, t] - m2
-                z3 = points[j + 3, t] - m3
-                out[k, t] -= slope_k * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
-                z0 = points[j, t] - n0
-                z1 = points[j + 1, t] - n1
-                z2 = points[j + 2, t] - n2
-                z3 = points[j + 3, t] - n3
-                out[m, t] -= slope_m * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
-    for i in range(rows.size):
-        k = rows[i]
-        slope_k = half * params[k, precision] if precision >= 0 else half
-        for j in range(blocked if i < paired else 0, n_features):
+            out[k, t] = first_k
+        for j in range(n_features):
             m0 = params[k, start + j]
             for t in range(size):
                 z0 = points[j, t] - m0
                 out[k, t] -= slope_k * (z0 * z0)
 
 
+@staged
+def _sums_of_16(machine: Any, resp: Any, k: Any, tile: Any, j: Any, out: Any) -> None:
+    """out[0, 4 a + b] = sum_t resp[k[a], t] tile[j[b], t] for four components k and four features j."""
+    n, n_rows = tile.lanes, 2 if FEW else 4
+    for first in range(0, 4, n_rows):
+
+        def step(t: Any, *sums: Any, first: int = first) -> list[Any]:
+            shares = [resp.vector(k[first + r], t, n) for r in range(n_rows)]
+            x = [tile.vector(j[q], t, n) for q in range(4)]
+            return [sums[4 * r + q] + shares[r] * x[q] for r in range(n_rows) for q in range(4)]
+
+        sums = machine.samples(tile.width, n, step, *4 * n_rows * [machine.zeros(tile, n)])
+        out.put(0, 4 * first, machine.sums(sums))
+
+
 @part
 def sums_of_16(resp, tile, k, j, out):
     """out[0, 4 a + b] = sum_t resp[k[a], t] tile[j[b], t] for four components k and four features j."""
-    k0, k1, k2, k3 = k
-    j0, j1, j2, j3 = j
-    zero = tile.dtype.type(0)
-    s0 = s1 = s2 = s3 = zero
-    u0 = u1 = u2 = u3 = zero
-    v0 = v1 = v2 = v3 = zero
-    w0 = w1 = w2 = w3 = zero
-    for t in range(tile.shape[1]):
-        x0 = tile[j0, t]
-        x1 = tile[j1, t]
-        x2 = tile[j2, t]
-        x3 = tile[j3, t]
-        r = resp[k0, t]
-        s0 += r * x0
-        s1 += r * x1
-        s2 += r * x2
-        s3 += r * x3
-        r = resp[k1, t]
-        u0 += r * x0
-        u1 += r * x1
-        u2 += r * x2
-        u3 += r * x3
-        r = resp[k2, t]
-        v0 += r * x0
-        v1 += r * x1
-        v2 += r * x2
-        v3 += r * x3
-        r = resp[k3, t]
-        w0 += r * x0
-        w1 += r * x1
-        w2 += r * x2
-        w3 += r * x3
-    out[0, 0], out[0, 1], out[0, 2], out[0, 3] = s0, s1, s2, s3
-    out[0, 4], out[0, 5], out[0, 6], out[0, 7] = u0, u1, u2, u3
-    out[0, 8], out[0, 9], out[0, 10], out[0, 11] = v0, v1, v2, v3
-    out[0, 12], out[0, 13], out[0, 14], out[0, 15] = w0, w1, w2, w3
+    _sums_of_16(resp, k, tile, j, out)
 
 
 @part
@@ -141,6 +163,33 @@ def weighted_sums(resp, tile, n_features, rows, out, scratch):
                     out[rows[i + a], 1 + j + b] += scratch[0, 4 * a + b]
 
 
+@staged
+def _squares_of_4(
+    machine: Any, tile: Any, resp: Any, params: Any, components: Any, j: Any, d: Any, out: Any, rows: Any
+) -> None:
+    """Add sum r z and sum r z^2, z = x - mean_k, of four features from j on to columns 1 + j and 1 + d + j.
+
+    components: one of them or two; rows: where the squares of each go.
+    """
+    n, groups = tile.lanes, [[pair] for pair in enumerate(components)] if FEW else [list(enumerate(components))]
+    for group in groups:
+
+        def step(t: Any, *sums: Any, group: Any = group) -> list[Any]:
+            x, results = [tile.vector(j + q, t, n) for q in range(4)], []
+            for i, (_, k) in enumerate(group):
+                share, own = resp.vector(k, t, n), sums[8 * i : 8 * i + 8]
+                z = [x[q] - params.number(k, j + q) for q in range(4)]
+                weighted = [machine.product(share, each) for each in z]
+                results += [own[q] + weighted[q] for q in range(4)]
+                results += [own[4 + q] + weighted[q] * z[q] for q in range(4)]
+            return results
+
+        sums = machine.samples(tile.width, n, step, *8 * len(group) * [machine.zeros(tile, n)])
+        for i, (place, k) in enumerate(group):
+            out.add(k, j + 1, machine.sums(sums[8 * i : 8 * i + 4]))
+            out.add(rows[place], d + (j + 1), machine.sums(sums[8 * i + 4 : 8 * i + 8]))
+
+
 @part
 def weighted_squares(tile, resp, params, n_features, rows, out, shared):
     """Add sum r and sum r z to out[k], and sum r z^2 to its columns 1 + d ..., z = x - mean_k. 5 d flops an entry.
@@ -153,75 +202,12 @@ def weighted_squares(tile, resp, params, n_features, rows, out, shared):
     blocked = d // 4 * 4
     paired = rows.size // 2 * 2
     zero = tile.dtype.type(0)
-    for i in range(0, paired, 2):
-        k = rows[i]
-        m = rows[i + 1]
-        row_k = shared if shared >= 0 else k
-        row_m = shared if shared >= 0 else m
-        for j in range(0, blocked, 4):
-            m0 = params[k, j]
-            m1 = params[k, j + 1]
-            m2 = params[k, j + 2]
-            m3 = params[k, j + 3]
-            n0 = params[m, j]
-            n1 = params[m, j + 1]
-            n2 = params[m, j + 2]
-            n3 = params[m, j + 3]
-            s0 = s1 = s2 = s3 = zero
-            q0 = q1 = q2 = q3 = zero
-            u0 = u1 = u2 = u3 = zero
-            v0 = v1 = v2 = v3 = zero
-            for t in range(size):
-                r = resp[k, t]
-                z0 = tile[j, t] - m0
-                z1 = tile[j + 1, t] - m1
-                z2 = tile[j + 2, t] - m2
-                z3 = tile[j + 3, t] - m3
-                w0 = r * z0
-                w1 = r * z1
-                w2 = r * z2
-                w3 = r * z3
-                s0 += w0
-                s1 += w1
-                s2 += w2
-                s3 += w3
-                q0 += w0 * z0
-                q1 += w1 * z1
-                q2 += w2 * z2
-                q3 += w3 * z3
-                r = resp[m, t]
-                z0 = tile[j, t] - n0
-                z1 = tile[j + 1, t] - n1
-                z2 = tile[j + 2, t] - n2
-                z3 = tile[j + 3, t] - n3
-                w0 = r * z0
-                w1 = r * z1
-                w2 = r * z2
-                w3 = r * z3
-                u0 += w0
-                u1 += w1
-                u2 += w2
-                u3 += w3
-                v0 += w0 * z0
-                v1 += w1 * z1
-                v2 += w2 * z2
-                v3 += w3 * z3
-            out[k, 1 + j] += s0
-            out[k, 2 + j] += s1
-            out[k, 3 + j] += s2
-            out[k, 4 + j] += s3
-            out[row_k, d + 1 + j] += q0
-            out[row_k, d + 2 + j] += q1
-            out[row_k, d + 3 + j] += q2
-            out[row_k, d + 4 + j] += q3
-            out[m, 1 + j] += u0
-            out[m, 2 + j] += u1
-            out[m, 3 + j] += u2
-            out[m, 4 + j] += u3
-            out[row_m, d + 1 + j] += v0
-            out[row_m, d + 2 + j] += v1
-            out[row_m, d + 3 + j] += v2
-            out[row_m, d + 4 + j] += v3
+    for j in range(0, blocked, 4):
+        for i in range(0, paired, 2):
+            k, m = rows[i], rows[i + 1]
+            row_k = shared if shared >= 0 else k
+            row_m = shared if shared >= 0 else m
+            _squares_of_4(tile, resp, params, (k, m), j, d, out, (row_k, row_m))
     for i in range(rows.size):
         k = rows[i]
         row_k = shared if shared >= 0 else k

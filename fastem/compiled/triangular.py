@@ -1,8 +1,12 @@
-"""Triangular matrices against tiles, in blocks. Each loop runs over the samples of one tile innermost.
+"""Triangular matrices against tiles, in blocks.
 
-A block is 4 rows x 4 columns because 16 coefficients, 4 inputs and 4 accumulators fill the 32 vector registers of
-AVX-512. Lower-triangular matrices are stored as 4 x 4 blocks, row of blocks by row of blocks, the last row and column
-padded with zeros; `blocks_of` and `matrix_of` convert.
+Lower-triangular matrices are stored as blocks of 4 rows x 4 columns, row of blocks by row of blocks, the last row and
+column padded with zeros; `blocks_of` and `matrix_of` convert. Four rows are called a strip.
+
+A product with a tile is made for two registers' worth of samples at a time, and four rows: eight sums, which is how
+many multiply-adds are on their way at once, two inputs and a coefficient. A sum of outer products keeps one block, or
+half of it on AVX2: with all of it, the 16 registers were spilled in the innermost loop, and it reached 0.5 of the peak
+instead of 0.7.
 """
 
 from __future__ import annotations
@@ -13,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.compiled.jit import inline, part, routine, wide
+from fastem.compiled.jit import inline, part, routine
+from fastem.compiled.lanes import fetching, staged
+from fastem.compiled.lanes.target import FEW
 
 Array = NDArray[Any]
 
@@ -80,122 +86,209 @@ def pad(buffer, n, size):
             buffer[j, t] = 0
 
 
-@part
-def strip_product(flat, row, start, strip, z, y):
-    """y[0:4] = the blocks left of the diagonal of one strip of a lower-triangular matrix, times z.
+def _block(strip: Any, column: Any) -> Any:
+    """Where a block begins."""
+    return 16 * (strip * (strip + 1) // 2 + column)
 
-    flat IN (rows, width): the matrix in blocks begins at flat[row, start] and may run on through the rows below, no
-    block across two of them; z IN (4 * strips, T); y OUT (>= 4, T).
-    8 * 4 * strip * T flops. Nothing is written if strip is 0.
+
+def _whitened(
+    machine: Any,
+    tile: Any,
+    t: Any,
+    d: Any,
+    mean: Any,
+    matrix: tuple[Any, Any, Any],
+    scratch: Any,
+    done: Any,
+    *carried: Any,
+) -> Any:
+    """W (x - mean) for samples from t on, by strips: done(strip, its four sums, *carried) says what is carried on.
+
+    matrix: the array, row and column at which the blocks of W begin, running on through the rows below. mean(j): that
+    of a feature. scratch keeps the deviations close together: in rows as long as a tile's, a power of two apart, they
+    would push each other out of the first-level cache.
     """
-    wide()
-    size = z.shape[1]
-    width = flat.shape[1]
-    first = start + 16 * (strip * (strip + 1) // 2)
-    for column in range(strip):
-        place = first + 16 * column
-        k = row + place // width
-        o = place % width
-        a00 = flat[k, o]
-        a01 = flat[k, o + 1]
-        a02 = flat[k, o + 2]
-        a03 = flat[k, o + 3]
-        a10 = flat[k, o + 4]
-        a11 = flat[k, o + 5]
-        a12 = flat[k, o + 6]
-        a13 = flat[k, o + 7]
-        a20 = flat[k, o + 8]
-        a21 = flat[k, o + 9]
-        a22 = flat[k, o + 10]
-        a23 = flat[k, o + 11]
-        a30 = flat[k, o + 12]
-        a31 = flat[k, o + 13]
-        a32 = flat[k, o + 14]
-        a33 = flat[k, o + 15]
-        j = 4 * column
-        if column == 0:
-            for t in range(size):
-                z0 = z[j, t]
-                z1 = z[j + 1, t]
-                z2 = z[j + 2, t]
-                z3 = z[j + 3, t]
-                y[0, t] = a00 * z0 + a01 * z1 + a02 * z2 + a03 * z3
-                y[1, t] = a10 * z0 + a11 * z1 + a12 * z2 + a13 * z3
-                y[2, t] = a20 * z0 + a21 * z1 + a22 * z2 + a23 * z3
-                y[3, t] = a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
-        else:
-            for t in range(size):
-                z0 = z[j, t]
-                z1 = z[j + 1, t]
-                z2 = z[j + 2, t]
-                z3 = z[j + 3, t]
-                y[0, t] += a00 * z0 + a01 * z1 + a02 * z2 + a03 * z3
-                y[1, t] += a10 * z0 + a11 * z1 + a12 * z2 + a13 * z3
-                y[2, t] += a20 * z0 + a21 * z1 + a22 * z2 + a23 * z3
-                y[3, t] += a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
+    n, last = 2 * tile.lanes, (d + 3) // 4 - 1
+    flat, row, start = matrix
+
+    def one(strip: Any, *carried: Any, is_last: bool = False) -> Any:
+        def column(c: Any, *y: Any) -> list[Any]:
+            sums = list(y)
+            for q in range(4):
+                z = scratch.vector(0, (4 * c + q) * machine.apart(n), n)
+                for r in range(4):
+                    sums[r] = sums[r] + flat.number(row, start + _block(strip, c) + (4 * r + q)) * z
+            return sums
+
+        y = list(machine.repeat(0, strip, column, *4 * [machine.zeros(tile, n)]))
+        for q in range(4):
+            # Beyond the last feature that one is repeated, to no effect, as its coefficients are 0.
+            j = machine.at_most(4 * strip + q, d - 1) if is_last else 4 * strip + q
+            z = tile.vector(j, t, n) - mean(j)
+            if not is_last:
+                scratch.put(0, (4 * strip + q) * machine.apart(n), z)
+            for r in range(q, 4):
+                y[r] = y[r] + flat.number(row, start + _block(strip, strip) + (4 * r + q)) * z
+        return done(strip, y, *carried)
+
+    return one(last, *machine.repeat(0, last, one, *carried), is_last=True)
+
+
+@staged
+def whitened_squares(machine: Any, tile: Any, params: Any, k: Any, d: Any, scratch: Any, out: Any, sweep: Any) -> None:
+    """out[k, t] = params[k, d] - 1/2 |W (x_t - params[k, :d])|^2, W in blocks from params[k, d + 1] on.
+
+    tile IN (>= d, T); out OUT (K, T); scratch OUT (>= d, T). sweep: as in `fetching`. d(d+1) flops per entry.
+    """
+    fetch = fetching(machine, tile, sweep)
+
+    def chunk(t: Any) -> None:
+        def done(strip: Any, y: Any, total: Any) -> list[Any]:
+            square = machine.product(y[0], y[0]) + y[1] * y[1]
+            return [total - 0.5 * (square + y[2] * y[2] + y[3] * y[3])]
+
+        constant = machine.zeros(tile, 2 * tile.lanes) + params.number(k, d)
+        matrix = params, k, d + 1
+        (total,) = _whitened(machine, tile, t, d, lambda j: params.number(k, j), matrix, scratch, done, constant)
+        out.put(k, t, total)
+        fetch(t)
+
+    machine.samples(tile.width, 2 * tile.lanes, chunk)
+
+
+@staged
+def whitened(machine: Any, tile: Any, flat: Any, row: Any, d: Any, scratch: Any, y: Any) -> None:
+    """y = W tile, W in blocks from flat[row, 0] on. d(d+1) flops a sample.
+
+    tile IN (>= d, T); y OUT (>= d rounded up to 4, T); scratch OUT (>= d, T), which may not overlap with y.
+    """
+
+    def chunk(t: Any) -> None:
+        def done(strip: Any, sums: Any) -> list[Any]:
+            for r in range(4):
+                y.put(4 * strip + r, t, sums[r])
+            return []
+
+        _whitened(machine, tile, t, d, lambda j: machine.zero(tile), (flat, row, row - row), scratch, done)
+
+    machine.samples(tile.width, 2 * tile.lanes, chunk)
+
+
+@staged
+def _outer(machine: Any, a: Any, j: Any, b: Any, c: Any, out: Any, row: Any, place: Any) -> None:
+    """Add sum_t a[j + r, t] b[c + q, t] to out[row, place + 4 r + q], r and q < 4. 32 T flops."""
+    n, n_rows = a.lanes, 2 if FEW else 4
+    for first in range(0, 4, n_rows):
+
+        def step(t: Any, *sums: Any, first: int = first) -> list[Any]:
+            x = [a.vector(j + (first + r), t, n) for r in range(n_rows)]
+            y = [b.vector(c + q, t, n) for q in range(4)]
+            return [sums[4 * r + q] + x[r] * y[q] for r in range(n_rows) for q in range(4)]
+
+        sums = machine.samples(a.width, n, step, *4 * n_rows * [machine.zeros(a, n)])
+        out.add(row, place + 4 * first, machine.sums(sums))
+
+
+@staged
+def deviations(
+    machine: Any, tile: Any, resp: Any, params: Any, k: Any, d: Any, z: Any, weighted: Any, out: Any
+) -> None:
+    """Add sum_t r_t and sum_t r_t z_t, z = x - params[k, :d] and r = resp[k], to the first 1 + d columns of out[k].
+
+    With more than four features, z and r z are kept for `weighted_outer`. tile IN (>= d, T); z, weighted OUT (>= d, T).
+    3 d flops per sample.
+    """
+
+    def sums(pair: Any, keep: bool) -> None:
+        def terms(t: Any, n: int) -> list[Any]:
+            share, results = resp.vector(k, t, n), []
+            for j in pair:
+                deviation = tile.vector(j, t, n) - params.number(k, j)
+                product = machine.product(deviation, share)
+                if keep:
+                    z.put(j, t, deviation)
+                    weighted.put(j, t, product)
+                results.append(product)
+            return results
+
+        first, second = machine.totals(tile, terms, 2)
+        out.add(k, 1 + pair[0], first)
+        out.add(k, 1 + pair[1], machine.where(pair[0] < pair[1], second))
+
+    def kept(i: Any) -> None:
+        sums((2 * i, machine.at_most(2 * i + 1, d - 1)), True)
+
+    def small(i: Any) -> None:
+        sums((2 * i, machine.at_most(2 * i + 1, d - 1)), False)
+
+    (count,) = machine.totals(tile, lambda t, n: [resp.vector(k, t, n)], 1, in_pairs=True)
+    out.add(k, 0, count)
+    pairs = (d + 1) // 2
+    machine.repeat(0, machine.where(d > 4, pairs, 0), kept)
+    machine.repeat(machine.where(d > 4, pairs, 0), pairs, small)
+
+
+def _mirrored(machine: Any, out: Any, row: Any, place: Any, lower: dict[tuple[int, int], Any]) -> None:
+    """Add the sums of a block on the diagonal, of which only the lower triangle was made."""
+    out.add(row, place, machine.sums([lower[max(r, q), min(r, q)] for r in range(4) for q in range(4)]))
+
+
+_LOWER = [(r, q) for r in range(4) for q in range(r + 1)]
+
+
+@staged
+def _outer_corner(machine: Any, a: Any, b: Any, j: Any, out: Any, row: Any, place: Any) -> None:
+    """`_outer` of a block on the diagonal, c = j. 20 T flops."""
+    n = a.lanes
+
+    def step(t: Any, *sums: Any) -> list[Any]:
+        y = [b.vector(j + q, t, n) for q in range(4)]
+        x = [a.vector(j + r, t, n) for r in range(4)]
+        return [sums[i] + x[r] * y[q] for i, (r, q) in enumerate(_LOWER)]
+
+    sums = machine.samples(a.width, n, step, *len(_LOWER) * [machine.zeros(a, n)])
+    _mirrored(machine, out, row, place, dict(zip(_LOWER, sums, strict=True)))
+
+
+@staged
+def small_outer(machine: Any, tile: Any, resp: Any, params: Any, k: Any, d: Any, out: Any, place: Any) -> None:
+    """Add sum_t resp[k, t] z z', z = x_t - params[k, :d], of up to four features to the block at out[k, place].
+
+    36 T flops. Nothing is stored on the way, which would take longer than the sums.
+    """
+    n = tile.lanes
+
+    def step(t: Any, *sums: Any) -> list[Any]:
+        share, z = resp.vector(k, t, n), []
+        for q in range(4):
+            j = machine.at_most(machine.integer(q), d - 1)
+            z.append(tile.vector(j, t, n) - params.number(k, j))
+        return [sums[i] + (z[r] * share) * z[q] for i, (r, q) in enumerate(_LOWER)]
+
+    sums = machine.samples(tile.width, n, step, *len(_LOWER) * [machine.zeros(tile, n)])
+    inside = [machine.where(d > r, total) for (r, _), total in zip(_LOWER, sums, strict=True)]
+    _mirrored(machine, out, k, place, dict(zip(_LOWER, inside, strict=True)))
+
+
+# Columns of blocks that are gone through together, 128 kB of a tile's rows: they stay in the second-level cache.
+_PANEL = 16
 
 
 @routine
 def weighted_outer(a, b, n, out, row, start):
     """Add sum_t a[j, t] b[c, t], c <= j < n, to the blocks that begin at out[row, start].
 
-    a, b IN (>= n rounded up to 4, T), padded with zero rows; out INOUT float64, laid out as for `strip_product`.
-    32 * n_blocks * T flops.
+    a, b IN (>= n rounded up to 4, T), padded with zero rows; out INOUT float64, laid out as the head of this file says,
+    no block across two rows. 32 * n_blocks * T flops. Two strips of a and one of b are in the first-level cache.
     """
-    wide()
-    size = a.shape[1]
     width = out.shape[1]
-    place = start
-    for strip in range((n + 3) // 4):
-        j = 4 * strip
-        for column in range(strip + 1):
-            c = 4 * column
-            zero = a.dtype.type(0)
-            s00 = s01 = s02 = s03 = zero
-            s10 = s11 = s12 = s13 = zero
-            s20 = s21 = s22 = s23 = zero
-            s30 = s31 = s32 = s33 = zero
-            for t in range(size):
-                a0 = a[j, t]
-                a1 = a[j + 1, t]
-                a2 = a[j + 2, t]
-                a3 = a[j + 3, t]
-                b0 = b[c, t]
-                b1 = b[c + 1, t]
-                b2 = b[c + 2, t]
-                b3 = b[c + 3, t]
-                s00 += a0 * b0
-                s01 += a0 * b1
-                s02 += a0 * b2
-                s03 += a0 * b3
-                s10 += a1 * b0
-                s11 += a1 * b1
-                s12 += a1 * b2
-                s13 += a1 * b3
-                s20 += a2 * b0
-                s21 += a2 * b1
-                s22 += a2 * b2
-                s23 += a2 * b3
-                s30 += a3 * b0
-                s31 += a3 * b1
-                s32 += a3 * b2
-                s33 += a3 * b3
-            k = row + place // width
-            o = place % width
-            out[k, o] += s00
-            out[k, o + 1] += s01
-            out[k, o + 2] += s02
-            out[k, o + 3] += s03
-            out[k, o + 4] += s10
-            out[k, o + 5] += s11
-            out[k, o + 6] += s12
-            out[k, o + 7] += s13
-            out[k, o + 8] += s20
-            out[k, o + 9] += s21
-            out[k, o + 10] += s22
-            out[k, o + 11] += s23
-            out[k, o + 12] += s30
-            out[k, o + 13] += s31
-            out[k, o + 14] += s32
-            out[k, o + 15] += s33
-            place += 16
+    strips = (n + 3) // 4
+    for first in range(0, strips, _PANEL):
+        for pair in range(first, strips, 2):
+            for column in range(first, min(first + _PANEL, pair + 2)):
+                for strip in range(max(pair, column), min(pair + 2, strips)):
+                    place = start + 16 * (strip * (strip + 1) // 2 + column)
+                    if strip == column:
+                        _outer_corner(a, b, 4 * strip, out, row + place // width, place % width)
+                    else:
+                        _outer(a, 4 * strip, b, 4 * column, out, row + place // width, place % width)

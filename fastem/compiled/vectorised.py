@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from fastem.compiled.jit import inline
+from fastem.compiled.lanes import valued
 
 # 1.5 * 2**52: adding it leaves the nearest integer in the low bits of a float64; likewise 1.5 * 2**23 for a float32.
 _MAGIC64 = 6755399441055744.0
@@ -26,13 +25,17 @@ _LN2_HIGH_32 = np.float32(0.693359375)
 _LN2_LOW_32 = np.float32(-2.12194440e-4)
 
 
-@inline
-def exp64(x):
-    """exp(x) for x <= 0 in float64; 0 below -708, NaN for NaN; 2.5 eps.
+def exp_of(machine: Any, x: Any) -> Any:
+    """exp(x) for x <= 0 in the width of x, for staged functions; 0 far below, NaN for NaN; 2.5 eps, 2 in float32."""
+    return _exp32(machine, x) if machine.is_single(x) else _exp64(machine, x)
 
-    exp(x) = 2**n exp(r), n = round(x / log 2), |r| <= log(2)/2, by its Taylor series to degree 12 (Estrin's scheme).
+
+def _exp64(machine: Any, x: Any) -> Any:
+    """exp(x) = 2**n exp(r), n = round(x / log 2), |r| <= log(2)/2, by its Taylor series to degree 12 (Estrin's scheme).
+
+    It is 0 below -708.
     """
-    y = max(x, -708.0)  # this order of the arguments keeps a NaN
+    y = machine.larger(x, -708.0)
     shifted = y * _LOG2E + _MAGIC64
     n = shifted - _MAGIC64
     r = (y - n * _LN2_HIGH) - n * _LN2_LOW
@@ -43,14 +46,13 @@ def exp64(x):
     high = (1.0 / 40320.0 + r * (1.0 / 362880.0)) + r2 * (1.0 / 3628800.0 + r * (1.0 / 39916800.0))
     polynomial = low + r4 * (middle + r4 * (high + r4 * (1.0 / 479001600.0)))
     # The low bits of `shifted` hold n; the exponent field of a float64 is n + 1023.
-    scale = np.int64((np.float64(shifted).view(np.int64) + 1023) << 52).view(np.float64)
-    return 0.0 if x < -708.0 else polynomial * scale
+    scale = machine.real((machine.bits(shifted) + 1023) << 52)
+    return machine.where(x < -708.0, 0.0, polynomial * scale)
 
 
-@inline
-def exp32(x):
-    """exp(x) for x <= 0 in float32; 0 below -87, NaN for NaN; 2 eps. Degree 6."""
-    y = max(x, np.float32(-87.0))
+def _exp32(machine: Any, x: Any) -> Any:
+    """The same to degree 6; 0 below -87."""
+    y = machine.larger(x, np.float32(-87.0))
     shifted = y * _LOG2E_32 + _MAGIC32
     n = shifted - _MAGIC32
     r = (y - n * _LN2_HIGH_32) - n * _LN2_LOW_32
@@ -58,35 +60,22 @@ def exp32(x):
     low = (np.float32(1.0) + r) + r2 * (np.float32(0.5) + r * np.float32(1.0 / 6.0))
     high = (np.float32(1.0 / 24.0) + r * np.float32(1.0 / 120.0)) + r2 * np.float32(1.0 / 720.0)
     polynomial = low + (r2 * r2) * high
-    scale = np.int32((np.float32(shifted).view(np.int32) + np.int32(127)) << np.int32(23)).view(np.float32)
-    return np.float32(0.0) if x < np.float32(-87.0) else polynomial * scale
+    scale = machine.real((machine.bits(shifted) + np.int32(127)) << np.int32(23))
+    return machine.where(x < np.float32(-87.0), np.float32(0.0), polynomial * scale)
 
 
-def exp(x: Any) -> Any:
-    """exp(x) for x <= 0 in the width of x."""
-    return exp32(x) if isinstance(x, np.float32) else exp64(x)
-
-
-@overload(exp, jit_options={"forceinline": True, "fastmath": {"contract"}, "error_model": "numpy"})
-def _exp_by_type(x):  # numba wants the signature of the implementation, to the annotation
-    if x == types.float32:
-        return lambda x: exp32(x)  # noqa: PLW0108
-    return lambda x: exp64(x)  # noqa: PLW0108
-
-
-@inline
-def log64(x):
-    """log(x) for normal x > 0 in float64; 2 eps.
+def log_of(machine: Any, x: Any) -> Any:
+    """log(x) for normal x > 0 in float64, for staged functions; 2 eps.
 
     x = 2**n m with sqrt(1/2) <= m < sqrt(2); log m = 2 artanh(s), s = (m-1)/(m+1), |s| < 0.1716, by its series to
     s**21 (the next term is below 1e-18).
     """
-    bits = np.float64(x).view(np.int64)
+    bits = machine.bits(x)
     # Subtracting the bits of sqrt(1/2) moves the cut between exponents from 1 to sqrt(1/2).
     exponent = (bits - 4604544271217802189) >> 52
-    m = np.int64(bits - (exponent << 52)).view(np.float64)
+    m = machine.real(bits - (exponent << 52))
     # |exponent| < 2**11: put it in the low bits of MAGIC instead of converting (AVX2 has no packed conversion).
-    n = np.int64(exponent + 4843621399236968448).view(np.float64) - _MAGIC64
+    n = machine.real(exponent + 4843621399236968448) - _MAGIC64
     f = m - 1.0
     s = f / (m + 1.0)
     z = s * s
@@ -98,6 +87,9 @@ def log64(x):
     # 2s = f - s f exactly in mathematics; written so, the rounding of s is multiplied by f, not by 2.
     return n * _LN2_HIGH + (f - s * (f - series) + n * _LN2_LOW)
 
+
+# The same for kernels: exp(x) and log64(x) of a number.
+exp, log64 = valued(exp_of), valued(log_of)
 
 _HALF_LOG_2_PI = 0.9189385332046727
 

@@ -11,10 +11,14 @@ float64 (1,), to which sum_t sample_weight log_norm is added; scratch OUT (>= 2,
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastem.compiled.jit import routine, wide
-from fastem.compiled.vectorised import exp, log64
+from fastem.compiled.lanes import staged
+from fastem.compiled.lanes.target import REGISTER
+from fastem.compiled.vectorised import exp_of, log_of
 
 
 @routine
@@ -30,47 +34,90 @@ def proportions(block, log_weights, known):
             block[k, t] += log_weight
 
 
+@staged
+def _soft(machine: Any, block: Any, sample_weight: Any, log_norm: Any, total: Any) -> None:
+    """`soft`; a sample's values stay in registers or close by from the first step to the last."""
+    n, n_components = 2 * total.lanes, block.height
+    # The total is added up as LLVM did it before this was written out, by the registers that there are.
+    n_totals = n if REGISTER == 64 else n // 2
+
+    def chunk(t: Any, added: Any) -> list[Any]:
+        def larger(k: Any, top: Any) -> list[Any]:
+            return [machine.larger(top, block.vector(k, t, n))]
+
+        def one(k: Any, norm: Any) -> list[Any]:
+            value = exp_of(machine, block.vector(k, t, n) - shift)
+            block.put(k, t, value)
+            return [norm + value]
+
+        def shared(k: Any) -> None:
+            block.put(k, t, block.vector(k, t, n) * share)
+
+        (top,) = machine.repeat(1, n_components, larger, block.vector(0, t, n))
+        shift = machine.where(top == -np.inf, 0.0, top)
+        (norm,) = machine.repeat(0, n_components, one, machine.zeros(block, n))
+        possible = norm != 0.0  # true for NaN
+        logarithm = machine.like(log_of(machine, machine.double(machine.where(possible, norm, 1.0))), norm)
+        # The logarithm takes bits apart and would lose a NaN, so norm - norm, which is 0 or NaN, is added.
+        value = machine.where(possible, (shift + logarithm) + (norm - norm), -np.inf)
+        log_norm.put(0, t, value)
+        weight = sample_weight.vector(0, t, n)
+        share = machine.where(possible, weight / norm)
+        machine.repeat(0, n_components, shared)
+        # 0 times -inf is NaN, so a sample of weight 0 is skipped even if it is impossible.
+        w, v = machine.double(weight), machine.double(value)
+        if REGISTER == 64:
+            return [machine.where(weight > 0.0, added + w * v, added)]
+        for piece in machine.pieces(machine.where(weight > 0.0, machine.product(w, v)), n_totals):
+            added = added + piece
+        return [added]
+
+    (added,) = machine.samples(block.width, n, chunk, machine.zeros(total, n_totals))
+    total.add(0, 0, machine.sums([added]))
+
+
 @routine
 def soft(block, sample_weight, known, log_norm, labels, total, scratch):
     """Posterior probabilities and log_norm = log sum_k exp(block_k), shifted by the largest term.
 
     -inf minus -inf is NaN: a sample that is impossible everywhere keeps resp 0, log_norm -inf, and poisons nothing
-    else. A NaN stays visible in log_norm. About 1 exp and 5 flops per entry. Labels are left alone.
+    else. A NaN stays visible in log_norm. About 1 exp and 5 flops per entry. Labels and scratch are left alone.
     """
-    wide()
-    n_components, size = block.shape
-    real = block.dtype.type
-    zero, lowest = real(0), real(-np.inf)
-    for k in range(n_components):
-        if k == 0:
-            for t in range(size):
-                log_norm[t] = block[k, t]
-        else:
-            for t in range(size):
-                log_norm[t] = max(log_norm[t], block[k, t])
-    for t in range(size):
-        scratch[0, t] = zero if log_norm[t] == lowest else log_norm[t]
-        scratch[1, t] = zero
-    for k in range(n_components):
-        for t in range(size):
-            value = exp(block[k, t] - scratch[0, t])
-            block[k, t] = value
-            scratch[1, t] += value
-    added = 0.0
-    for t in range(size):
-        norm = scratch[1, t]
-        possible = norm != zero  # true for NaN
-        # log64 takes bits apart and would lose a NaN, so norm - norm, which is 0 or NaN, is added.
-        value = scratch[0, t] + real(log64(np.float64(norm if possible else real(1)))) + (norm - norm)
-        value = value if possible else lowest
-        log_norm[t] = value
-        scratch[1, t] = sample_weight[t] / norm if possible else zero
-        # 0 times -inf is NaN, so a sample of weight 0 is skipped even if it is impossible.
-        added += np.float64(sample_weight[t]) * np.float64(value) if sample_weight[t] > zero else 0.0
-    total[0] += added
-    for k in range(n_components):
-        for t in range(size):
-            block[k, t] *= scratch[1, t]
+    _soft(block, sample_weight, log_norm, total)
+
+
+def _largest(machine: Any, block: Any, log_norm: Any, labels: Any, begin: Any) -> None:
+    """The largest entry of each sample, the first of equals, and its component. begin: both, before any is seen."""
+    n = 2 * block.lanes
+
+    def chunk(t: Any) -> None:
+        def one(k: Any, largest: Any, label: Any) -> list[Any]:
+            value = block.vector(k, t, n)
+            better = value > largest
+            return [machine.where(better, value, largest), machine.where(better, machine.float_of(k, largest), label)]
+
+        largest, label = machine.repeat(0, block.height, one, *begin(t, n))
+        log_norm.put(0, t, largest)
+        labels.put(0, t, label)
+
+    machine.samples(block.width, n, chunk)
+
+
+@staged
+def _likeliest(machine: Any, block: Any, log_norm: Any, labels: Any) -> None:
+    """`_largest`, or -1 and -inf for a sample that is impossible under all."""
+
+    def begin(t: Any, n: int) -> list[Any]:
+        zeros = machine.zeros(block, n)
+        return [zeros - np.inf, zeros - 1.0]
+
+    _largest(machine, block, log_norm, labels, begin)
+
+
+@staged
+def _nearest(machine: Any, block: Any, log_norm: Any, labels: Any) -> None:
+    """`_largest`, beginning with the first component, whatever its entry."""
+    _largest(machine, block, log_norm, labels, lambda t, n: [block.vector(0, t, n), machine.zeros(block, n)])
 
 
 @routine
@@ -82,16 +129,8 @@ def hard(block, sample_weight, known, log_norm, labels, total, scratch):
     wide()
     n_components, size = block.shape
     real = block.dtype.type
-    zero, lowest = real(0), real(-np.inf)
-    for t in range(size):
-        log_norm[t] = lowest
-        labels[t] = real(-1)
-    for k in range(n_components):
-        for t in range(size):
-            value = block[k, t]
-            better = value > log_norm[t]
-            log_norm[t] = value if better else log_norm[t]
-            labels[t] = real(k) if better else labels[t]
+    zero = real(0)
+    _likeliest(block, log_norm, labels)
     added = 0.0
     for t in range(size):
         added += np.float64(sample_weight[t]) * np.float64(log_norm[t]) if sample_weight[t] > zero else 0.0
@@ -107,40 +146,19 @@ def likeliest(block, sample_weight, known, log_norm, labels, total, scratch):
 
     For those who want no responsibilities: block is left as it is, and nothing is added to the total.
     """
-    wide()
-    n_components, size = block.shape
-    real = block.dtype.type
-    for t in range(size):
-        log_norm[t] = real(-np.inf)
-        labels[t] = real(-1)
-    for k in range(n_components):
-        for t in range(size):
-            value = block[k, t]
-            better = value > log_norm[t]
-            log_norm[t] = value if better else log_norm[t]
-            labels[t] = real(k) if better else labels[t]
+    _likeliest(block, log_norm, labels)
 
 
 @routine
 def nearest(block, sample_weight, known, log_norm, labels, total, scratch):
     """Write the component of the largest entry, the first of equals, into labels. The block stays as it is.
 
-    This is for kernels that need no responsibilities. A NaN is never the largest.
+    This is for kernels that need no responsibilities. A NaN is never the largest, but for one in the first component.
     """
     wide()
-    n_components, size = block.shape
-    real = block.dtype.type
-    for t in range(size):
-        log_norm[t] = block[0, t]
-        labels[t] = real(0)
-    for k in range(1, n_components):
-        for t in range(size):
-            value = block[k, t]
-            better = value > log_norm[t]
-            log_norm[t] = value if better else log_norm[t]
-            labels[t] = real(k) if better else labels[t]
+    _nearest(block, log_norm, labels)
     added = 0.0
-    for t in range(size):
+    for t in range(block.shape[1]):
         added += np.float64(sample_weight[t]) * np.float64(log_norm[t])
     total[0] += added
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
@@ -221,16 +221,47 @@ class Team:
             self.engine = "pool"
         self._pace[job] = min(pace, seconds / work)
 
-    def _run_in_pool(self, step: int, job: int, n_spans: int, n_workers: int) -> None:
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """function(item) for each item, in their order, by all threads. What one raises, this raises.
+
+        It is for work that holds the interpreter's lock for a small part of the time.
+        """
+        if self.n_threads == 1 or len(items) < 2:
+            return [function(item) for item in items]
+        settings = np.geterr()
+
+        def run(item: Any) -> Any:
+            with np.errstate(**settings):
+                return function(item)
+
+        pool = self._threads()
+        futures: list[Any] = []
+        with contextlib.suppress(RuntimeError):  # while the interpreter ends, no thread can be started
+            for item in items:
+                futures.append(pool.submit(run, item))  # noqa: PERF401
+        try:
+            # The others begin with the first item, this thread with the last; what nobody has begun, it does itself.
+            done = {
+                i: function(items[i]) for i in reversed(range(len(items))) if i >= len(futures) or futures[i].cancel()
+            }
+            return [done[i] if i in done else futures[i].result() for i in range(len(items))]
+        finally:
+            wait([future for future in futures if not future.cancel()])
+
+    def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="fastem")
+        return self._pool
+
+    def _run_in_pool(self, step: int, job: int, n_spans: int, n_workers: int) -> None:
+        pool = self._threads()
         counter, location = self._counter, self._location
         futures = []
         try:
             # While the interpreter ends, no thread can be started, and the caller's own does all spans.
             with contextlib.suppress(RuntimeError):
                 for worker in range(1, n_workers):
-                    futures.append(self._pool.submit(_work, step, job, location, n_spans, worker))  # noqa: PERF401
+                    futures.append(pool.submit(_work, step, job, location, n_spans, worker))  # noqa: PERF401
             _work(step, job, location, n_spans, 0)
         finally:
             counter[0] = n_spans  # after an interrupt, workers stop at the end of their span

@@ -95,9 +95,9 @@ class Maximised(NamedTuple):
 class Kernels(NamedTuple):
     """The compiled tile kernels of a family (numba dispatchers; call them from any @njit function).
 
-    Arrays are C-contiguous. With d features, K components and T samples, tile: (d + n_derived, T) float32 or float64
-    ("real"), in the coordinates of the frame that `pack` was given; params: real, `params_shape`; layout: int64, from
-    `layout`; rows: int64, the components to look at; scratch: real, (>= `scratch_rows`, T).
+    Arrays are C-contiguous. With d features, K components and T >= 16 samples, tile: (d + n_derived, T) float32 or
+    float64 ("real"), in the coordinates of the frame that `pack` was given; params: real, `params_shape`; layout:
+    int64, from `layout`; rows: int64, the components to look at; scratch: real, (>= `scratch_rows`, T).
 
     log_prob(tile, params, layout, rows, out, latent, scratch): out[k, t], real (K, T), becomes the log density of
         sample t under row k, for k in rows. latent, real (`latent_rows`, T): results that it leaves for `accumulate`.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastem.data.threads import Team
 from fastem.families.base import Array, Family, Frame, Limits
 from fastem.model.mixing import Proportions
 from fastem.model.starving import Policy
@@ -24,13 +25,22 @@ class Step(NamedTuple):
     collapsed: Array
 
 
+# Rows of more statistics than this are maximised one by one, so that few large matrices exist at a time, and shared out
+# over the threads. A full covariance has as many from 256 features on; its factors then take a third of a millisecond.
+WIDE = 2**15
+
+
 class Setting(NamedTuple):
-    """What an M-step must know about the data: their frame, its limits, the sum of the weights, how many samples."""
+    """What an M-step must know about the data: their frame, its limits, the sum of the weights, how many samples.
+
+    team: the threads that it may use, or None for the caller's alone.
+    """
 
     frame: Frame
     limits: Limits
     total_weight: float
     n_samples: float
+    team: Team | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +72,8 @@ class Model:
         """The M-step of one start from its statistics, which were gathered at `params`."""
         counts = statistics[: self.n_components, 0]
         starving = who_starves(counts, setting.total_weight, setting.n_samples, self.policy.min_samples)
-        maximised = self.family.maximise(statistics, params, setting.frame, setting.limits, starving)
-        collapsed = maximised.floored if maximised.collapsed is None else maximised.collapsed
-        log_weights = self.mixing.maximise(counts, starving)
-        return Step(maximised.params, log_weights, starving, maximised.floored, collapsed)
+        rows, floored, collapsed = self._maximised(statistics, params, starving, setting)
+        return Step(rows, self.mixing.maximise(counts, starving), starving, floored, collapsed)
 
     def maximise_each(self, statistics: Array, params: Sequence[Array], setting: Setting) -> list[Step]:
         """The M-steps of several starts, statistics (n_starts, ...).
@@ -83,15 +91,34 @@ class Model:
         else:
             rows = n_starts * n_components
             arguments = statistics.reshape(rows, -1), np.concatenate(params), starving.reshape(rows)
-        new, _, floored, collapsed = self.family.maximise(
-            arguments[0], arguments[1], setting.frame, setting.limits, arguments[2]
-        )
-        collapsed = floored if collapsed is None else collapsed
+        new, floored, collapsed = self._maximised(*arguments, setting)
         log_weights = self.mixing.maximise(counts, starving)
         shape = n_starts, n_components
         held = floored.reshape(shape), collapsed.reshape(shape)
         parts = new.reshape(n_starts, -1, new.shape[-1]), log_weights, starving, *held
         return [Step(*part) for part in zip(*parts, strict=True)]
+
+    def _maximised(
+        self, statistics: Array, params: Array, starving: Array, setting: Setting
+    ) -> tuple[Array, Array, Array]:
+        """The family's M-step: rows, floored and collapsed as in Maximised."""
+        if statistics.shape[-1] < WIDE or self.family.pooled or len(statistics) < 2:
+            found = self.family.maximise(statistics, params, setting.frame, setting.limits, starving)
+            return found.params, found.floored, found.floored if found.collapsed is None else found.collapsed
+        rows, held = np.empty_like(params), np.empty((2, len(params)), dtype=np.bool_)
+
+        def maximise(k: int) -> None:
+            one = slice(k, k + 1)
+            own = self._maximised(statistics[one], params[one], starving[one], setting)
+            rows[one], held[0, one], held[1, one] = own
+
+        numbers = range(len(params))
+        if setting.team is None:
+            for k in numbers:
+                maximise(k)
+        else:
+            setting.team.map(maximise, numbers)
+        return rows, held[0], held[1]
 
     def vector(self, step: Step, n_features: int) -> Array:
         """The parameters as an unconstrained vector: the mixing's, then the family's."""

@@ -40,7 +40,7 @@ class Problem:
     def setting(self) -> Setting:
         """What an M-step must know about the data."""
         source = self.source
-        return Setting(source.frame, self.limits, source.total_weight, source.n_samples)
+        return Setting(source.frame, self.limits, source.total_weight, source.n_samples, source.team)
 
     @property
     def n_parameters(self) -> int:

@@ -7,17 +7,32 @@ Row of statistics: sum r | sum r z (d) | sum r z^2 (d), with z = x - mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.compiled.factors import raise_to_floor
 from fastem.compiled.jit import kernel, wide
-from fastem.compiled.squares import prefetch_next, weighted_squares
+from fastem.compiled.lanes import staged
+from fastem.compiled.squares import GROUP, in_groups, weighted_squares
 from fastem.families.base import Frame, Kernels, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
 from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
+
+
+@staged
+def _pair(machine: Any, tile: Any, params: Any, pair: Any, d: Any, j: Any, out: Any, sweep: Any) -> None:
+    """`log_prob` of two components and a group of features."""
+
+    def deviation(j: Any, x: Any, k: Any) -> Any:
+        return (x - params.number(k, j)) * params.number(k, d + j)
+
+    def lone(z: Any, slope: Any) -> Any:
+        return (slope * z) * z
+
+    constants, slopes = [params.number(k, 2 * d) for k in pair], (0.5, 0.5)
+    in_groups(machine, tile, tile, d, j, pair, constants, slopes, lone, deviation, out, sweep)
 
 
 @kernel
@@ -29,50 +44,19 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
     wide()
     d = layout[0]
     size = tile.shape[1]
-    blocked = d // 4 * 4
-    paired = rows.size // 2 * 2
     half = tile.dtype.type(0.5)
-    for i in range(rows.size):
+    n_pairs = rows.size // 2
+    n_groups = (d + GROUP - 1) // GROUP
+    for group in range(n_groups):
+        for i in range(n_pairs):
+            pair = rows[2 * i], rows[2 * i + 1]
+            _pair(tile, params, pair, d, GROUP * group, out, (group * n_pairs + i, n_groups * n_pairs))
+    for i in range(2 * n_pairs, rows.size):
         k = rows[i]
         constant = params[k, 2 * d]
         for t in range(size):
             out[k, t] = constant
-    for i in range(0, paired, 2):
-        k = rows[i]
-        m = rows[i + 1]
-        for j in range(0, blocked, 4):
-            prefetch_next(tile, (i * blocked + 2 * j) // 8, paired * blocked // 8)
-            # x / sd - mean / sd takes one operation. It errs as if the mean were off by half a unit in its last place.
-            s0 = params[k, d + j]
-            s1 = params[k, d + j + 1]
-            s2 = params[k, d + j + 2]
-            s3 = params[k, d + j + 3]
-            m0 = params[k, j] * s0
-            m1 = params[k, j + 1] * s1
-            m2 = params[k, j + 2] * s2
-            m3 = params[k, j + 3] * s3
-            u0 = params[m, d + j]
-            u1 = params[m, d + j + 1]
-            u2 = params[m, d + j + 2]
-            u3 = params[m, d + j + 3]
-            n0 = params[m, j] * u0
-            n1 = params[m, j + 1] * u1
-            n2 = params[m, j + 2] * u2
-            n3 = params[m, j + 3] * u3
-            for t in range(size):
-                z0 = tile[j, t] * s0 - m0
-                z1 = tile[j + 1, t] * s1 - m1
-                z2 = tile[j + 2, t] * s2 - m2
-                z3 = tile[j + 3, t] * s3 - m3
-                out[k, t] -= half * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
-                z0 = tile[j, t] * u0 - n0
-                z1 = tile[j + 1, t] * u1 - n1
-                z2 = tile[j + 2, t] * u2 - n2
-                z3 = tile[j + 3, t] * u3 - n3
-                out[m, t] -= half * (z0 * z0 + z1 * z1 + z2 * z2 + z3 * z3)
-    for i in range(rows.size):
-        k = rows[i]
-        for j in range(blocked if i < paired else 0, d):
+        for j in range(d):
             s0 = params[k, d + j]
             m0 = params[k, j] * s0
             for t in range(size):

@@ -18,76 +18,27 @@ from fastem.compiled.triangular import (
     block_column,
     block_row,
     blocks_of,
+    deviations,
     matrix_of,
     n_blocks,
     pad,
-    strip_product,
+    small_outer,
     weighted_outer,
+    whitened_squares,
 )
 from fastem.families.base import Frame, Kernels, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
 from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
-
-# From this many features on, components are factorised one after the other; a matrix then takes a millisecond or more.
-WIDE = 256
 
 
 @kernel
 def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = constant_k - 1/2 |W_k (x_t - mean_k)|^2 (Bishop 2006, eq. 2.43). d(d+1) flops per entry.
 
-    tile IN (d, T); params IN; out OUT (K, T); scratch OUT (>= 2 ceil4(d), T). Nothing is checked.
+    tile IN (d, T); params IN; out OUT (K, T); scratch OUT (>= d, T). Nothing is checked.
     """
-    wide()
-    d = layout[0]
-    size = tile.shape[1]
-    strips = (d + 3) // 4
-    half = tile.dtype.type(0.5)
-    y = scratch[4 * strips :]
     for i in range(rows.size):
-        k = rows[i]
-        for j in range(d):
-            mean = params[k, j]
-            for t in range(size):
-                scratch[j, t] = tile[j, t] - mean
-        pad(scratch, d, size)
-        constant = params[k, d]
-        for strip in range(strips):
-            strip_product(params, k, d + 1, strip, scratch, y)
-            o = d + 1 + 16 * (strip * (strip + 1) // 2 + strip)
-            j = 4 * strip
-            a00 = params[k, o]
-            a10 = params[k, o + 4]
-            a11 = params[k, o + 5]
-            a20 = params[k, o + 8]
-            a21 = params[k, o + 9]
-            a22 = params[k, o + 10]
-            a30 = params[k, o + 12]
-            a31 = params[k, o + 13]
-            a32 = params[k, o + 14]
-            a33 = params[k, o + 15]
-            if strip == 0:
-                for t in range(size):
-                    z0 = scratch[j, t]
-                    z1 = scratch[j + 1, t]
-                    z2 = scratch[j + 2, t]
-                    z3 = scratch[j + 3, t]
-                    y0 = a00 * z0
-                    y1 = a10 * z0 + a11 * z1
-                    y2 = a20 * z0 + a21 * z1 + a22 * z2
-                    y3 = a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
-                    out[k, t] = constant - half * (y0 * y0 + y1 * y1 + y2 * y2 + y3 * y3)
-            else:
-                for t in range(size):
-                    z0 = scratch[j, t]
-                    z1 = scratch[j + 1, t]
-                    z2 = scratch[j + 2, t]
-                    z3 = scratch[j + 3, t]
-                    y0 = y[0, t] + a00 * z0
-                    y1 = y[1, t] + a10 * z0 + a11 * z1
-                    y2 = y[2, t] + a20 * z0 + a21 * z1 + a22 * z2
-                    y3 = y[3, t] + a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
-                    out[k, t] -= half * (y0 * y0 + y1 * y1 + y2 * y2 + y3 * y3)
+        whitened_squares(tile, params, rows[i], layout[0], scratch, out, (i, rows.size))
 
 
 @kernel
@@ -98,28 +49,16 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
     """
     wide()
     d = layout[0]
-    size = tile.shape[1]
     weighted = scratch[(d + 3) // 4 * 4 :]
-    pad(scratch, d, size)
-    pad(weighted, d, size)
-    zero = tile.dtype.type(0)
-    for i in range(rows.size):
-        k = rows[i]
-        total = zero
-        for t in range(size):
-            total += resp[k, t]
-        out[k, 0] += total
-        for j in range(d):
-            mean = params[k, j]
-            total = zero
-            for t in range(size):
-                z = tile[j, t] - mean
-                product = z * resp[k, t]
-                scratch[j, t] = z
-                weighted[j, t] = product
-                total += product
-            out[k, 1 + j] += total
-        weighted_outer(weighted, scratch, d, out, k, 1 + d)
+    if d > 4:
+        pad(scratch, d, tile.shape[1])
+        pad(weighted, d, tile.shape[1])
+    for k in rows:
+        deviations(tile, resp, params, k, d, scratch, weighted, out)
+        if d > 4:
+            weighted_outer(weighted, scratch, d, out, k, 1 + d)
+        else:
+            small_outer(tile, resp, params, k, d, out, 1 + d)
 
 
 @exact
@@ -198,8 +137,6 @@ class GaussianFull(gaussian.GaussianFamily):
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         n_components, d = len(starving), len(frame.scale)
-        if d >= WIDE and n_components > 1:
-            return self._one_by_one(statistics, params, frame, limits, starving)
         means, covariances = np.empty((n_components, d)), np.empty((n_components, d, d))
         _moments(statistics, params, limits.ridge, starving, means, covariances)
         factor = factorise(
@@ -207,15 +144,6 @@ class GaussianFull(gaussian.GaussianFamily):
         )
         rows = self._rows(means, factor, frame)
         return gaussian.spared(rows, params, starving, factor.floored, factor.collapsed)
-
-    def _one_by_one(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        """`maximise` of one component after the other, so that few large matrices exist at a time."""
-        rows, held = np.empty_like(params), np.empty((2, len(starving)), dtype=np.bool_)
-        for k in range(len(starving)):
-            one = slice(k, k + 1)
-            found = self.maximise(statistics[one], params[one], frame, limits, starving[one])
-            rows[one], held[0, one], held[1, one] = found.params, found.floored, found.collapsed
-        return Maximised(rows, starving, held[0], held[1])
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int

@@ -7,14 +7,15 @@ Row of statistics: sum r | sum r z (d) | sum r |z|^2, with z = x - mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.compiled.factors import raise_to_floor
 from fastem.compiled.jit import inline, kernel, part, wide
-from fastem.compiled.squares import from_squares, prefetch_next, sums_of_16
+from fastem.compiled.lanes import fetching, staged
+from fastem.compiled.squares import GROUP, from_squares, sums_of_16
 from fastem.families.base import Frame, Kernels, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
 from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
@@ -41,6 +42,27 @@ def _squares(tile, d, out):
             out[0, t] += tile[j, t] * tile[j, t]
 
 
+@staged
+def _add_products(machine: Any, tile: Any, params: Any, four: Any, d: Any, j: Any, out: Any, sweep: Any) -> None:
+    """Add precision_k mean_k' x_t of a group of features to out[k, t] for four components. sweep: as in `fetching`."""
+    n, fetch = 2 * tile.lanes, fetching(machine, tile, sweep)
+
+    def chunk(t: Any) -> None:
+        def one(j: Any, *totals: Any) -> list[Any]:
+            x = tile.vector(j, t, n)
+            return [total + params.number(k, d + 4 + j) * x for k, total in zip(four, totals, strict=True)]
+
+        for k, total in zip(
+            four,
+            machine.repeat(j, machine.at_most(j + GROUP, d), one, *(out.vector(k, t, n) for k in four)),
+            strict=True,
+        ):
+            out.put(k, t, total)
+        fetch(t)
+
+    machine.samples(tile.width, n, chunk)
+
+
 @kernel
 def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = constant_k - 1/2 precision_k |x_t - mean_k|^2. 2 d flops per entry, or 3 d: see RAW_64.
@@ -50,11 +72,9 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
     """
     wide()
     d = layout[0]
-    size = tile.shape[1]
-    blocked = d // 4 * 4
     half = tile.dtype.type(0.5)
     step = 4 if d >= 4 else rows.size
-    n_blocks = rows.size // 4 * (d // 4)
+    n_fours, n_groups = rows.size // 4, (d + GROUP - 1) // GROUP
     _squares(tile, d if d >= 4 else 0, scratch)
     for i in range(0, rows.size, step):
         four = rows[i : i + step]
@@ -67,42 +87,11 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
         for k in four:
             slope = half * params[k, d]
             origin = params[k, d + 1] - slope * params[k, d + 3]
-            for t in range(size):
+            for t in range(tile.shape[1]):
                 out[k, t] = origin - slope * scratch[0, t]
-        k0, k1, k2, k3 = four[0], four[1], four[2], four[3]
-        for j in range(0, blocked, 4):
-            prefetch_next(tile, i // 4 * (d // 4) + j // 4, 2 * n_blocks)
-            o = d + 4 + j
-            a0 = params[k0, o]
-            a1 = params[k0, o + 1]
-            a2 = params[k0, o + 2]
-            a3 = params[k0, o + 3]
-            b0 = params[k1, o]
-            b1 = params[k1, o + 1]
-            b2 = params[k1, o + 2]
-            b3 = params[k1, o + 3]
-            c0 = params[k2, o]
-            c1 = params[k2, o + 1]
-            c2 = params[k2, o + 2]
-            c3 = params[k2, o + 3]
-            e0 = params[k3, o]
-            e1 = params[k3, o + 1]
-            e2 = params[k3, o + 2]
-            e3 = params[k3, o + 3]
-            for t in range(size):
-                x0 = tile[j, t]
-                x1 = tile[j + 1, t]
-                x2 = tile[j + 2, t]
-                x3 = tile[j + 3, t]
-                out[k0, t] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
-                out[k1, t] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
-                out[k2, t] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
-                out[k3, t] += e0 * x0 + e1 * x1 + e2 * x2 + e3 * x3
-        for k in four:
-            for j in range(blocked, d):
-                a0 = params[k, d + 4 + j]
-                for t in range(size):
-                    out[k, t] += a0 * tile[j, t]
+        for group in range(n_groups):
+            sweep = i // 4 * n_groups + group, n_fours * n_groups
+            _add_products(tile, params, (four[0], four[1], four[2], four[3]), d, GROUP * group, out, sweep)
 
 
 @kernel
@@ -116,7 +105,6 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
     d = layout[0]
     size = tile.shape[1]
     last, end = rows.size - 1, d - 1
-    n_blocks = ((rows.size + 3) // 4) * ((d + 3) // 4)
     zero = tile.dtype.type(0)
     _squares(tile, d, scratch)
     for i in range(rows.size):
@@ -145,7 +133,6 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
     for i in range(0, rows.size, 4):
         four = rows[i], rows[min(i + 1, last)], rows[min(i + 2, last)], rows[min(i + 3, last)]
         for j in range(0, d, 4):
-            prefetch_next(tile, n_blocks + i // 4 * ((d + 3) // 4) + j // 4, 2 * n_blocks)
             sums_of_16(resp, tile, four, (j, min(j + 1, end), min(j + 2, end), min(j + 3, end)), scratch)
             for a in range(min(4, rows.size - i)):
                 k = rows[i + a]

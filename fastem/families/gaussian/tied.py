@@ -21,7 +21,7 @@ from fastem.compiled.arrays import for_each, some
 from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.jit import kernel, wide
 from fastem.compiled.squares import from_squares, weighted_sums
-from fastem.compiled.triangular import blocks_of, matrix_of, n_blocks, pad, strip_product, weighted_outer
+from fastem.compiled.triangular import blocks_of, matrix_of, n_blocks, pad, weighted_outer, whitened
 from fastem.families.base import Frame, Kernels, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
 from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
@@ -33,47 +33,10 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
 
     tile IN (d, T); params IN; out OUT (K, T); scratch OUT (>= 2 ceil4(d), T). Nothing is checked.
     """
-    wide()
     d, n_components = layout[0], layout[1]
-    size = tile.shape[1]
-    strips = (d + 3) // 4
-    width = params.shape[1]
-    whitened = scratch[4 * strips :]
-    for j in range(d):
-        for t in range(size):
-            scratch[j, t] = tile[j, t]
-    pad(scratch, d, size)
-    for strip in range(strips):
-        y = whitened[4 * strip :]
-        if strip == 0:
-            for j in range(4):
-                for t in range(size):
-                    y[j, t] = 0
-        strip_product(params, n_components, 0, strip, scratch, y)
-        place = 16 * (strip * (strip + 1) // 2 + strip)
-        k = n_components + place // width
-        o = place % width
-        j = 4 * strip
-        a00 = params[k, o]
-        a10 = params[k, o + 4]
-        a11 = params[k, o + 5]
-        a20 = params[k, o + 8]
-        a21 = params[k, o + 9]
-        a22 = params[k, o + 10]
-        a30 = params[k, o + 12]
-        a31 = params[k, o + 13]
-        a32 = params[k, o + 14]
-        a33 = params[k, o + 15]
-        for t in range(size):
-            z0 = scratch[j, t]
-            z1 = scratch[j + 1, t]
-            z2 = scratch[j + 2, t]
-            z3 = scratch[j + 3, t]
-            y[0, t] += a00 * z0
-            y[1, t] += a10 * z0 + a11 * z1
-            y[2, t] += a20 * z0 + a21 * z1 + a22 * z2
-            y[3, t] += a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
-    from_squares(tile, whitened, d, params, d, 2 * d, -1, rows, out)
+    whitened_tile = scratch[(d + 3) // 4 * 4 :]
+    whitened(tile, params, n_components, d, scratch, whitened_tile)
+    from_squares(tile, whitened_tile, d, params, d, 2 * d, -1, rows, out)
 
 
 @kernel
