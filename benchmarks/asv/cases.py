@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 import fastem
-from fastem.data.memory import aligned
+from fastem.compiled.arrays import aligned
 
 SHAPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 FAMILIES = (*SHAPES, "poisson")

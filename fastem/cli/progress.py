@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Self
 
-from fastem.compiled.compiling import listen
+from fastem.compiled.caching import listen
 from fastem.judging.replicates import Replicate
 from fastem.model.result import Record
 

@@ -1,4 +1,4 @@
-"""Machine code on disk: what it is keyed by, and what happens where it cannot be kept.
+"""Machine code: what it is keyed by on disk, what happens where it cannot be kept, and what is being made just now.
 
 Where no folder can be written, or a disk is full, code is compiled in memory, in each process anew.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numba.core import event as events
 from numba.core.runtime.nrt import rtsys
 
 if TYPE_CHECKING:
@@ -89,3 +91,31 @@ def kept(dispatcher_with: Callable[[bool], Any], quick: bool) -> Any:
 
     cache.load_overload, cache.save_overload = load_overload, save_overload
     return dispatcher
+
+
+_KIND = "numba:compile"
+
+
+class _Listener(events.Listener):  # type: ignore[misc]
+    """numba notifies it before and after a function is compiled, and not if machine code is loaded from the cache."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = weakref.WeakMethod(tell)
+
+    def on_start(self, event: Any) -> None:
+        tell, function = self._tell(), event.data["dispatcher"].py_func
+        if tell is not None and not function.__module__.startswith("numba."):  # numba's own are of no interest
+            tell(function.__name__)
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+def listen(tell: Callable[[str], None]) -> Callable[[], Any]:
+    """Call a bound method with the name of each function that is about to be compiled, in whichever thread.
+
+    Returns a function that ends this. It also ends when the method's object is gone.
+    """
+    listener = _Listener(tell)
+    events.register(_KIND, listener)
+    return weakref.finalize(tell.__self__, events.unregister, _KIND, listener)  # type: ignore[attr-defined]

@@ -64,7 +64,7 @@ class Factor(NamedTuple):
 
 
 @exact
-def _factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy):
+def factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy):
     """Cholesky, inverse factor and log determinant of each matrix (Golub and Van Loan, sections 4.2.5 and 3.1.2).
 
     covariances IN (m, d, d); floor IN (d,); singular as in Limits; work OUT (d, d), the upper factor of the last;
@@ -117,7 +117,7 @@ def _factorise_small(covariances, floor, singular, work, least, inverse, log_det
 # same order, but stays in a register. On a Zen 4, a matrix of order 64 takes 12 us instead of 29, and one of 512 3 ms
 # instead of 9. Beyond the second order LAPACK is used. At 128, it takes 0.2 ms on one thread of OpenBLAS, and 8 ms on
 # two, which wait for each other while numba's threads still spin.
-_BLOCKED_ORDER, _LARGE_ORDER = 48, 512
+BLOCKED_ORDER, _LARGE_ORDER = 48, 512
 
 
 @staged
@@ -144,7 +144,7 @@ def _subtract_products(
 
 @exact
 def _factorise_blocked(covariances, least, work, inverse, log_determinants, healthy):
-    """What `_factorise_small` does, for large matrices. least IN (m, d); work OUT (2, d, d + 16)."""
+    """What `factorise_small` does, for large matrices. least IN (m, d); work OUT (2, d, d + 16)."""
     d = least.shape[1]
     upper, lower = work[0], work[1]
     for m in range(log_determinants.size):
@@ -196,7 +196,7 @@ def _factorise_blocked(covariances, least, work, inverse, log_determinants, heal
 
 
 def _factorise_large(covariances: Array, least: Array, inverse: Array, log_determinants: Array, healthy: Array) -> None:
-    """What `_factorise_small` does, by LAPACK."""
+    """What `factorise_small` does, by LAPACK."""
     from scipy.linalg import lapack  # takes 90 ms, so fits with smaller matrices do not import it
 
     for m, covariance in enumerate(covariances):
@@ -229,9 +229,9 @@ def factorise(
     inverse, log_determinants = np.zeros(covariances.shape), np.empty(len(covariances))
     healthy = np.zeros(len(covariances), dtype=np.bool_)
     d = len(floor)
-    if d < _BLOCKED_ORDER:
+    if d < BLOCKED_ORDER:
         work, least = np.empty((d, d)), np.empty(d)
-        _factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy)
+        factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy)
     elif d > _LARGE_ORDER:
         _factorise_large(covariances, _least(covariances, floor, singular), inverse, log_determinants, healthy)
     else:

@@ -38,6 +38,7 @@ def _compile(function: Function, label: str, quick: bool = True, **options: Any)
 
 # These options leave out the two functions that numba adds around each kernel, to call it from Python and from C.
 _BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_KEPT = ("nogil", "error_model", "fastmath")
 
 
 def kernel(function: Function) -> Function:
@@ -57,6 +58,11 @@ def routine(function: Function) -> Function:
 def exact(function: Function) -> Function:
     """Compile a loop in which the order of additions matters: nothing may be reassociated."""
     return _compile(function, "exact", nogil=True, error_model="numpy", fastmath={"contract"})
+
+
+def rounded(function: Function) -> Function:
+    """Compile a loop in which each operation is rounded by itself, as in NumPy: no product joins a sum."""
+    return _compile(function, "rounded", nogil=True, error_model="numpy")
 
 
 def inline(function: Function) -> Function:
@@ -126,12 +132,21 @@ def address(function: Any, *argument_types: Any) -> int:
 
 
 def _bare_twin(function: Any) -> Any:
-    """The source of a kernel compiled by `routine`. A dispatcher that `kernel` did not make is its own twin."""
+    """The source of a kernel compiled with its flags, but without wrappers.
+
+    A dispatcher that was not made here, or has no wrappers, is its own twin.
+    """
     if id(function) not in _BARE_TWINS:
-        source: Any = getattr(getattr(function, "py_func", None), "__wrapped__", None)
-        is_kernel = source is not None and not function.targetoptions.get("no_cpython_wrapper")
+        source, options = getattr(getattr(function, "py_func", None), "__wrapped__", None), {}
+        if source is not None:
+            options = {name: value for name, value in function.targetoptions.items() if name in _KEPT}
+        twin = function
+        if source is not None and not function.targetoptions.get("no_cpython_wrapper"):
+            flags = options.get("fastmath", set())
+            label = "bare" if flags == _FLAGS else f"bare {sorted(flags)}"
+            twin = _compile(source, label, **options, **_BARE)
         # The kernel is kept beside its twin, so that no other object ever gets its id.
-        _BARE_TWINS[id(function)] = function, routine(source) if is_kernel else function
+        _BARE_TWINS[id(function)] = function, twin
     return _BARE_TWINS[id(function)][1]
 
 
@@ -145,12 +160,12 @@ def matrix(dtype: Any) -> tuple[str, int]:
     return np.dtype(dtype).str[1:], 2
 
 
-INTEGER = ("i8", 0)
+INTEGER, FLAGS = ("i8", 0), ("b1", 2)
 
 
 def _numba_type(code: str, n_dimensions: int) -> Any:
-    """What `vector`, `matrix` and INTEGER stand for; numba's own types take 10 us to make and to look up."""
-    scalar = {"f4": types.float32, "f8": types.float64, "i8": types.int64}[code]
+    """What `vector`, `matrix`, INTEGER and FLAGS stand for; numba's own types take 10 us to make and to look up."""
+    scalar = {"f4": types.float32, "f8": types.float64, "i8": types.int64, "b1": types.boolean}[code]
     return types.Array(scalar, n_dimensions, "C") if n_dimensions else scalar
 
 

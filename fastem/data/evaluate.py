@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem import validation
+from fastem.compiled.arrays import LINE, aligned
 from fastem.compiled.jit import call, kernel, part
 from fastem.data.fold import log_prob_address, mode_addresses, shape_of
-from fastem.data.memory import LINE, aligned
 from fastem.data.pack import derive_address
 from fastem.data.threads import FAILED, Team, run_here
 from fastem.data.tiles import MAX_SPANS, Data, chunks, pack_tile, span_bounds

@@ -234,6 +234,20 @@ class Plan:
             totals, statistics = totals * self.data.unit, statistics * self.data.unit
         return totals, statistics
 
+    def work(self, n_tiles: int, n_starts: int) -> float:
+        """The flops of a pass, roughly."""
+        each = self.statistics[1].work + 20.0 * self.n_components
+        return each * float(n_tiles) * self.data.tiles.shape[2] * n_starts
+
+    def prepared(self, n_starts: int, bounds: Array, params: Any, log_weights: Any) -> Buffers:
+        """Buffers for passes of these mixtures, all of which are active, over the spans of tiles within `bounds`."""
+        buffers = self.buffers(n_starts, n_starts, bounds, self.team)
+        arrays, job = buffers.arrays, buffers.job
+        arrays["density"][...], arrays["log_weights"][...] = params, log_weights
+        arrays["starts"][...] = np.arange(n_starts)
+        job[_PLACE["params"]], job[_PLACE["n_starts"]] = buffers.addresses["density"], n_starts
+        return buffers
+
 
 def _run_batch(
     plan: Plan,
@@ -258,8 +272,6 @@ def _run_batch(
         job[_PLACE["known"]], job[_PLACE["known_rows"]] = known.ctypes.data, known.shape[-2]
         job[_PLACE["known_tile"]] = known.strides[-3]
         job[_PLACE["known_start"]] = known.strides[0] if known.ndim == 4 else 0
-    shape, n_tiles, size = plan.statistics[1], bounds[-1] - bounds[0], plan.data.tiles.shape[2]
-    work = (shape.work + 20.0 * plan.n_components) * float(n_tiles) * size * n_starts
-    plan.team.run(plan.step, buffers.job_address, n_spans, work)
+    plan.team.run(plan.step, buffers.job_address, n_spans, plan.work(bounds[-1] - bounds[0], n_starts))
     _combine(arrays["totals"], n_spans, totals)
     _combine(arrays["statistics"], n_spans, statistics.reshape(-1))

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastem.compiled.arrays import aligned
 from fastem.compiled.jit import address, matrix, vector
-from fastem.data.memory import aligned
 from fastem.data.threads import Team
 from fastem.data.tiles import Data, chunks, span_bounds, tile_size
 from fastem.data.walk import FIELDS, pack_address, walk_address

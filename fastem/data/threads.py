@@ -24,8 +24,8 @@ from numba import config, prange
 from numba.np.ufunc import parallel as numba_parallel
 from numpy.typing import NDArray
 
+from fastem.compiled.arrays import Arena
 from fastem.compiled.jit import JIT, call, carray, fetch_add, parallel_engine, pointer, raises, serial_engine
-from fastem.data.memory import Arena
 
 # Numba's threads were started before this module was first imported: perhaps in a parent process, where GNU OpenMP
 # would kill or hang this one at its first parallel region. The pool of threads is safe everywhere.
@@ -196,7 +196,7 @@ class Team:
         counter, location = self._counter, self._location
         counter[0] = 0
         n_workers = min(self.n_threads, n_spans)
-        if n_workers <= 1 or work < self._small or self.engine == "serial":
+        if self.runs_here(n_spans, work):
             _work(step, job, location, n_spans, 0)
         elif self.engine == "parallel" and not (alone and work < BRIEF and self._may_change):
             before = numba.get_num_threads()
@@ -213,6 +213,10 @@ class Team:
         else:
             self._run_in_pool(step, job, n_spans, n_workers)
         _check_raised(step, job, counter)
+
+    def runs_here(self, n_spans: int, work: float) -> bool:
+        """Whether a step of so much work would run in the calling thread."""
+        return min(self.n_threads, n_spans) <= 1 or work < self._small or self.engine == "serial"
 
     def _judge(self, job: int, work: float, seconds: float) -> None:
         """Leave the parallel engine after a launch that took much longer than it should, or than others of its job."""

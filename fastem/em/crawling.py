@@ -23,6 +23,11 @@ def is_time(n_passes: int) -> bool:
     return n_passes >= FIRST and n_passes % EVERY == 0
 
 
+def next_time(n_passes: int) -> int:
+    """The first number of passes beyond n_passes for which to look."""
+    return max(FIRST, (n_passes // EVERY + 1) * EVERY)
+
+
 def hasten(problem: Problem, tracks: Sequence[Track]) -> None:
     """Accelerate the best start if it is on its way, crawls, and is not accelerated already."""
     leader = max((track for track in tracks if track.may_win), key=lambda track: track.objective, default=None)

@@ -10,6 +10,7 @@ import numpy as np
 from fastem.compiled.arrays import some
 from fastem.data.fold import Mixtures
 from fastem.em import crawling
+from fastem.em.bursts import bursts
 from fastem.em.reseed import reseed
 from fastem.em.rivals import drop_losers, is_time, revived
 from fastem.em.stopping import Stopping
@@ -38,10 +39,16 @@ def loop(
     number of passes made so far, those before included.
     """
     passes = problem.passes()
+    quick = bursts(problem, passes, stopping, looked_at=callback is not None or keep is not None)
     active = [track for track in tracks if track.status is None]
     while active:
-        mixtures = _mixtures([track.proposal.step for track in active])
-        totals, statistics = passes.run(mixtures, mixtures.params, range(len(active)))
+        room = 0 if quick is None else quick.room(active, n_passes)
+        if quick is not None and room:
+            totals, statistics, n_done = quick.run(active, room)
+            n_passes += n_done
+        else:
+            mixtures = _mixtures([track.proposal.step for track in active])
+            totals, statistics = passes.run(mixtures, mixtures.params, range(len(active)))
         before = [] if callback is None else [len(track.history) for track in active]
         _move(problem, tracks, active, totals, statistics, stopping)
         stop = callback is not None and _told(problem, tracks, active, before, stopping.tol, callback)

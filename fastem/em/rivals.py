@@ -26,6 +26,14 @@ def is_time(n_passes: int) -> bool:
     return n_passes > DROP_FIRST and math.log2((n_passes - 1) / DROP_FIRST).is_integer()
 
 
+def next_time(n_passes: int) -> int:
+    """The first number of passes beyond n_passes for which it is time."""
+    time = DROP_FIRST
+    while time + 1 <= max(n_passes, DROP_FIRST):
+        time *= 2
+    return time + 1
+
+
 def drop_losers(problem: Problem, tracks: Sequence[Track], judged: Sequence[Track], margin: float) -> None:
     """End the judged starts that would stay behind the best one, or that are on their way to its optimum.
 

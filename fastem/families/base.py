@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import Array, FloatArray, Parameter, Parameters
 
 __all__ = [
@@ -90,28 +91,6 @@ class Maximised(NamedTuple):
     starving: Array
     floored: Array
     collapsed: Array | None = None
-
-
-class Kernels(NamedTuple):
-    """The compiled tile kernels of a family (numba dispatchers; call them from any @njit function).
-
-    Arrays are C-contiguous. With d features, K components and T >= 16 samples, tile: (d + n_derived, T) float32 or
-    float64 ("real"), in the coordinates of the frame that `pack` was given; params: real, `params_shape`; layout:
-    int64, from `layout`; rows: int64, the components to look at; scratch: real, (>= `scratch_rows`, T).
-
-    log_prob(tile, params, layout, rows, out, latent, scratch): out[k, t], real (K, T), becomes the log density of
-        sample t under row k, for k in rows. latent, real (`latent_rows`, T): results that it leaves for `accumulate`.
-    accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch): add the statistics of
-        row k, weighted by resp[k], to out[k]; out, float64, `statistics_shape`; out[k, 0] is always the sum of
-        resp[k]. resp: real (K, T), responsibilities times sample weights. labels: real (T,), the component of each
-        sample if one was chosen, otherwise undefined. sample_weight: real (T,).
-    derive(tile, layout): fill the derived rows of a tile, whatever the number of components: layout is that of one.
-        None if the family has none.
-    """
-
-    log_prob: Any
-    accumulate: Any
-    derive: Any = None
 
 
 class Tangent(Protocol):
@@ -319,6 +298,10 @@ class Family(ABC):
     @abstractmethod
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         """The M-step from statistics gathered at `params`; components marked starving are left alone."""
+
+    def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
+        """`maximise` as a kernel; None if there is none, or none for data of this size."""
+        return None
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int

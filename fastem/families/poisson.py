@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastem.compiled.counts import log_counts, log_factorials
-from fastem.compiled.jit import kernel
+from fastem.compiled.jit import kernel, rounded
+from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.compiled.squares import weighted_sums
-from fastem.families.base import Columns, Family, Frame, Kernels, Limits, Maximised, Tangent, first_where
+from fastem.families.base import Columns, Family, Frame, Kernels, Limits, Maximised, MStep, Tangent, first_where
 from fastem.families.parameters import NON_NEGATIVE, Array, Parameter, Parameters
 
 # The smallest rate, relative to the mean count of its feature, or to 1 if that is less.
@@ -40,6 +41,31 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
 def derive(tile, layout):
     """tile[d, t] = sum_j log x_tj!, the part of the log density that depends on no parameter."""
     log_factorials(tile, layout[0])
+
+
+@rounded
+def _write_rows(rates, rows, scratch):
+    """Rows of params, OUT, of these rates (K, d). scratch OUT (d,)."""
+    n_components, d = rates.shape
+    for k in range(n_components):
+        for j in range(d):
+            scratch[j] = rates[k, j]
+            rows[k, d + 1 + j] = rates[k, j]
+        rows[k, d] = -total_of(scratch)
+        log_into(scratch, rows[k, :d])
+
+
+@rounded
+def _m_step(statistics, params, constants, layout, rows, scratch, flags):
+    """`maximise`. constants: the floor, (1, d)."""
+    d, n_components = layout[0], layout[1]
+    rates = scratch[: n_components * d].reshape(n_components, d)
+    for k in range(n_components):
+        for j in range(d):
+            rate = statistics[k, 1 + j] / statistics[k, 0]
+            rates[k, j] = rate if rate > constants[0, j] or rate != rate else constants[0, j]  # noqa: PLR0124
+    flags[1, 0] = False
+    _write_rows(rates, rows, scratch[n_components * d : n_components * d + d])
 
 
 @dataclass(frozen=True)
@@ -115,7 +141,16 @@ class Poisson(Family):
         # counts as floored.
         return Maximised(rows, starving, np.zeros(len(rates), dtype=np.bool_))
 
+    def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
+        d = len(frame.scale)
+        return None if d > LONGEST else MStep(_m_step, limits.floor[None].copy(), (n_components + 1) * d)
+
     def _rows(self, rates: Array) -> Array:
+        n_components, d = rates.shape
+        if d <= LONGEST and rates.flags.c_contiguous:  # NumPy adds up others in another order
+            rows = np.empty((n_components, 2 * d + 1))
+            _write_rows(rates, rows, np.empty(d))
+            return rows
         with np.errstate(divide="ignore"):
             log_rates = np.log(rates)
         return np.concatenate([log_rates, -rates.sum(axis=1)[:, None], rates], axis=1)

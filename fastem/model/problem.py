@@ -11,7 +11,7 @@ import numpy as np
 
 from fastem.data.fold import Shape, Task, shape_of
 from fastem.data.sources import Passes, Source
-from fastem.families.base import Array, Family, Kernels, Limits, identity_frame
+from fastem.families.base import Array, Family, Kernels, Limits, MStep, identity_frame
 from fastem.model.matching import distances, matched, nearest, smallest_gap
 from fastem.model.model import Model, Setting, Step
 
@@ -77,6 +77,10 @@ class Problem:
     def maximise_each(self, statistics: Array, params: Sequence[Array]) -> list[Step]:
         """The M-steps of several starts in one go."""
         return self.model.maximise_each(statistics, params, self.setting)
+
+    def m_step(self) -> MStep | None:
+        """The family's M-step as a kernel, if it has one."""
+        return self.family.m_step(self.source.frame, self.limits, self.n_components)
 
     def vector(self, step: Step) -> Array:
         """The parameters of a step as an unconstrained vector."""

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastem.compiled.arrays import some
 from fastem.compiled.factors import raise_to_floor
-from fastem.compiled.jit import kernel, wide
+from fastem.compiled.jit import kernel, rounded, wide
 from fastem.compiled.lanes import staged
+from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.compiled.squares import GROUP, in_groups, weighted_squares
-from fastem.families.base import Frame, Kernels, Limits, Maximised
+from fastem.families.base import Frame, Kernels, Limits, Maximised, MStep
 from fastem.families.gaussian import shared as gaussian
 from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
@@ -73,6 +73,51 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
     weighted_squares(tile, resp, params, layout[0], rows, out, -1)
 
 
+@rounded
+def _moments(statistics, params, ridge, starving, means, variances, squares):
+    """Means, variances with the ridge, and the squares of the means' shifts, all OUT (K, d). As _moments of full."""
+    n_components, d = means.shape
+    for k in range(n_components):
+        count = 1.0 if starving[k] else statistics[k, 0]
+        for j in range(d):
+            shift = statistics[k, 1 + j] / count
+            square = shift * shift
+            means[k, j] = params[k, j] + shift
+            squares[k, j] = square
+            variances[k, j] = statistics[k, 1 + d + j] / count - square + ridge[j]
+
+
+@rounded
+def _write_rows(means, variances, log_scales, rows, scratch):
+    """Rows of params, OUT, from their parts. log_scales: the sum of the logs of the frame's scales; scratch (d,)."""
+    n_components, d = means.shape
+    for k in range(n_components):
+        for j in range(d):
+            rows[k, j] = means[k, j]
+            rows[k, d + j] = 1.0 / np.sqrt(variances[k, j])
+            rows[k, 2 * d + 1 + j] = variances[k, j]
+            scratch[j] = variances[k, j]
+        log_into(scratch, scratch)
+        rows[k, 2 * d] = -0.5 * (d * gaussian.LOG_2_PI + total_of(scratch)) - log_scales
+
+
+@rounded
+def _m_step(statistics, params, constants, layout, rows, scratch, flags):
+    """`maximise` where no variance is below its floor. constants: floor, ridge, and the sum of log scales, (3, d)."""
+    d, n_components = layout[0], layout[1]
+    size = n_components * d
+    means = scratch[:size].reshape(n_components, d)
+    variances = scratch[size : 2 * size].reshape(n_components, d)
+    squares = scratch[2 * size : 3 * size].reshape(n_components, d)
+    _moments(statistics, params, constants[1], flags[0], means, variances, squares)
+    below = False
+    for k in range(n_components):
+        for j in range(d):
+            below = below or not variances[k, j] >= constants[0, j]
+    flags[1, 0] = below
+    _write_rows(means, variances, constants[2, 0], rows, scratch[3 * size : 3 * size + d])
+
+
 @dataclass(frozen=True)
 class GaussianDiag(gaussian.GaussianFamily):
     __doc__ = gaussian.GaussianFamily.__doc__
@@ -105,16 +150,20 @@ class GaussianDiag(gaussian.GaussianFamily):
         return np.asarray(parameters["covariances"])
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        d, anyone = len(frame.scale), some(starving)
-        counts = statistics[:, :1] if not anyone else np.where(starving, 1.0, statistics[:, 0])[:, None]
-        shift = statistics[:, 1 : d + 1] / counts
-        squares = shift * shift
-        mean_squares = statistics[:, d + 1 :] / counts - squares + limits.ridge
+        means, mean_squares, squares = np.empty((3, len(starving), len(frame.scale)))
+        _moments(statistics, params, limits.ridge, starving, means, mean_squares, squares)
         variances, floored, collapsed = raise_to_floor(
             mean_squares, limits.floor, limits.bound, limits.rounding, squares
         )
-        rows = self._rows(params[:, :d] + shift, variances, frame)
+        rows = self._rows(means, variances, frame)
         return gaussian.spared(rows, params, starving, floored, collapsed)
+
+    def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
+        d = len(frame.scale)
+        if d > LONGEST:
+            return None
+        constants = np.stack([limits.floor, limits.ridge, np.full(d, np.log(frame.scale).sum())])
+        return MStep(_m_step, constants, (3 * n_components + 1) * d)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
@@ -128,6 +177,10 @@ class GaussianDiag(gaussian.GaussianFamily):
     def _rows(self, means: Array, variances: Array, frame: Frame) -> Array:
         d = means.shape[1]
         rows = np.empty((len(means), 3 * d + 1))
+        if d <= LONGEST and means.flags.c_contiguous and variances.flags.c_contiguous:
+            # NumPy adds up others in another order.
+            _write_rows(means, variances, np.log(frame.scale).sum(), rows, np.empty(d))
+            return rows
         rows[:, :d] = means
         np.divide(1.0, np.sqrt(variances), out=rows[:, d : 2 * d])
         rows[:, 2 * d] = gaussian.log_constant(np.log(variances).sum(axis=1), frame)

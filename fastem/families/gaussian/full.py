@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastem.compiled.factors import Factor, factorise
+from fastem.compiled.factors import BLOCKED_ORDER, Factor, factorise, factorise_small
 from fastem.compiled.jit import exact, kernel, wide
 from fastem.compiled.triangular import (
     block_column,
@@ -26,7 +26,7 @@ from fastem.compiled.triangular import (
     weighted_outer,
     whitened_squares,
 )
-from fastem.families.base import Frame, Kernels, Limits, Maximised
+from fastem.families.base import Frame, Kernels, Limits, Maximised, MStep
 from fastem.families.gaussian import shared as gaussian
 from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
@@ -100,6 +100,37 @@ def _write_rows(means, covariances, inverse_factors, log_determinants, scale, ro
                 rows[k, row + offset + block_column(j)] = covariances[k, i, j]
 
 
+@exact
+def _m_step(statistics, params, constants, layout, rows, scratch, flags):
+    """`maximise` where no matrix needs a floor. constants: floor, ridge, scale, and `singular` as in Limits, (4, d)."""
+    d, n_components = layout[0], layout[1]
+    square = d * d
+    means = scratch[: n_components * d].reshape(n_components, d)
+    place = n_components * d
+    covariances = scratch[place : place + n_components * square].reshape(n_components, d, d)
+    place += n_components * square
+    inverse = scratch[place : place + n_components * square].reshape(n_components, d, d)
+    place += n_components * square
+    work = scratch[place : place + square].reshape(d, d)
+    place += square
+    least = scratch[place : place + d]
+    log_determinants = scratch[place + d : place + d + n_components]
+    floor, ridge, scale, singular = constants[0], constants[1], constants[2], constants[3, 0]
+    _moments(statistics, params, ridge, flags[0], means, covariances)
+    for k in range(n_components):
+        for i in range(d):
+            for j in range(d):
+                inverse[k, i, j] = 0.0
+        for j in range(rows.shape[1]):
+            rows[k, j] = 0.0
+    factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, flags[1])
+    healthy = True
+    for k in range(n_components):
+        healthy = healthy and flags[1, k]
+    flags[1, 0] = not healthy
+    _write_rows(means, covariances, inverse, log_determinants, scale, rows)
+
+
 @dataclass(frozen=True)
 class GaussianFull(gaussian.GaussianFamily):
     __doc__ = gaussian.GaussianFamily.__doc__
@@ -144,6 +175,13 @@ class GaussianFull(gaussian.GaussianFamily):
         )
         rows = self._rows(means, factor, frame)
         return gaussian.spared(rows, params, starving, factor.floored, factor.collapsed)
+
+    def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
+        d = len(frame.scale)
+        if d >= BLOCKED_ORDER:
+            return None
+        constants = np.stack([limits.floor, limits.ridge, frame.scale, np.full(d, limits.singular)])
+        return MStep(_m_step, constants, n_components * (d + 2 * d * d + 1) + d * d + d)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int

@@ -13,10 +13,11 @@ import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.compiled.factors import raise_to_floor
-from fastem.compiled.jit import inline, kernel, part, wide
+from fastem.compiled.jit import inline, kernel, part, rounded, wide
 from fastem.compiled.lanes import fetching, staged
+from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.compiled.squares import GROUP, from_squares, sums_of_16
-from fastem.families.base import Frame, Kernels, Limits, Maximised
+from fastem.families.base import Frame, Kernels, Limits, Maximised, MStep
 from fastem.families.gaussian import shared as gaussian
 from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
@@ -144,6 +145,53 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
                 out[k, 1 + d] -= twice * cross
 
 
+@rounded
+def _moments(statistics, params, ridge, starving, means, variances, squares, scratch):
+    """Means (K, d), variances with the ridge and the squared lengths of the means' shifts, (K,), all OUT."""
+    n_components, d = means.shape
+    for k in range(n_components):
+        count = 1.0 if starving[k] else statistics[k, 0]
+        for j in range(d):
+            shift = statistics[k, 1 + j] / count
+            means[k, j] = params[k, j] + shift
+            scratch[j] = shift * shift
+        squares[k] = total_of(scratch)
+        variances[k] = (statistics[k, 1 + d] / count - squares[k]) / d + ridge
+
+
+@rounded
+def _write_rows(means, variances, log_scales, rows, scratch):
+    """Rows of params, OUT, from their parts. log_scales: the sum of the logs of the frame's scales; scratch (d,)."""
+    n_components, d = means.shape
+    for k in range(n_components):
+        scratch[0] = variances[k]
+        log_into(scratch[:1], scratch[:1])
+        rows[k, d] = 1.0 / variances[k]
+        rows[k, d + 1] = -0.5 * (d * gaussian.LOG_2_PI + d * scratch[0]) - log_scales
+        rows[k, d + 2] = variances[k]
+        for j in range(d):
+            rows[k, j] = means[k, j]
+            rows[k, d + 4 + j] = means[k, j] * rows[k, d]
+            scratch[j] = means[k, j] * means[k, j]
+        rows[k, d + 3] = total_of(scratch)
+
+
+@rounded
+def _m_step(statistics, params, constants, layout, rows, scratch, flags):
+    """`maximise` where no variance is below its floor. constants (1, 3): floor, ridge, the sum of log scales."""
+    d, n_components = layout[0], layout[1]
+    size = n_components * d
+    means, row = scratch[:size].reshape(n_components, d), scratch[size : size + d]
+    variances = scratch[size + d : size + d + n_components]
+    squares = scratch[size + d + n_components : size + d + 2 * n_components]
+    _moments(statistics, params, constants[0, 1], flags[0], means, variances, squares, row)
+    below = False
+    for k in range(n_components):
+        below = below or not variances[k] >= constants[0, 0]
+    flags[1, 0] = below
+    _write_rows(means, variances, constants[0, 2], rows, row)
+
+
 @dataclass(frozen=True)
 class GaussianSpherical(gaussian.GaussianFamily):
     __doc__ = gaussian.GaussianFamily.__doc__
@@ -183,17 +231,28 @@ class GaussianSpherical(gaussian.GaussianFamily):
         return np.repeat(np.asarray(parameters["covariances"])[:, None], n_features, axis=1)
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        d, anyone = len(frame.scale), some(starving)
-        counts = statistics[:, 0] if not anyone else np.where(starving, 1.0, statistics[:, 0])
-        shift = statistics[:, 1 : d + 1] / counts[:, None]
-        squares = (shift * shift).sum(axis=1)
-        mean_squares = (statistics[:, d + 1] / counts - squares) / d + limits.ridge.sum() / d
+        d = len(frame.scale)
+        if d <= LONGEST:
+            means, (mean_squares, squares) = np.empty((len(starving), d)), np.empty((2, len(starving)))
+            _moments(statistics, params, limits.ridge.sum() / d, starving, means, mean_squares, squares, np.empty(d))
+        else:
+            counts = statistics[:, 0] if not some(starving) else np.where(starving, 1.0, statistics[:, 0])
+            shift = statistics[:, 1 : d + 1] / counts[:, None]
+            means, squares = params[:, :d] + shift, (shift * shift).sum(axis=1)
+            mean_squares = (statistics[:, d + 1] / counts - squares) / d + limits.ridge.sum() / d
         variances, floored, collapsed = raise_to_floor(
             mean_squares[:, None], limits.floor[:1], limits.bound, limits.rounding, squares[:, None] / d
         )
         # A starving component's statistics are next to nothing, and may leave no variance to take a logarithm of.
-        rows = self._rows(params[:, :d] + shift, np.where(starving, 1.0, variances[:, 0]), frame)
+        rows = self._rows(means, np.where(starving, 1.0, variances[:, 0]), frame)
         return gaussian.spared(rows, params, starving, floored, collapsed)
+
+    def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
+        d = len(frame.scale)
+        if d > LONGEST:
+            return None
+        constants = np.array([[limits.floor[0], limits.ridge.sum() / d, np.log(frame.scale).sum()]])
+        return MStep(_m_step, constants, n_components * (d + 2) + d)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
@@ -206,9 +265,13 @@ class GaussianSpherical(gaussian.GaussianFamily):
         return np.hstack([counts, sums + offsets * counts, statistics[:, d + 1 :] * stretch[0] ** 2 + cross])
 
     def _rows(self, means: Array, variances: Array, frame: Frame) -> Array:
-        constant = gaussian.log_constant(len(frame.scale) * np.log(variances), frame)
         n_components, d = means.shape
         rows = np.empty((n_components, 2 * d + 4))
+        if d <= LONGEST and means.flags.c_contiguous and variances.flags.c_contiguous:
+            # NumPy adds up others in another order.
+            _write_rows(means, variances, np.log(frame.scale).sum(), rows, np.empty(d))
+            return rows
+        constant = gaussian.log_constant(len(frame.scale) * np.log(variances), frame)
         rows[:, :d], rows[:, d], rows[:, d + 1], rows[:, d + 2] = means, 1.0 / variances, constant, variances
         rows[:, d + 3] = (means * means).sum(axis=1)
         np.multiply(means, rows[:, d, None], out=rows[:, d + 4 :])

@@ -1,0 +1,84 @@
+"""Passes that the loop need not look at: they are made in bursts where the family's M-step is a kernel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastem.data import burst
+from fastem.data.fold import Plan
+from fastem.data.sources import Passes
+from fastem.em import crawling, rivals
+from fastem.em.stopping import Stopping
+from fastem.em.track import Plain, Track
+from fastem.families.base import Array
+from fastem.model.model import Step
+from fastem.model.problem import Problem
+from fastem.model.starving import STARVING
+
+# A burst of fewer passes takes as long as they do one by one.
+FEWEST = 2
+
+
+class Bursts:
+    """The bursts of one loop."""
+
+    def __init__(self, problem: Problem, passes: Plan, stopping: Stopping) -> None:
+        self._passes, self._stopping = passes, stopping
+        self._m_step = problem.m_step()
+        self._nobody = np.zeros(problem.n_components, dtype=np.bool_)
+        source, policy = problem.source, problem.model.policy
+        least = max(STARVING, policy.min_samples) * (source.total_weight / max(source.n_samples, 1))
+        self._rules = burst.Rules(stopping.tol, source.total_weight, least)
+
+    def room(self, active: Sequence[Track], n_passes: int) -> int:
+        """How many passes may be made before the loop has to look: 0 if it has to look at each."""
+        stopping = self._stopping
+        if self._m_step is None or any(type(t.proposal) is not Plain or t.accelerator is not None for t in active):
+            return 0
+        room = min(stopping.max_iter - len(track.history) for track in active)
+        if stopping.max_passes is not None:
+            room = min(room, stopping.max_passes - 1 - max(track.n_passes for track in active))
+        if stopping.drop_losers:
+            room = min(room, rivals.next_time(n_passes) - 1 - n_passes)
+        if stopping.hasten:
+            room = min(room, crawling.next_time(n_passes) - 1 - n_passes)
+        if room < FEWEST or not burst.fits(self._passes, len(active), len(self._nobody)):
+            return 0
+        return min(room, burst.MOST)
+
+    def run(self, active: Sequence[Track], room: int) -> tuple[Array, Array, int]:
+        """What Passes.run returns for the pass that comes after the ordinary ones, and how many of these there were.
+
+        The tracks know about the ordinary ones.
+        """
+        assert self._m_step is not None
+        before = [track.history[-1] if track.history else math.nan for track in active]
+        params = np.stack([track.proposal.step.params for track in active])
+        log_weights = np.stack([track.proposal.step.log_weights for track in active])
+        done = burst.burst(self._passes, self._m_step, params, log_weights, before, room, self._rules)
+        if done.n_done:
+            for g, track in enumerate(active):
+                self._told(track, g, done)
+        return done.totals, done.statistics, done.n_done
+
+    def _told(self, track: Track, g: int, done: burst.Outcome) -> None:
+        """Write the ordinary passes of a burst into a track."""
+        track.n_passes += done.n_done
+        track.history.extend(done.history[:, g].tolist())
+        track.log_likelihood, track.n_small, track.jumped = track.history[-1], 0, False
+        if len(track.history) > 1:
+            track.value = (track.history[-1] - track.history[-2]) / self._rules.total_weight
+        nobody = self._nobody
+        first = track.proposal.step
+        steps = [Step(done.rows[i, g], done.log_weights[i, g], nobody, nobody, nobody) for i in (0, 1)]
+        track.accepted = first if done.n_done == 1 else steps[0]
+        track.proposal = Plain(steps[1])
+
+
+def bursts(problem: Problem, passes: Passes, stopping: Stopping, looked_at: bool) -> Bursts | None:
+    """The bursts of a loop; None if it has to look at each pass. looked_at: whether somebody else looks at each."""
+    ordinary = stopping.criterion == "gain" and stopping.deadline == math.inf and not looked_at
+    return Bursts(problem, passes, stopping) if ordinary and isinstance(passes, Plan) else None
