@@ -2,7 +2,7 @@
 
 NumPy picks its loop of logarithms for the processor; on those with AVX-512, one value in a thousand differs in its last
 bit from the C library's. The loop is found in the ufunc, whose first fields are public (numpy/ufuncobject.h), and is
-called by a symbol, so that machine code stays valid in another process. Where it does not give what np.log gives, np.log
+called by a symbol, so that machine code stays valid in another process. Where it does not give what np.log gives, that
 is called.
 """
 

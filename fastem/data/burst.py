@@ -17,7 +17,8 @@ from fastem.compiled.jit import FLAGS, address, call, matrix, serial_engine, vec
 from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.data.fold import Plan
 from fastem.data.tiles import MAX_PARTIALS
-from fastem.families.base import Array, MStep
+from fastem.families.base import Array
+from fastem.families.kernels import MStep
 
 # Passes of one burst at most: so often a signal, such as Ctrl-C, is seen.
 MOST = 256

@@ -16,7 +16,8 @@ from fastem.data import normalise
 from fastem.data.threads import Team
 from fastem.data.tiles import MAX_PARTIALS, Data, span_bounds
 from fastem.data.walk import FIELDS, walk_address
-from fastem.families.base import Array, Family, Kernels
+from fastem.families.base import Array, Family
+from fastem.families.kernels import Kernels
 
 _PLACE = FIELDS.place
 _INTEGER, _DOUBLE = np.dtype(np.int64), np.dtype(np.float64)

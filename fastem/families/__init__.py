@@ -9,20 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastem.families.base import (
-    Array,
-    Columns,
-    Family,
-    Frame,
-    Kernels,
-    Limits,
-    Maximised,
-    Tangent,
-    first_where,
-    identity_frame,
-)
+from fastem.families.base import Array, Columns, Family, Frame, Limits, Maximised, Tangent, first_where, identity_frame
 from fastem.families.bernoulli import Bernoulli
 from fastem.families.gaussian import SHAPES, Gaussian
+from fastem.families.kernels import Kernels
 from fastem.families.parameters import (
     COVARIANCE,
     NON_NEGATIVE,

@@ -12,17 +12,8 @@ import numpy as np
 
 from fastem.compiled.jit import kernel, wide
 from fastem.compiled.squares import weighted_sums
-from fastem.families.base import (
-    Columns,
-    Family,
-    Frame,
-    Kernels,
-    Limits,
-    Maximised,
-    Tangent,
-    first_where,
-    identity_frame,
-)
+from fastem.families.base import Columns, Family, Frame, Limits, Maximised, Tangent, first_where, identity_frame
+from fastem.families.kernels import Kernels
 from fastem.families.parameters import PROBABILITY, Array, Parameter, Parameters
 
 

@@ -15,7 +15,8 @@ from fastem.compiled.counts import log_counts, log_factorials
 from fastem.compiled.jit import kernel, rounded
 from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.compiled.squares import weighted_sums
-from fastem.families.base import Columns, Family, Frame, Kernels, Limits, Maximised, MStep, Tangent, first_where
+from fastem.families.base import Columns, Family, Frame, Limits, Maximised, Tangent, first_where
+from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import NON_NEGATIVE, Array, Parameter, Parameters
 
 # The smallest rate, relative to the mean count of its feature, or to 1 if that is less.

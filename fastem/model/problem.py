@@ -11,7 +11,8 @@ import numpy as np
 
 from fastem.data.fold import Shape, Task, shape_of
 from fastem.data.sources import Passes, Source
-from fastem.families.base import Array, Family, Kernels, Limits, MStep, identity_frame
+from fastem.families.base import Array, Family, Limits, identity_frame
+from fastem.families.kernels import Kernels, MStep
 from fastem.model.matching import distances, matched, nearest, smallest_gap
 from fastem.model.model import Model, Setting, Step
 

@@ -10,7 +10,8 @@ from fastem.data.fold import Mixtures, Plan, Shape, Task
 from fastem.data.threads import Team
 from fastem.data.tiles import Data
 from fastem.families import centroids
-from fastem.families.base import Array, Kernels
+from fastem.families.base import Array
+from fastem.families.kernels import Kernels
 from fastem.starts.potentials import CENTROIDS, Potentials
 
 NEAREST = Kernels(centroids.log_prob, centroids.gather, None)

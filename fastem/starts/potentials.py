@@ -9,7 +9,8 @@ from fastem.data.threads import Team
 from fastem.data.tiles import Data, span_bounds
 from fastem.data.walk import FIELDS, walk_address
 from fastem.families import centroids
-from fastem.families.base import Array, Kernels
+from fastem.families.base import Array
+from fastem.families.kernels import Kernels
 
 CENTROIDS = Kernels(centroids.log_prob, centroids.accumulate)
 _POTENTIALS = Kernels(centroids.log_prob, centroids.add_up)

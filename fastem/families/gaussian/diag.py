@@ -16,8 +16,9 @@ from fastem.compiled.jit import kernel, rounded, wide
 from fastem.compiled.lanes import staged
 from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.compiled.squares import GROUP, in_groups, weighted_squares
-from fastem.families.base import Frame, Kernels, Limits, Maximised, MStep
+from fastem.families.base import Frame, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
+from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
 

@@ -26,8 +26,9 @@ from fastem.compiled.triangular import (
     weighted_outer,
     whitened_squares,
 )
-from fastem.families.base import Frame, Kernels, Limits, Maximised, MStep
+from fastem.families.base import Frame, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
+from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
 

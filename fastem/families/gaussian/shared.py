@@ -11,8 +11,9 @@ import numpy as np
 from fastem.compiled.arrays import some
 from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.squares import scaled_log_prob, tied_squares
-from fastem.families.base import Columns, Family, Frame, Kernels, Limits, Maximised, Tangent, identity_frame
+from fastem.families.base import Columns, Family, Frame, Limits, Maximised, Tangent, identity_frame
 from fastem.families.gaussian.tangent import GaussianTangent
+from fastem.families.kernels import Kernels
 from fastem.families.parameters import REAL, Array, Parameter, Parameters
 
 MEANS = Parameter("means", ("K", "d"), REAL)

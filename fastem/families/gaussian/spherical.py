@@ -17,8 +17,9 @@ from fastem.compiled.jit import inline, kernel, part, rounded, wide
 from fastem.compiled.lanes import fetching, staged
 from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.compiled.squares import GROUP, from_squares, sums_of_16
-from fastem.families.base import Frame, Kernels, Limits, Maximised, MStep
+from fastem.families.base import Frame, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
+from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
 # If |mean|^2 / (d variance) of the current parameters is at most this, |x - mean|^2 is computed from |x|^2, which all

@@ -22,8 +22,9 @@ from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.jit import kernel, wide
 from fastem.compiled.squares import from_squares, weighted_sums
 from fastem.compiled.triangular import blocks_of, matrix_of, n_blocks, pad, weighted_outer, whitened
-from fastem.families.base import Frame, Kernels, Limits, Maximised
+from fastem.families.base import Frame, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
+from fastem.families.kernels import Kernels
 from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
 
