@@ -9,7 +9,8 @@ is called.
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from llvmlite import binding, ir
@@ -49,8 +50,9 @@ def total_of(x):
     return total
 
 
-_SYMBOL = "fastem_numpy_log"
 _LOOP = ctypes.CFUNCTYPE(None, *4 * [ctypes.c_void_p])
+# Loops that call NumPy itself must not be forgotten while machine code may call them.
+_KEPT: list[Any] = []
 
 
 class _UFunc(ctypes.Structure):
@@ -68,46 +70,59 @@ class _UFunc(ctypes.Structure):
     )
 
 
-def _with_numpy(arguments: int, sizes: int, _steps: int, _data: int) -> None:
-    """The same as the loop, by np.log."""
-    n = ctypes.cast(sizes, ctypes.POINTER(ctypes.c_int64))[0]
-    x, out = (
-        np.ctypeslib.as_array(ctypes.cast(place, ctypes.POINTER(ctypes.c_double)), (n,))
-        for place in ctypes.cast(arguments, ctypes.POINTER(ctypes.c_void_p))[:2]
-    )
-    out[...] = np.log(x)
+def with_numpy(ufunc: Any) -> Any:
+    """A C function that does what the ufunc's own loop over float64 numbers does, by calling it from Python."""
+
+    def loop(arguments: int, sizes: int, _steps: int, _data: int) -> None:
+        n = ctypes.cast(sizes, ctypes.POINTER(ctypes.c_int64))[0]
+        x, out = (
+            np.ctypeslib.as_array(ctypes.cast(place, ctypes.POINTER(ctypes.c_double)), (n,))
+            for place in ctypes.cast(arguments, ctypes.POINTER(ctypes.c_void_p))[:2]
+        )
+        with np.errstate(all="ignore"):
+            out[...] = ufunc(x)
+
+    return _LOOP(loop)
 
 
-def _loop() -> int:
-    """The address of NumPy's loop over float64 numbers, or of `_with_numpy`."""
-    inner = _UFunc.from_address(id(np.log))
-    if (inner.nin, inner.nout, inner.nargs, inner.ntypes) == (1, 1, 2, len(np.log.types)) and "d->d" in np.log.types:
-        index = np.log.types.index("d->d")
+def run_loop(loop: Any, x: Any) -> Any:
+    """What a loop makes of a contiguous float64 vector."""
+    out = np.empty_like(x)
+    places = (ctypes.c_void_p * 2)(x.ctypes.data, out.ctypes.data)
+    loop(places, (ctypes.c_int64 * 1)(len(x)), (ctypes.c_int64 * 2)(8, 8), None)
+    return out
+
+
+def loop_of(ufunc: Any, x: Any) -> Any:
+    """The ufunc's own loop over float64 numbers if it gives what the ufunc gives for x; otherwise `with_numpy`."""
+    inner = _UFunc.from_address(id(ufunc))
+    if (inner.nin, inner.nout, inner.nargs, inner.ntypes) == (1, 1, 2, len(ufunc.types)) and "d->d" in ufunc.types:
+        index = ufunc.types.index("d->d")
         address = inner.functions[index]
         if address and not inner.data[index]:
-            x, out = np.exp(np.linspace(-9.0, 9.0, 37)), np.empty(37)
-            places = (ctypes.c_void_p * 2)(x.ctypes.data, out.ctypes.data)
-            _LOOP(address)(places, (ctypes.c_int64 * 1)(37), (ctypes.c_int64 * 2)(8, 8), None)
-            if (out == np.log(x)).all():
-                return int(address)
-    return int(ctypes.cast(_FALLBACK, ctypes.c_void_p).value or 0)
+            loop = _LOOP(address)
+            if (run_loop(loop, x) == ufunc(x)).all():
+                return loop
+    return with_numpy(ufunc)
 
 
-_FALLBACK = _LOOP(_with_numpy)
+def _into(ufunc: Any, x: Any) -> Callable[[Any, Any], None]:
+    """A function of contiguous float64 vectors for compiled code: out[:] = ufunc(x); they may be the same."""
+    if not JIT:
 
-if JIT:
-    binding.add_symbol(_SYMBOL, _loop())
+        def plain(x: Any, out: Any) -> None:
+            out[...] = ufunc(x)
 
-    @intrinsic
-    def log_into(_typing: Any, x: Any, out: Any) -> Any:
-        """out[:] = np.log(x), of contiguous float64 vectors; they may be the same."""
+        return plain
+    symbol, loop = f"fastem_numpy_{ufunc.__name__}", loop_of(ufunc, x)
+    _KEPT.append(loop)
+    binding.add_symbol(symbol, ctypes.cast(loop, ctypes.c_void_p).value)
 
+    def typing(_typing: Any, x: Any, out: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             byte, integer = ir.IntType(8).as_pointer(), ir.IntType(64)
-            arrays = [
-                context.make_array(kind)(context, builder, each)
-                for kind, each in zip(signature.args, values, strict=True)
-            ]
+            pairs = zip(signature.args, values, strict=True)
+            arrays = [context.make_array(kind)(context, builder, value) for kind, value in pairs]
             places = cgutils.alloca_once(builder, ir.ArrayType(byte, 2))
             sizes, steps = (cgutils.alloca_once(builder, ir.ArrayType(integer, n)) for n in (1, 2))
             zero = ir.IntType(32)(0)
@@ -118,14 +133,15 @@ if JIT:
             n = cgutils.unpack_tuple(builder, arrays[0].shape, 1)[0]
             builder.store(n, builder.gep(sizes, [zero, zero]))
             kind = ir.FunctionType(ir.VoidType(), 4 * [byte])
-            function = cgutils.get_or_insert_function(builder.module, kind, _SYMBOL)
+            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
             pointers = [builder.bitcast(each, byte) for each in (places, sizes, steps)]
             builder.call(function, [*pointers, ir.Constant(byte, None)])
             return context.get_dummy_value()
 
         return types.void(x, out), generate
 
-else:
+    return cast(Callable[[Any, Any], None], intrinsic(typing))
 
-    def log_into(x: Any, out: Any) -> None:
-        out[...] = np.log(x)
+
+log_into = _into(np.log, np.exp(np.linspace(-9.0, 9.0, 37)))
+log1p_into = _into(np.log1p, np.linspace(-0.99, 0.9, 37))

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastem.compiled.jit import kernel, wide
+from fastem.compiled.jit import kernel, rounded, wide
+from fastem.compiled.numpys import log1p_into, log_into
 from fastem.compiled.squares import weighted_sums
 from fastem.families.base import Columns, Family, Frame, Limits, Maximised, Tangent, first_where, identity_frame
-from fastem.families.kernels import Kernels
+from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import PROBABILITY, Array, Parameter, Parameters
 
 
@@ -50,6 +51,23 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
 def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add sum r and sum r x to row k of out. 2 d flops per entry. tile IN (d, T); resp IN (K, T)."""
     weighted_sums(resp, tile, layout[0], rows, out, scratch)
+
+
+@rounded
+def _m_step(statistics, params, constants, layout, rows, scratch, flags):
+    """`maximise`. constants (2, d): the smallest and the largest probability."""
+    d, n_components = layout[0], layout[1]
+    for k in range(n_components):
+        for j in range(d):
+            mean = statistics[k, 1 + j] / statistics[k, 0]
+            mean = constants[0, j] if mean < constants[0, j] else mean
+            mean = constants[1, j] if mean > constants[1, j] else mean
+            rows[k, j] = mean
+            rows[k, d + j] = -mean
+            rows[k, 2 * d + j] = mean
+        log_into(rows[k, :d], rows[k, :d])
+        log1p_into(rows[k, d : 2 * d], rows[k, d : 2 * d])
+    flags[1, 0] = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +140,9 @@ class Bernoulli(Family):
         rows = self.pack({"probabilities": np.clip(means, limits.floor, 1.0 - limits.floor)}, frame)
         # A probability at its floor is an ordinary maximum, not a singularity, so no component counts as floored.
         return Maximised(np.where(starving[:, None], params, rows), starving, np.zeros_like(starving))
+
+    def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
+        return MStep(_m_step, np.stack([limits.floor, 1.0 - limits.floor]), 0)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int

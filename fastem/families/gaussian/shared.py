@@ -303,34 +303,3 @@ def scaled_cholesky(covariance: Array) -> Array:
     """The Cholesky factor of a covariance matrix whose features may differ in scale by hundreds of decades."""
     scale = np.sqrt(np.diagonal(covariance))
     return np.linalg.cholesky(covariance / scale / scale[:, None]) * scale[:, None]
-
-
-def tied_rows(means: Array, variances: Array, frame: Frame) -> Array:
-    """The parameter matrices (..., K + 1, 2 d + 1) of components that share one diagonal covariance matrix.
-
-    means (..., K, d); variances (..., d).
-    """
-    *starts, n_components, d = means.shape
-    deviations = np.sqrt(variances)
-    params = np.zeros((*starts, n_components + 1, 2 * d + 1))
-    params[..., :n_components, :d] = means
-    params[..., :n_components, d : 2 * d] = means / deviations[..., None, :]
-    params[..., :n_components, 2 * d] = log_constant(np.log(variances).sum(axis=-1), frame)[..., None]
-    params[..., n_components, :d] = 1.0 / deviations
-    params[..., n_components, d : 2 * d] = variances
-    return params
-
-
-def tied_moments(statistics: Array, params: Array, starving: Array) -> tuple[Array, Array, Array]:
-    """New means (..., K, d), and pooled mean squares (..., d): of the samples about these, and of the means' shifts."""
-    n_components, d = starving.shape[-1], (params.shape[-1] - 1) // 2
-    counts = statistics[..., :n_components, 0]
-    if some(starving):
-        divisors = np.where(starving, 1.0, counts)[..., None]
-        shift = np.where(starving[..., None], 0.0, statistics[..., :n_components, 1 : d + 1] / divisors)
-    else:
-        shift = statistics[..., :n_components, 1 : d + 1] / counts[..., None]
-    shifted = (counts[..., None] * shift * shift).sum(axis=-2)
-    squares = statistics[..., n_components, d + 1 :] - shifted
-    total = np.maximum(counts.sum(axis=-1, keepdims=True), TINY)
-    return params[..., :n_components, :d] + shift, squares / total, shifted / total

@@ -10,7 +10,9 @@ import numpy as np
 from fastem.compiled.arrays import for_each
 from fastem.compiled.factors import raise_to_floor
 from fastem.families.base import Frame, Limits, Maximised
+from fastem.families.gaussian import pooled
 from fastem.families.gaussian import shared as gaussian
+from fastem.families.kernels import MStep
 from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
 
@@ -23,7 +25,7 @@ class GaussianTiedDiag(gaussian.TiedSquares):
 
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         variances = np.asarray(parameters["covariances"]) / frame.scale / frame.scale
-        return gaussian.tied_rows(gaussian.frame_means(parameters, frame), variances, frame)
+        return pooled.tied_rows(gaussian.frame_means(parameters, frame), variances, frame)
 
     def unpack(self, params: Array, frame: Frame, n_components: int) -> dict[str, Array]:
         d = len(frame.scale)
@@ -34,9 +36,12 @@ class GaussianTiedDiag(gaussian.TiedSquares):
         return np.broadcast_to(np.asarray(parameters["covariances"]), (n_components, n_features))
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
-        means, mean_squares, squares = gaussian.tied_moments(statistics, params, starving)
+        means, mean_squares, squares = pooled.tied_moments(statistics, params, starving)
         variances, floored, collapsed = raise_to_floor(
             mean_squares + limits.ridge, limits.floor, limits.bound, limits.rounding, squares
         )
-        rows = gaussian.tied_rows(means, variances, frame)
+        rows = pooled.tied_rows(means, variances, frame)
         return Maximised(rows, starving, for_each(floored, starving.shape), for_each(collapsed, starving.shape))
+
+    def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
+        return pooled.m_step(frame, limits, n_components, one_variance=False)
