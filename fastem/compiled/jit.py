@@ -220,6 +220,11 @@ if JIT:
 
         return types.voidptr(types.int64), generate
 
+    @part
+    def numbers_at(location, shape):
+        """The float64 numbers at an address, as an array of this shape."""
+        return carray(pointer(location), shape, np.float64)
+
     @inline
     def record_at(location, dtype):
         """The record at an address; its fields are attributes."""
@@ -269,6 +274,9 @@ else:
 
     def pointer(location: int) -> Any:
         return ctypes.c_void_p(int(location))
+
+    def numbers_at(location: int, shape: Any) -> Any:
+        return carray(pointer(location), shape, np.float64)
 
     def record_at(location: int, dtype: Any) -> Any:
         return _carray(ctypes.c_void_p(int(location)), 1, dtype).view(np.recarray)[0]

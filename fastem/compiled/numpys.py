@@ -18,36 +18,29 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastem.compiled.jit import JIT, rounded
+from fastem.compiled.jit import JIT
+from fastem.compiled.lanes import summed
 
 # Longer sums NumPy cuts in two.
 LONGEST = 128
 
 
-@rounded
-def total_of(x):
+def _total_of(machine: Any, x: Any) -> Any:
     """x.sum() of a vector of at most LONGEST numbers: eight sums at a time, which are added in pairs."""
-    n = x.size
-    if n < 8:
-        total = -0.0
-        for i in range(n):
-            total += x[i]
-        return total
-    a, b, c, d, e, f, g, h = x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]
-    whole = n // 8 * 8
-    for i in range(8, whole, 8):
-        a += x[i]
-        b += x[i + 1]
-        c += x[i + 2]
-        d += x[i + 3]
-        e += x[i + 4]
-        f += x[i + 5]
-        g += x[i + 6]
-        h += x[i + 7]
-    total = ((a + b) + (c + d)) + ((e + f) + (g + h))
-    for i in range(whole, n):
-        total += x[i]
+    whole = x.width // 8 * 8
+
+    def eight(i: Any, *sums: Any) -> list[Any]:
+        return [total + x.number(0, i + q) for q, total in enumerate(sums)]
+
+    def one(i: Any, total: Any) -> list[Any]:
+        return [total + x.number(0, i)]
+
+    a, b, c, d, e, f, g, h = machine.repeat(0, whole, eight, *8 * [machine.zero(x)], step=8)
+    (total,) = machine.repeat(whole, x.width, one, ((a + b) + (c + d)) + ((e + f) + (g + h)))
     return total
+
+
+total_of = summed(_total_of)
 
 
 _LOOP = ctypes.CFUNCTYPE(None, *4 * [ctypes.c_void_p])

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem.compiled.jit import FLAGS, address, call, matrix, serial_engine, vector
+from fastem.compiled.jit import FLAGS, address, call, matrix, numbers_at, serial_engine, vector
 from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.data.fold import Plan
 from fastem.data.tiles import MAX_PARTIALS
@@ -54,6 +54,7 @@ def _burst(
     """Returns how many passes were ordinary. rows, log_weights INOUT: the parameters of pass i are at i % 2."""
     n_starts, n_components = weights.shape
     size = statistics.shape[1] * statistics.shape[2]
+    sums = numbers_at(statistics.ctypes.data, (n_starts, size))
     for done in range(history.shape[0] + 1):
         at, after = done % 2, 1 - done % 2
         for span in range(n_spans):
@@ -65,13 +66,12 @@ def _burst(
                 value = partial_totals[s * n_starts + g]
                 total = value if s == 0 else total + value
             totals[g] = total * unit
-            flat = statistics[g].reshape(size)
             for j in range(size):
                 value = partials[g * size + j]
                 for s in range(1, n_spans):
                     value += partials[(s * n_starts + g) * size + j]
-                flat[j] = value * unit
-            ordinary = ordinary and np.isfinite(totals[g])
+                sums[g, j] = value * unit
+            ordinary = ordinary and -np.inf < totals[g] < np.inf
             last = before[g] if done == 0 else history[done - 1, g]
             if ordinary and tol > 0.0 and last == last:  # noqa: PLR0124
                 ordinary = (totals[g] - last) / total_weight >= tol

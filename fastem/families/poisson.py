@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastem.compiled.counts import log_counts, log_factorials
-from fastem.compiled.jit import kernel, rounded
+from fastem.compiled.jit import kernel, numbers_at, rounded
 from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.compiled.squares import weighted_sums
 from fastem.families.base import Columns, Family, Frame, Limits, Maximised, Tangent, first_where
@@ -60,7 +60,7 @@ def _write_rows(rates, rows, scratch):
 def _m_step(statistics, params, constants, layout, rows, scratch, flags):
     """`maximise`. constants: the floor, (1, d)."""
     d, n_components = layout[0], layout[1]
-    rates = scratch[: n_components * d].reshape(n_components, d)
+    rates = numbers_at(scratch.ctypes.data, (n_components, d))
     for k in range(n_components):
         for j in range(d):
             rate = statistics[k, 1 + j] / statistics[k, 0]

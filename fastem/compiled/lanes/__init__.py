@@ -37,6 +37,11 @@ def valued(function: Body) -> Any:
     return _made(function, lambda arguments: arguments[0])
 
 
+def summed(function: Body) -> Any:
+    """The same for a function whose result is of the type of the numbers in its first argument, an array."""
+    return _made(function, lambda arguments: arguments[0].dtype)
+
+
 def _made(function: Body, result_of: Body) -> Any:
     if not JIT:
         return lambda *arguments: run_plainly(function, arguments)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastem.compiled.factors import raise_to_floor
-from fastem.compiled.jit import kernel, rounded, wide
+from fastem.compiled.jit import kernel, numbers_at, rounded, wide
 from fastem.compiled.lanes import staged
 from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.compiled.squares import GROUP, in_groups, weighted_squares
@@ -106,10 +106,10 @@ def _write_rows(means, variances, log_scales, rows, scratch):
 def _m_step(statistics, params, constants, layout, rows, scratch, flags):
     """`maximise` where no variance is below its floor. constants: floor, ridge, and the sum of log scales, (3, d)."""
     d, n_components = layout[0], layout[1]
-    size = n_components * d
-    means = scratch[:size].reshape(n_components, d)
-    variances = scratch[size : 2 * size].reshape(n_components, d)
-    squares = scratch[2 * size : 3 * size].reshape(n_components, d)
+    place, size = scratch.ctypes.data, n_components * d
+    means = numbers_at(place, (n_components, d))
+    variances = numbers_at(place + 8 * size, (n_components, d))
+    squares = numbers_at(place + 16 * size, (n_components, d))
     _moments(statistics, params, constants[1], flags[0], means, variances, squares)
     below = False
     for k in range(n_components):

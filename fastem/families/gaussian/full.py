@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastem.compiled.factors import BLOCKED_ORDER, Factor, factorise, factorise_small
-from fastem.compiled.jit import exact, kernel, wide
+from fastem.compiled.jit import exact, kernel, numbers_at, wide
 from fastem.compiled.triangular import (
     block_column,
     block_row,
@@ -105,17 +105,15 @@ def _write_rows(means, covariances, inverse_factors, log_determinants, scale, ro
 def _m_step(statistics, params, constants, layout, rows, scratch, flags):
     """`maximise` where no matrix needs a floor. constants: floor, ridge, scale, and `singular` as in Limits, (4, d)."""
     d, n_components = layout[0], layout[1]
-    square = d * d
-    means = scratch[: n_components * d].reshape(n_components, d)
-    place = n_components * d
-    covariances = scratch[place : place + n_components * square].reshape(n_components, d, d)
-    place += n_components * square
-    inverse = scratch[place : place + n_components * square].reshape(n_components, d, d)
-    place += n_components * square
-    work = scratch[place : place + square].reshape(d, d)
-    place += square
-    least = scratch[place : place + d]
-    log_determinants = scratch[place + d : place + d + n_components]
+    place, square = scratch.ctypes.data, 8 * d * d
+    means = numbers_at(place, (n_components, d))
+    place += 8 * n_components * d
+    covariances = numbers_at(place, (n_components, d, d))
+    inverse = numbers_at(place + n_components * square, (n_components, d, d))
+    place += 2 * n_components * square
+    work = numbers_at(place, (d, d))
+    least = numbers_at(place + square, d)
+    log_determinants = numbers_at(place + square + 8 * d, n_components)
     floor, ridge, scale, singular = constants[0], constants[1], constants[2], constants[3, 0]
     _moments(statistics, params, ridge, flags[0], means, covariances)
     for k in range(n_components):

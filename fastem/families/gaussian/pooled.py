@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastem.compiled.jit import rounded
+from fastem.compiled.jit import numbers_at, rounded
 from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.families.base import Frame, Limits
 from fastem.families.gaussian import shared as gaussian
@@ -64,7 +64,7 @@ def _m_step(statistics, params, constants, layout, rows, scratch, flags):
     """
     d, n_components = layout[0], layout[1]
     size = n_components * d
-    means, counts = scratch[:size].reshape(n_components, d), scratch[size : size + n_components]
+    means, counts = numbers_at(scratch.ctypes.data, (n_components, d)), scratch[size : size + n_components]
     place = size + n_components
     variances, shifted = scratch[place : place + d], scratch[place + d : place + 2 * d]
     _moments(statistics, params, flags[0], means, variances, shifted, counts)

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.compiled.factors import raise_to_floor
-from fastem.compiled.jit import inline, kernel, part, rounded, wide
+from fastem.compiled.jit import inline, kernel, numbers_at, part, rounded, wide
 from fastem.compiled.lanes import fetching, staged
 from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.compiled.squares import GROUP, from_squares, sums_of_16
@@ -182,7 +182,7 @@ def _m_step(statistics, params, constants, layout, rows, scratch, flags):
     """`maximise` where no variance is below its floor. constants (1, 3): floor, ridge, the sum of log scales."""
     d, n_components = layout[0], layout[1]
     size = n_components * d
-    means, row = scratch[:size].reshape(n_components, d), scratch[size : size + d]
+    means, row = numbers_at(scratch.ctypes.data, (n_components, d)), scratch[size : size + d]
     variances = scratch[size + d : size + d + n_components]
     squares = scratch[size + d + n_components : size + d + 2 * n_components]
     _moments(statistics, params, constants[0, 1], flags[0], means, variances, squares, row)
