@@ -117,6 +117,11 @@ def test_the_next_time_to_look_is_the_first_one():
             time = module.next_time(n)
             assert module.is_time(time)
             assert not any(module.is_time(m) for m in range(n + 1, time))
+    for n in range(100):
+        for wait in (1, 30, 200):
+            time = crawling.next_time(n, wait)
+            assert crawling.is_time(time)
+            assert not any(crawling.is_time(m) for m in range(max(n + wait, n + 1), time))
 
 
 def test_sums_and_logarithms_have_numpys_bits(rng):

@@ -18,6 +18,9 @@ from fastem.model.model import Step
 from fastem.model.problem import Problem
 from fastem.model.starving import STARVING
 
+# Bursts that end at once, as where gains are small but the start has not arrived, are tried again after so many passes
+# at most.
+LONGEST_PAUSE = 31
 # A burst of fewer passes takes as long as they do one by one.
 FEWEST = 2
 
@@ -28,6 +31,8 @@ class Bursts:
     def __init__(self, problem: Problem, passes: Plan, stopping: Stopping) -> None:
         self._passes, self._stopping = passes, stopping
         self._m_step = problem.m_step()
+        self._shortest = crawling.shortest(problem)
+        self._rest, self._pause = 0, 0  # passes until the next burst, and after the next one that ends at once
         self._nobody = np.zeros(problem.n_components, dtype=np.bool_)
         source, policy = problem.source, problem.model.policy
         least = max(STARVING, policy.min_samples) * (source.total_weight / max(source.n_samples, 1))
@@ -36,6 +41,9 @@ class Bursts:
     def room(self, active: Sequence[Track], n_passes: int) -> int:
         """How many passes may be made before the loop has to look: 0 if it has to look at each."""
         stopping = self._stopping
+        if self._rest > 0:
+            self._rest -= 1
+            return 0
         if self._m_step is None or any(type(t.proposal) is not Plain or t.accelerator is not None for t in active):
             return 0
         room = min(stopping.max_iter - len(track.history) for track in active)
@@ -44,7 +52,8 @@ class Bursts:
         if stopping.drop_losers:
             room = min(room, rivals.next_time(n_passes) - 1 - n_passes)
         if stopping.hasten:
-            room = min(room, crawling.next_time(n_passes) - 1 - n_passes)
+            wait = self._shortest - max(len(track.history) for track in active)
+            room = min(room, crawling.next_time(n_passes, wait) - 1 - n_passes)
         if room < FEWEST or not burst.fits(self._passes, len(active), len(self._nobody)):
             return 0
         return min(room, burst.MOST)
@@ -59,6 +68,8 @@ class Bursts:
         params = np.stack([track.proposal.step.params for track in active])
         log_weights = np.stack([track.proposal.step.log_weights for track in active])
         done = burst.burst(self._passes, self._m_step, params, log_weights, before, room, self._rules)
+        self._pause = 0 if done.n_done else min(2 * self._pause + 1, LONGEST_PAUSE)
+        self._rest = self._pause
         if done.n_done:
             for g, track in enumerate(active):
                 self._told(track, g, done)

@@ -23,9 +23,15 @@ def is_time(n_passes: int) -> bool:
     return n_passes >= FIRST and n_passes % EVERY == 0
 
 
-def next_time(n_passes: int) -> int:
-    """The first number of passes beyond n_passes for which to look."""
-    return max(FIRST, (n_passes // EVERY + 1) * EVERY)
+def next_time(n_passes: int, wait: int = 0) -> int:
+    """The first number of passes beyond n_passes for which to look, if nobody can crawl within `wait` passes."""
+    return max(FIRST, (n_passes // EVERY + 1) * EVERY, -(-(n_passes + wait) // EVERY) * EVERY)
+
+
+def shortest(problem: Problem) -> int:
+    """The length of a history that may show that its start crawls."""
+    size = problem.source.n_samples * problem.source.n_features * problem.n_components
+    return LATER if size < BRIEF else FIRST
 
 
 def hasten(problem: Problem, tracks: Sequence[Track]) -> None:
@@ -33,8 +39,7 @@ def hasten(problem: Problem, tracks: Sequence[Track]) -> None:
     leader = max((track for track in tracks if track.may_win), key=lambda track: track.objective, default=None)
     if leader is None or leader.status is not None or leader.accelerator is not None:
         return
-    size = problem.source.n_samples * problem.source.n_features * problem.n_components
-    if len(leader.history) < (LATER if size < BRIEF else FIRST):
+    if len(leader.history) < shortest(problem):
         return
     if problem.n_parameters <= LARGEST and crawls(leader):
         leader.accelerator, leader.crawled = accelerator(METHOD), True
