@@ -12,7 +12,7 @@ from fastem.em import loop as looping
 from fastem.families.base import Limits
 from fastem.families.gaussian.full import GaussianFull
 
-BURST = ("full", "diag", "spherical", "tied_diag", "tied_spherical")
+BURST = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 SETTINGS = {
     "to the end": {"start": "kmeans", "n_init": 2},
@@ -92,6 +92,9 @@ def test_an_m_step_as_a_kernel_is_maximise(family, k, d, rng):
     evidence = fastem.fold(X, mixture)
     frame, limits = evidence.frame, Limits(np.full(d, 1e-9), np.full(d, 0.01), None, 1e-12, 1e-15)
     params, statistics = family.pack(mixture.parameters, frame), evidence.statistics
+    if family.name == "gaussian_tied" and not (2 <= d <= 7 and 2 <= k <= 7):  # by BLAS, in its own order
+        assert family.m_step(frame, limits, k) is None
+        return
     step, rows, flags = family.m_step(frame, limits, k), np.full(params.shape, np.nan), np.zeros((2, k), dtype=bool)
     step.kernel(statistics, params, step.constants, family.layout(d, k), rows, np.empty(step.n_scratch), flags)
     expected = family.maximise(statistics, params, frame, limits, np.zeros(k, dtype=bool))

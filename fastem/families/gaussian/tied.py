@@ -21,10 +21,18 @@ from fastem.compiled.arrays import for_each, some
 from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.jit import kernel, wide
 from fastem.compiled.squares import from_squares, weighted_sums
-from fastem.compiled.triangular import blocks_of, matrix_of, n_blocks, pad, weighted_outer, whitened
+from fastem.compiled.triangular import (
+    blocks_of,
+    matrix_of,
+    n_blocks,
+    pad,
+    weighted_outer,
+    whitened,
+)
 from fastem.families.base import Frame, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
-from fastem.families.kernels import Kernels
+from fastem.families.gaussian import tied_step
+from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
 
@@ -129,6 +137,8 @@ class GaussianTied(gaussian.GaussianFamily):
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         d, n_components = len(frame.scale), starving.shape[-1]
+        if tied_step.in_order(n_components, d):
+            return self._maximised(statistics, params, frame, limits, starving)
         means, counts = params[..., :n_components, :d], statistics[..., :n_components, 0]
         pooled = statistics[..., n_components:, :].reshape(*starving.shape[:-1], -1)
         first, size = 16 * n_blocks(d), 16 * n_blocks(n_components)
@@ -157,6 +167,36 @@ class GaussianTied(gaussian.GaussianFamily):
         starts = starving.shape[:-1]
         floored, collapsed = factor.floored.reshape(starts), factor.collapsed.reshape(starts)
         return Maximised(rows, starving, for_each(floored, starving.shape), for_each(collapsed, starving.shape))
+
+    def _maximised(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
+        """`maximise`, start by start, of small mixtures."""
+        n_components, d = starving.shape[-1], len(frame.scale)
+        nobody, most = starving.reshape(-1, n_components), max(n_components, d)
+        n = len(nobody)
+        means, scatter, spread = np.empty((n, n_components, d)), np.empty((n, d, d)), np.empty((n, most))
+        each = zip(
+            statistics.reshape(n, *statistics.shape[-2:]), params.reshape(n, *params.shape[-2:]), nobody, strict=True
+        )
+        work = np.empty((3, most, most))
+        for g, (sums, rows, starved) in enumerate(each):
+            tied_step.moments(sums, rows, limits.ridge, starved, means[g], scatter[g], spread[g], work)
+        found = factorise(scatter, limits.floor, limits.bound, limits.singular, limits.rounding, (spread[:, :d], 0.0))
+        new, log_scales = np.empty((n, *params.shape[-2:])), np.log(frame.scale).sum()
+        for g in range(n):
+            parts = found.covariances[g], found.inverse_factors[g], float(found.log_determinants[g])
+            tied_step.write_rows(means[g], *parts, log_scales, new[g])
+        starts = starving.shape[:-1]
+        held = (for_each(each.reshape(starts), starving.shape) for each in (found.floored, found.collapsed))
+        return Maximised(new.reshape(params.shape), starving, *held)
+
+    def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
+        d = len(frame.scale)
+        if not tied_step.in_order(n_components, d):
+            return None
+        numbers = np.full(d, np.log(frame.scale).sum()), np.full(d, limits.singular)
+        most = max(n_components, d)
+        n_scratch = n_components * d + 3 * most * most + 2 * d * d + most + 1
+        return MStep(tied_step.m_step, np.stack([limits.floor, limits.ridge, *numbers]), n_scratch)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
