@@ -1,6 +1,7 @@
 """Is a commit slower than another? Both run at once, taking turns; it ends with 1 if a case is slower.
 
     python -m benchmarks.regress BASE [HEAD] [--cases full,driver,...] [--rounds 11] [--threshold 0.1]
+    python -m benchmarks.regress BASE --processor haswell      with code for AVX2, on any x86-64 machine
 
 Each commit is checked out into a folder of its own and runs in a process of its own, with its own cache of kernels. A
 round times each case on one side and then on the other, in alternating order. The result is the median over the rounds
@@ -29,11 +30,13 @@ CASES = (
 class Side:
     """One commit, checked out, in a process that times cases."""
 
-    def __init__(self, commit: str, folder: Path) -> None:
+    def __init__(self, commit: str, folder: Path, processor: str | None = None) -> None:
         self.folder = folder
         subprocess.run(["git", "worktree", "add", "--detach", "--quiet", folder, commit], cwd=ROOT, check=True)
         env = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
         env.update(PYTHONPATH=str(folder), NUMBA_CACHE_DIR=str(folder / ".numba_cache"))
+        if processor is not None:
+            env.update(NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES="")
         script = Path(__file__).with_name("cases.py")
         self._process = subprocess.Popen(
             [sys.executable, script], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -99,10 +102,11 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threshold", type=float, default=0.1)
+    parser.add_argument("--processor", help="what numba compiles for; the default is this one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         base, head = (
-            stack.enter_context(contextlib.closing(Side(commit, Path(folder) / name)))
+            stack.enter_context(contextlib.closing(Side(commit, Path(folder) / name, options.processor)))
             for name, commit in (("base", options.base), ("head", options.head))
         )
         print(f"{options.head} over {options.base}: median of the ratios (quartiles)", flush=True)
