@@ -107,6 +107,18 @@ def test_an_m_step_as_a_kernel_is_maximise(family, k, d, rng):
         assert flags[1, 0]
 
 
+def test_a_class_with_a_maximise_of_its_own_goes_by_that(rng):
+    class Biased(type(fastem.Poisson())):
+        def maximise(self, statistics, params, *rest):
+            statistics = statistics.copy()
+            statistics[:, 1:] *= 2.0
+            return super().maximise(statistics, params, *rest)
+
+    X = rng.poisson(4.0, (200, 2)).astype(float)
+    found = fastem.fit(X, Biased(), 1, start="kmeans", tol=0, max_iter=5).parameters["rates"][0]
+    np.testing.assert_allclose(found, 2 * X.mean(axis=0))
+
+
 def test_large_families_keep_the_way_through_numpy():
     d = 200
     frame, limits = GaussianFull().frame(np.zeros(d), np.ones(d)), Limits(np.zeros(d), np.zeros(d))

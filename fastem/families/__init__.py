@@ -12,7 +12,7 @@ from typing import Any
 from fastem.families.base import Array, Columns, Family, Frame, Limits, Maximised, Tangent, first_where, identity_frame
 from fastem.families.bernoulli import Bernoulli
 from fastem.families.gaussian import SHAPES, Gaussian
-from fastem.families.kernels import Kernels
+from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import (
     COVARIANCE,
     NON_NEGATIVE,
@@ -46,6 +46,7 @@ __all__ = [
     "Kernels",
     "Kind",
     "Limits",
+    "MStep",
     "Maximised",
     "Parameter",
     "Parameters",

@@ -80,7 +80,11 @@ class Problem:
         return self.model.maximise_each(statistics, params, self.setting)
 
     def m_step(self) -> MStep | None:
-        """The family's M-step as a kernel, if it has one."""
+        """The family's M-step as a kernel, if it has one. A class with a `maximise` of its own needs its own, too."""
+        line = type(self.family).__mro__
+        maximise, m_step = (next(c for c in line if name in vars(c)) for name in ("maximise", "m_step"))
+        if line.index(m_step) > line.index(maximise):
+            return None
         return self.family.m_step(self.source.frame, self.limits, self.n_components)
 
     def vector(self, step: Step) -> Array:

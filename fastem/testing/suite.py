@@ -22,6 +22,7 @@ LAWS: tuple[Law, ...] = (
     components.log_density_is_never_nan,
     components.statistics_are_additive,
     components.maximise_beats_perturbations,
+    components.an_m_step_as_a_kernel_is_maximise,
     components.unpack_inverts_pack,
     components.float32_agrees_with_float64,
     components.derivatives_agree_with_finite_differences,
@@ -91,7 +92,7 @@ def check_family(family: Family, *, draw: Draw | None = None, log_prob: LogProb 
     ...     return stats.poisson.logpmf(X[:, None], parameters["rates"]).sum(axis=2)
     >>> report = fastem.testing.check_family(fastem.Poisson(), log_prob=log_prob)
     >>> len(report.held), report.skipped
-    (17, {})
+    (18, {})
     """
     validation.check_family(family)
     subject, held, skipped = Subject(family, draw, log_prob), [], {}
