@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fastem.compiled.jit import exact
+
+Array = NDArray[Any]
 
 
 @exact
@@ -42,17 +47,9 @@ def _joined(a, b, counts, means, scatters, epsilon, union, work):
 
 
 @exact
-def agglomerate(counts, means, scatters, epsilon, merges):
-    """merges OUT (m - 1, 2): the clusters joined in each step, the second into the first.
-
-    counts (m,), means (m, d) and scatters (m, d, d) INOUT: those of the clusters, later of their unions. The best
-    partner of each cluster among those after it is remembered.
-    """
+def _agglomerate(counts, means, scatters, epsilon, merges, union, work, costs, least, gaps, partner):
+    """`agglomerate`; union, work OUT (d, d), costs OUT (m,), least, gaps INOUT (m,), (m, m), inf; partner OUT (m,)."""
     m, d = means.shape
-    union, work = np.empty((d, d)), np.empty((d, d))
-    costs, gaps = np.empty(m), np.full((m, m), np.inf)
-    partner, least = np.zeros(m, np.int64), np.full(m, np.inf)
-    alive = np.ones(m, np.bool_)
     for a in range(m):
         costs[a] = counts[a] * _log_det(scatters[a], counts[a], epsilon, work)
     for a in range(m):
@@ -62,10 +59,10 @@ def agglomerate(counts, means, scatters, epsilon, merges):
                 least[a] = gaps[a, b]
                 partner[a] = b
     for step in range(m - 1):
-        a = 0
+        a = np.int64(0)
         smallest = np.inf
         for c in range(m):
-            if alive[c] and least[c] < smallest:
+            if partner[c] >= 0 and least[c] < smallest:
                 smallest = least[c]
                 a = c
         b = partner[a]
@@ -78,18 +75,30 @@ def agglomerate(counts, means, scatters, epsilon, merges):
             for j in range(i + 1):
                 scatters[a, i, j] = union[i, j]
         counts[a] = count
-        alive[b] = False
+        partner[b] = -1  # it is no more
         for c in range(m):
             gaps[min(b, c), max(b, c)] = np.inf
         for c in range(m):
-            if alive[c] and c != a:
+            if partner[c] >= 0 and c != a:
                 joined = _joined(a, c, counts, means, scatters, epsilon, union, work)
                 gaps[min(a, c), max(a, c)] = joined - costs[a] - costs[c]
         least[b] = np.inf
         for c in range(m):
-            if alive[c] and (c <= a or partner[c] == a or partner[c] == b):
+            if partner[c] >= 0 and (c <= a or partner[c] == a or partner[c] == b):
                 least[c] = np.inf
                 for e in range(c + 1, m):
                     if gaps[c, e] < least[c]:
                         least[c] = gaps[c, e]
                         partner[c] = e
+
+
+def agglomerate(counts: Array, means: Array, scatters: Array, epsilon: float, merges: Array) -> None:
+    """merges OUT (m - 1, 2): the clusters joined in each step, the second into the first.
+
+    counts (m,), means (m, d) and scatters (m, d, d) INOUT: those of the clusters, later of their unions. The best
+    partner of each cluster among those after it is remembered.
+    """
+    m, d = means.shape
+    union, work, costs = np.empty((d, d)), np.empty((d, d)), np.empty(m)
+    least, gaps, partner = np.full(m, np.inf), np.full((m, m), np.inf), np.zeros(m, dtype=np.int64)
+    _agglomerate(counts, means, scatters, epsilon, merges, union, work, costs, least, gaps, partner)

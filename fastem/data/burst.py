@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem.compiled.jit import FLAGS, address, call, matrix, numbers_at, serial_engine, vector
+from fastem.compiled.jit import FLAGS, address, call, matrix, serial_engine, vector
+from fastem.compiled.lanes import staged
 from fastem.compiled.numpys import LONGEST, log_into, total_of
 from fastem.data.fold import Plan
 from fastem.data.tiles import MAX_PARTIALS
@@ -46,6 +47,33 @@ class Outcome(NamedTuple):
     log_weights: Array
 
 
+@staged
+def _gathered(machine: Any, partials: Any, n_spans: Any, n_starts: Any, size: Any, unit: Any, out: Any) -> None:
+    """out = unit times the sums of `size` numbers of each start over the spans, in their order."""
+
+    def start(g: Any) -> None:
+        def entry(j: Any) -> None:
+            def more(s: Any, value: Any) -> list[Any]:
+                return [value + partials.number(0, (s * n_starts + g) * size + j)]
+
+            (value,) = machine.repeat(1, n_spans, more, partials.number(0, g * size + j))
+            out.put(0, g * size + j, value * unit)
+
+        machine.repeat(0, size, entry)
+
+    machine.repeat(0, n_starts, start)
+
+
+@staged
+def _copied(machine: Any, source: Any, first: Any, n: Any, out: Any) -> None:
+    """Copy n numbers of double precision, from the first one on, to the beginning of an array of any precision."""
+
+    def one(i: Any) -> None:
+        out.put(0, i, machine.like(source.number(0, first + i), machine.zero(out)))
+
+    machine.repeat(0, n, one)
+
+
 @serial_engine
 def _burst(
     step, job, n_spans, maximise, tol, total_weight, unit, least, before, history, partial_totals, partials, totals,
@@ -53,24 +81,15 @@ def _burst(
 ):  # fmt: skip
     """Returns how many passes were ordinary. rows, log_weights INOUT: the parameters of pass i are at i % 2."""
     n_starts, n_components = weights.shape
-    size = statistics.shape[1] * statistics.shape[2]
-    sums = numbers_at(statistics.ctypes.data, (n_starts, size))
+    n_sums, n_params = statistics.shape[1] * statistics.shape[2], rows.shape[2] * rows.shape[3]
     for done in range(history.shape[0] + 1):
         at, after = done % 2, 1 - done % 2
         for span in range(n_spans):
             call(step, job, span, 0)
         ordinary = done < history.shape[0]
+        _gathered(partial_totals, n_spans, n_starts, 1, unit, totals)
+        _gathered(partials, n_spans, n_starts, n_sums, unit, statistics)
         for g in range(n_starts):
-            total = 0.0
-            for s in range(n_spans):
-                value = partial_totals[s * n_starts + g]
-                total = value if s == 0 else total + value
-            totals[g] = total * unit
-            for j in range(size):
-                value = partials[g * size + j]
-                for s in range(1, n_spans):
-                    value += partials[(s * n_starts + g) * size + j]
-                sums[g, j] = value * unit
             ordinary = ordinary and -np.inf < totals[g] < np.inf
             last = before[g] if done == 0 else history[done - 1, g]
             if ordinary and tol > 0.0 and last == last:  # noqa: PLR0124
@@ -91,11 +110,9 @@ def _burst(
             for k in range(n_components):
                 scratch[k] /= total
             log_into(scratch[:n_components], log_weights[after, g])
-            for k in range(n_components):
-                weights[g, k] = log_weights[after, g, k]
-            for i in range(rows.shape[2]):
-                for j in range(rows.shape[3]):
-                    density[g, i, j] = rows[after, g, i, j]
+        n = after * n_starts
+        _copied(log_weights, n * n_components, n_starts * n_components, weights)
+        _copied(rows, n * n_params, n_starts * n_params, density)
     return history.shape[0]
 
 

@@ -13,6 +13,7 @@ a sum become one operation where the processor has one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from numba import types
@@ -44,7 +45,7 @@ def summed(function: Body) -> Any:
 
 def _made(function: Body, result_of: Body) -> Any:
     if not JIT:
-        return lambda *arguments: run_plainly(function, arguments)
+        return wraps(function)(lambda *arguments: run_plainly(function, arguments))
 
     def typing(_typing: Any, *arguments: Any) -> Any:
         arguments = tuple(types.unliteral(argument) for argument in arguments)
@@ -64,6 +65,7 @@ def _made(function: Body, result_of: Body) -> Any:
 
         return signature, generate
 
+    typing.__name__, typing.__doc__, typing.__module__ = function.__name__, function.__doc__, function.__module__
     return intrinsic(typing)
 
 
