@@ -7,9 +7,13 @@ from tables import FAMILIES, blobs
 import fastem
 from fastem.compiled import numpys
 from fastem.compiled.numpys import LONGEST
+from fastem.data import burst
+from fastem.data.fold import Plan, Task, shape_of
+from fastem.data.pack import pack
+from fastem.data.threads import Team
 from fastem.em import crawling, rivals
 from fastem.em import loop as looping
-from fastem.families.base import Limits
+from fastem.families.base import Limits, identity_frame
 from fastem.families.gaussian.full import GaussianFull
 
 BURST = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
@@ -117,6 +121,17 @@ def test_a_class_with_a_maximise_of_its_own_goes_by_that(rng):
     X = rng.poisson(4.0, (200, 2)).astype(float)
     found = fastem.fit(X, Biased(), 1, start="kmeans", tol=0, max_iter=5).parameters["rates"][0]
     np.testing.assert_allclose(found, 2 * X.mean(axis=0))
+
+
+def test_a_burst_of_much_data_is_short():
+    data = pack(np.zeros((200_000, 4)), None, GaussianFull(), identity_frame(4), np.float64, Team(1, "serial"))
+    shape = shape_of(GaussianFull(), 4, 8)
+    task = Task(8, GaussianFull().layout(4, 8), (GaussianFull().kernels(), shape), (GaussianFull().kernels(), shape))
+    plan = Plan(data, task, Team(1, "serial"))
+    assert burst.longest(plan, 1, 8) < 10
+    assert burst.longest(plan, 20, 8) == 0
+    assert burst.longest(plan, 1, LONGEST + 1) == 0
+    assert burst.longest(Plan(data, task, Team(2, "pool")), 1, 8) == 0
 
 
 def test_large_families_keep_the_way_through_numpy():

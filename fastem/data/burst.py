@@ -21,8 +21,8 @@ from fastem.data.tiles import MAX_PARTIALS
 from fastem.families.base import Array
 from fastem.families.kernels import MStep
 
-# Passes of one burst at most: so often a signal, such as Ctrl-C, is seen.
-MOST = 256
+# Passes of one burst at most, and their flops together, which take a tenth of a second: so often Ctrl-C is seen.
+MOST, FLOPS = 256, 5e8
 
 
 class Rules(NamedTuple):
@@ -122,12 +122,13 @@ def _m_step_address(kernel: Any) -> int:
     return address(kernel, real, real, real, vector("i8"), real, row, FLAGS)
 
 
-def fits(plan: Plan, n_starts: int, n_components: int) -> bool:
-    """Whether a burst of so many starts is possible, and worth while: its passes would run in the calling thread."""
+def longest(plan: Plan, n_starts: int, n_components: int) -> int:
+    """How many passes of so many starts a burst may have; 0 if they would not run in the calling thread anyway."""
     rows, width = plan.statistics[1].statistics
     n_spans = len(plan.bounds(0, plan.data.n_tiles, 8 * rows * width)) - 1
-    alone = plan.team.runs_here(n_spans, plan.work(plan.data.n_tiles, n_starts))
-    return alone and n_components <= LONGEST and 8 * rows * width * n_spans * n_starts <= MAX_PARTIALS
+    work = plan.work(plan.data.n_tiles, n_starts)
+    possible = n_components <= LONGEST and 8 * rows * width * n_spans * n_starts <= MAX_PARTIALS
+    return min(MOST, int(FLOPS / work)) if possible and plan.team.runs_here(n_spans, work) else 0
 
 
 def burst(

@@ -54,9 +54,9 @@ class Bursts:
         if stopping.hasten:
             wait = self._shortest - max(len(track.history) for track in active)
             room = min(room, crawling.next_time(n_passes, wait) - 1 - n_passes)
-        if room < FEWEST or not burst.fits(self._passes, len(active), len(self._nobody)):
-            return 0
-        return min(room, burst.MOST)
+        if room >= FEWEST:
+            room = min(room, burst.longest(self._passes, len(active), len(self._nobody)))
+        return room if room >= FEWEST else 0
 
     def run(self, active: Sequence[Track], room: int) -> tuple[Array, Array, int]:
         """What Passes.run returns for the pass that comes after the ordinary ones, and how many of these there were.
