@@ -14,31 +14,45 @@ from fastem.compiled.lanes import fetching, staged
 from fastem.compiled.lanes.target import FEW
 
 # Log densities are made for this many features at a time. The rows of a tile lie a power of two apart, so that more of
-# them would push each other out of the first-level cache: all 64 at a time took 1.3 times as long on a Zen 4.
-GROUP = 8
+# them would push each other out of the first-level cache: all 64 at a time took 1.3 times as long on a Zen 4. With many
+# registers, the coefficients of four features and two components stay in sixteen of them.
+GROUP = 8 if FEW else 4
 
 
 def in_groups(
     machine: Any, tile: Any, points: Any, d: Any, j: Any, components: Any, constants: Any, slopes: Any, lone: Any,
-    deviation: Any, out: Any, sweep: Any,
+    coefficients: Any, deviation: Any, out: Any, sweep: Any,
 ) -> None:  # fmt: skip
-    """Add - slope_k sum deviation(j, x_j, k)^2 over GROUP features from j on to row k of out, for some components.
+    """Add - slope_k sum deviation(x_j, coefficients(j, k))^2 over GROUP features from j on to row k of out.
 
-    The first group begins with the constants. lone(z, slope): the term of a feature that no group of four holds. sweep:
-    as in `fetching`.
+    That is for some components k. The first group begins with the constants. lone(z, slope): the term of a feature that
+    no group of four holds. sweep: as in `fetching`.
     """
     n, zeros, fetch = 2 * points.lanes, machine.zeros(points, 2 * points.lanes), fetching(machine, tile, sweep)
     end = machine.at_most(j + GROUP, d)
+    kept = {}
+    if not FEW:
+        kept = {
+            (q, i): coefficients(machine.at_most(j + q, d - 1), k) for q in range(4) for i, k in enumerate(components)
+        }
 
     def chunk(t: Any) -> None:
         def four(i: Any, *totals: Any) -> list[Any]:
-            found = _squares(machine, points, t, 4 * i, components, deviation)
+            found: list[Any] = []
+            for q in range(4):  # feature by feature, so that few values are in registers at a time
+                x = points.vector(4 * i + q, t, n)
+                for c, k in enumerate(components):
+                    z = deviation(x, kept[q, c] if kept else coefficients(4 * i + q, k))
+                    if q == 0:
+                        found.append(machine.product(z, z))
+                    else:
+                        found[c] = found[c] + z * z
             return [total - slope * square for total, slope, square in zip(totals, slopes, found, strict=True)]
 
         def one(i: Any, *totals: Any) -> list[Any]:
             x, results = points.vector(i, t, n), []
             for k, slope, total in zip(components, slopes, totals, strict=True):
-                results.append(total - lone(deviation(i, x, k), slope))
+                results.append(total - lone(deviation(x, coefficients(i, k)), slope))
             return results
 
         begun = [
@@ -53,20 +67,6 @@ def in_groups(
     machine.samples(points.width, n, chunk)
 
 
-def _squares(machine: Any, points: Any, t: Any, j: Any, components: Any, deviation: Any) -> list[Any]:
-    """For each component k, the sum of deviation(j, x_j, k)^2 over four features from j on, for samples t."""
-    totals: list[Any] = []
-    for q in range(4):  # feature by feature, so that few values are in registers at a time
-        x = points.vector(j + q, t, 2 * points.lanes)
-        for i, k in enumerate(components):
-            z = deviation(j + q, x, k)
-            if q == 0:
-                totals.append(machine.product(z, z))
-            else:
-                totals[i] = totals[i] + z * z
-    return totals
-
-
 @staged
 def _pair_from_squares(
     machine: Any, tile: Any, points: Any, d: Any, j: Any, params: Any, pair: Any, start: Any, constants: Any,
@@ -74,13 +74,16 @@ def _pair_from_squares(
 ) -> None:  # fmt: skip
     """`from_squares` of two components and a group of features, with constants and half the precisions."""
 
-    def deviation(j: Any, x: Any, k: Any) -> Any:
-        return x - params.number(k, start + j)
+    def coefficients(j: Any, k: Any) -> Any:
+        return params.number(k, start + j)
+
+    def deviation(x: Any, mean: Any) -> Any:
+        return x - mean
 
     def lone(z: Any, slope: Any) -> Any:
         return slope * machine.product(z, z)
 
-    in_groups(machine, tile, points, d, j, pair, constants, slopes, lone, deviation, out, sweep)
+    in_groups(machine, tile, points, d, j, pair, constants, slopes, lone, coefficients, deviation, out, sweep)
 
 
 @part

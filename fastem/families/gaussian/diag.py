@@ -26,14 +26,17 @@ from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 def _pair(machine: Any, tile: Any, params: Any, pair: Any, d: Any, j: Any, out: Any, sweep: Any) -> None:
     """`log_prob` of two components and a group of features."""
 
-    def deviation(j: Any, x: Any, k: Any) -> Any:
-        return (x - params.number(k, j)) * params.number(k, d + j)
+    def coefficients(j: Any, k: Any) -> Any:
+        return params.number(k, j), params.number(k, d + j)
+
+    def deviation(x: Any, own: Any) -> Any:
+        return (x - own[0]) * own[1]
 
     def lone(z: Any, slope: Any) -> Any:
         return (slope * z) * z
 
     constants, slopes = [params.number(k, 2 * d) for k in pair], (0.5, 0.5)
-    in_groups(machine, tile, tile, d, j, pair, constants, slopes, lone, deviation, out, sweep)
+    in_groups(machine, tile, tile, d, j, pair, constants, slopes, lone, coefficients, deviation, out, sweep)
 
 
 @kernel
