@@ -170,6 +170,15 @@ def test_a_team_maps_in_order_in_all_of_its_threads_and_raises_what_one_raises()
         assert threads.map(str, [1, 2]) == ["1", "2"]
 
 
+def test_a_processor_without_a_name_or_features_is_this_one():
+    code = "from fastem.compiled.lanes.target import REGISTER; print(REGISTER)"
+    env = {name: value for name, value in os.environ.items() if name != "NUMBA_CPU_NAME"} | {"NUMBA_CPU_FEATURES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert int(done.stdout) in (16, 32, 64)
+
+
 @pytest.mark.parametrize(
     ("name", "features", "register"),
     [

@@ -1,8 +1,8 @@
 """Squared distances and weighted sums over one tile: loops that several families share.
 
-Log densities are made for two components and two registers' worth of samples at a time and for all features, so that
-each is written once. Sums are kept for four features of two components, or of one if there are only 16 registers. An
-odd component, and in sums up to three features that are left, go through plain loops.
+Log densities are made for two components, a group of features and two registers' worth of samples at a time, so that
+they are read and written once for each group. Sums are kept for four features of two components, or of one if there are
+only 16 registers. An odd component, and in sums up to three features that are left, go through plain loops.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def from_squares(tile, points, n_features, params, start, constant, precision, r
 
 
 @staged
-def _sums_of_16(machine: Any, resp: Any, k: Any, tile: Any, j: Any, out: Any) -> None:
+def sums_of_16(machine: Any, resp: Any, tile: Any, k: Any, j: Any, out: Any) -> None:
     """out[0, 4 a + b] = sum_t resp[k[a], t] tile[j[b], t] for four components k and four features j."""
     n, n_rows = tile.lanes, 2 if FEW else 4
     for first in range(0, 4, n_rows):
@@ -135,12 +135,6 @@ def _sums_of_16(machine: Any, resp: Any, k: Any, tile: Any, j: Any, out: Any) ->
 
         sums = machine.samples(tile.width, n, step, *4 * n_rows * [machine.zeros(tile, n)])
         out.put(0, 4 * first, machine.sums(sums))
-
-
-@part
-def sums_of_16(resp, tile, k, j, out):
-    """out[0, 4 a + b] = sum_t resp[k[a], t] tile[j[b], t] for four components k and four features j."""
-    _sums_of_16(resp, k, tile, j, out)
 
 
 @part

@@ -169,7 +169,7 @@ def whitened(machine: Any, tile: Any, flat: Any, row: Any, d: Any, scratch: Any,
                 y.put(4 * strip + r, t, sums[r])
             return []
 
-        _whitened(machine, tile, t, d, lambda j: machine.zero(tile), (flat, row, row - row), scratch, done)
+        _whitened(machine, tile, t, d, lambda j: machine.zero(tile), (flat, row, machine.integer(0)), scratch, done)
 
     machine.samples(tile.width, 2 * tile.lanes, chunk)
 
@@ -215,17 +215,12 @@ def deviations(
         out.add(k, 1 + pair[0], first)
         out.add(k, 1 + pair[1], machine.where(pair[0] < pair[1], second))
 
-    def kept(i: Any) -> None:
-        sums((2 * i, machine.at_most(2 * i + 1, d - 1)), True)
-
-    def small(i: Any) -> None:
-        sums((2 * i, machine.at_most(2 * i + 1, d - 1)), False)
-
     (count,) = machine.totals(tile, lambda t, n: [resp.vector(k, t, n)], 1, in_pairs=True)
     out.add(k, 0, count)
     pairs = (d + 1) // 2
-    machine.repeat(0, machine.where(d > 4, pairs, 0), kept)
-    machine.repeat(machine.where(d > 4, pairs, 0), pairs, small)
+    to_keep = machine.where(d > 4, pairs, 0)  # all pairs, or none
+    for first, last, keep in ((0, to_keep, True), (to_keep, pairs, False)):
+        machine.repeat(first, last, lambda i, keep=keep: sums((2 * i, machine.at_most(2 * i + 1, d - 1)), keep))
 
 
 def _mirrored(machine: Any, out: Any, row: Any, place: Any, lower: dict[tuple[int, int], Any]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastem.compiled.jit import FLAGS, address, call, matrix, serial_engine, vector
 from fastem.compiled.lanes import staged
-from fastem.compiled.numpys import LONGEST, log_into, total_of
+from fastem.compiled.numpys import LONGEST
 from fastem.data.fold import Plan
 from fastem.data.tiles import MAX_PARTIALS
 from fastem.families.base import Array
@@ -76,8 +76,8 @@ def _copied(machine: Any, source: Any, first: Any, n: Any, out: Any) -> None:
 
 @serial_engine
 def _burst(
-    step, job, n_spans, maximise, tol, total_weight, unit, least, before, history, partial_totals, partials, totals,
-    statistics, rows, log_weights, density, weights, constants, layout, scratch, flags,
+    step, job, n_spans, maximise, mix, tol, total_weight, unit, least, before, history, partial_totals, partials,
+    totals, statistics, rows, log_weights, density, weights, constants, layout, scratch, flags,
 ):  # fmt: skip
     """Returns how many passes were ordinary. rows, log_weights INOUT: the parameters of pass i are at i % 2."""
     n_starts, n_components = weights.shape
@@ -106,10 +106,7 @@ def _burst(
             history[done, g] = totals[g]
             for k in range(n_components):
                 scratch[k] = statistics[g, k, 0]
-            total = total_of(scratch[:n_components])
-            for k in range(n_components):
-                scratch[k] /= total
-            log_into(scratch[:n_components], log_weights[after, g])
+            call(mix, scratch[:n_components], log_weights[after, g])
         n = after * n_starts
         _copied(log_weights, n * n_components, n_starts * n_components, weights)
         _copied(rows, n * n_params, n_starts * n_params, density)
@@ -120,6 +117,11 @@ def _burst(
 def _m_step_address(kernel: Any) -> int:
     real, row = matrix("f8"), vector("f8")
     return address(kernel, real, real, real, vector("i8"), real, row, FLAGS)
+
+
+@cache
+def _mixing_address(kernel: Any) -> int:
+    return address(kernel, vector("f8"), vector("f8"))
 
 
 def longest(plan: Plan, n_starts: int, n_components: int) -> int:
@@ -134,6 +136,7 @@ def longest(plan: Plan, n_starts: int, n_components: int) -> int:
 def burst(
     plan: Plan,
     m_step: MStep,
+    mixing: Any,
     params: Array,
     log_weights: Array,
     before: Sequence[float],
@@ -142,7 +145,8 @@ def burst(
 ) -> Outcome:
     """Up to n_passes ordinary passes and one more, from params (n_starts, ...) and log_weights (n_starts, K).
 
-    before: the log-likelihood of each start in the pass before, NaN if there was none.
+    mixing: the M-step of the mixing as a kernel, mixing(counts, log_weights). before: the log-likelihood of each start
+    in the pass before, NaN if there was none.
     """
     n_starts, n_components = log_weights.shape
     size = plan.statistics[1].statistics
@@ -155,9 +159,10 @@ def burst(
     history = np.empty((min(n_passes, MOST), n_starts))
     scratch, flags = np.empty(max(m_step.n_scratch, n_components)), np.zeros((2, n_components), dtype=np.bool_)
     n_done = _burst(
-        plan.step, buffers.job_address, n_spans, _m_step_address(m_step.kernel), rules.tol, rules.total_weight,
-        plan.data.unit, rules.least, np.array(before), history, arrays["totals"], arrays["statistics"], totals,
-        statistics, rows, both, arrays["density"], arrays["log_weights"], m_step.constants, plan.layout, scratch, flags,
+        plan.step, buffers.job_address, n_spans, _m_step_address(m_step.kernel), _mixing_address(mixing), rules.tol,
+        rules.total_weight, plan.data.unit, rules.least, np.array(before), history, arrays["totals"],
+        arrays["statistics"], totals, statistics, rows, both, arrays["density"], arrays["log_weights"],
+        m_step.constants, plan.layout, scratch, flags,
     )  # fmt: skip
     order = (1 - n_done % 2, n_done % 2)
     return Outcome(n_done, history[:n_done], totals, statistics, rows[order, :], both[order, :])

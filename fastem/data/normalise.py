@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from fastem.compiled.jit import routine, wide
+from fastem.compiled.jit import rounded, routine, wide
 from fastem.compiled.lanes import staged
 from fastem.compiled.lanes.target import REGISTER
+from fastem.compiled.numpys import log_into, total_of
 from fastem.compiled.vectorised import exp_of, log_of
 
 
@@ -32,6 +33,15 @@ def proportions(block, log_weights, known):
         log_weight = log_weights[k]
         for t in range(block.shape[1]):
             block[k, t] += log_weight
+
+
+@rounded
+def log_shares(counts, out):
+    """out = log(counts / their sum), the log mixing weights that maximise the likelihood; counts INOUT, all above 0."""
+    total = total_of(counts)
+    for k in range(counts.size):
+        counts[k] /= total
+    log_into(counts, out)
 
 
 @staged

@@ -30,7 +30,7 @@ class Bursts:
 
     def __init__(self, problem: Problem, passes: Plan, stopping: Stopping) -> None:
         self._passes, self._stopping = passes, stopping
-        self._m_step = problem.m_step()
+        self._m_step, self._mixing = problem.m_step(), problem.model.mixing.m_step
         self._shortest = crawling.shortest(problem)
         self._rest, self._pause = 0, 0  # passes until the next burst, and after the next one that ends at once
         self._nobody = np.zeros(problem.n_components, dtype=np.bool_)
@@ -67,7 +67,7 @@ class Bursts:
         before = [track.history[-1] if track.history else math.nan for track in active]
         params = np.stack([track.proposal.step.params for track in active])
         log_weights = np.stack([track.proposal.step.log_weights for track in active])
-        done = burst.burst(self._passes, self._m_step, params, log_weights, before, room, self._rules)
+        done = burst.burst(self._passes, self._m_step, self._mixing, params, log_weights, before, room, self._rules)
         self._pause = 0 if done.n_done else min(2 * self._pause + 1, LONGEST_PAUSE)
         self._rest = self._pause
         if done.n_done:

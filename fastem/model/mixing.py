@@ -7,11 +7,13 @@ derivatives, and the name under which a file keeps it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastem.compiled.arrays import some
+from fastem.compiled.numpys import LONGEST
+from fastem.data.normalise import log_shares
 from fastem.families.base import Array
 
 
@@ -20,6 +22,8 @@ class Proportions:
     """Free mixing proportions, one for each component, that sum to 1."""
 
     name: ClassVar[str] = "proportions"
+    # `maximise` of one start, none of whose components is without samples, as a kernel: m_step(counts, out).
+    m_step: ClassVar[Any] = staticmethod(log_shares)
 
     def maximise(self, counts: Array, starving: Array) -> Array:
         """Log proportions from summed responsibilities, both (..., K); -inf for a component without samples.
@@ -28,12 +32,14 @@ class Proportions:
         """
         if some(starving):
             counts = np.where(starving, 0.0, counts)
-        if np.count_nonzero(counts) == counts.size:
-            log_weights: Array = np.log(counts / counts.sum(axis=-1, keepdims=True))
+        if np.count_nonzero(counts) == counts.size and counts.shape[-1] <= LONGEST:
+            own, log_weights = counts.reshape(-1, counts.shape[-1]).copy(), np.empty(counts.shape)
+            for shares, row in zip(own, log_weights.reshape(own.shape), strict=True):
+                self.m_step(shares, row)
             return log_weights
         with np.errstate(divide="ignore", invalid="ignore"):
-            log_weights = np.log(counts / counts.sum(axis=-1, keepdims=True))
-        return log_weights
+            found: Array = np.log(counts / counts.sum(axis=-1, keepdims=True))
+        return found
 
     def n_free(self, n_components: int) -> int:
         """The degrees of freedom."""

@@ -5,7 +5,7 @@ then, but written down as machine instructions. So it decides itself how many va
 to LLVM in a kernel, which spills in the innermost loop where there are too few. It also takes a tenth of the time to
 compile, because numba never sees the statements. With NUMBA_DISABLE_JIT=1 the function computes with NumPy arrays.
 
-Its first argument is the machine. Arrays are `Rows`, and all other arguments are integers or tuples of them. A value is
+Its first argument is the machine. Arrays are `Rows`, and all other arguments are numbers or tuples of them. A value is
 a number or a vector of consecutive samples. Values are added and multiplied in the order that is written; a product and
 a sum become one operation where the processor has one.
 """
@@ -88,17 +88,3 @@ def fetching(machine: Any, tile: Any, sweep: Any) -> Any:
         machine.repeat(0, count, lambda i: tile.fetch(64 * (first + i)))
 
     return fetch
-
-
-def squares(machine: Any, points: Any, t: Any, j: Any, components: Any, deviation: Any) -> list[Any]:
-    """For each component k, the sum of deviation(j, x_j, k)^2 over four features from j on, for samples t."""
-    totals: list[Any] = []
-    for q in range(4):  # feature by feature, so that few values are in registers at a time
-        x = points.vector(j + q, t, 2 * points.lanes)
-        for i, k in enumerate(components):
-            z = deviation(j + q, x, k)
-            if q == 0:
-                totals.append(machine.product(z, z))
-            else:
-                totals[i] = totals[i] + z * z
-    return totals

@@ -38,7 +38,7 @@ class Rows:
         return self._machine.load(self._place(i, j), self._kind)
 
     def vector(self, i: Any, t: Any, n: int) -> Number:
-        """The n values of row i from t on; those beyond the end of a loop over samples are 0."""
+        """The n values of row i from t on; the first of them beside zeros, where a loop goes sample by sample."""
         return self._machine.load(self._place(i, t), ir.VectorType(self._kind, n))
 
     def put(self, i: Any, t: Any, value: Number) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 
+from llvmlite import binding
 from numba import config
 from numba.core.codegen import get_host_cpu_features
 
@@ -19,7 +20,7 @@ def register_bytes() -> int:
     """The size of a vector register of the processor that numba compiles for."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return 16
-    name, features = config.CPU_NAME, config.CPU_FEATURES
+    name, features = config.CPU_NAME or binding.get_host_cpu_name(), config.CPU_FEATURES
     if features is None or features:
         features = (get_host_cpu_features() if features is None else features).split(",")
         return 64 if "+avx512f" in features else 32 if "+avx" in features else 16
