@@ -177,13 +177,17 @@ _PYTHON_KERNELS: dict[int, Callable[..., Any]] = {}
 if JIT:
     carray = _carray
 
+    def called(context: Any, builder: Any, target: Any, arguments: Any) -> Any:
+        """Call the machine code at an address with arguments, (type, value) each; how that ended."""
+        kinds, values = [kind for kind, _ in arguments], [value for _, value in arguments]
+        function_type = context.call_conv.get_function_type(types.none, kinds)
+        location = builder.inttoptr(target, function_type.as_pointer())
+        return context.call_conv.call_function(builder, location, types.none, kinds, values)[0]
+
     def _called(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        """Call the machine code at an address; how that ended."""
         kinds = list(signature.args[1])
         unpacked = cgutils.unpack_tuple(builder, values[1], len(kinds))
-        function_type = context.call_conv.get_function_type(types.none, kinds)
-        location = builder.inttoptr(values[0], function_type.as_pointer())
-        return context.call_conv.call_function(builder, location, types.none, kinds, unpacked)[0]
+        return called(context, builder, values[0], list(zip(kinds, unpacked, strict=True)))
 
     @intrinsic
     def call(_typing: Any, target: Any, *arguments: Any) -> Any:
@@ -225,11 +229,6 @@ if JIT:
         """The float64 numbers at an address, as an array of this shape."""
         return carray(pointer(location), shape, np.float64)
 
-    @inline
-    def record_at(location, dtype):
-        """The record at an address; its fields are attributes."""
-        return carray(pointer(location), 1, dtype)[0]
-
     @intrinsic
     def fetch_add(_typing: Any, location: Any, increment: Any) -> Any:
         """Add to the int64 at an address, atomically; returns the value before."""
@@ -265,6 +264,9 @@ else:
         """numba's carray, but with an empty array for a null pointer, which that refuses in plain Python."""
         return _carray(location, shape, dtype) if location.value else np.empty(0, dtype=dtype)
 
+    def called(context: Any, builder: Any, target: Any, arguments: Any) -> Any:
+        return None
+
     def call(target: int, *arguments: Any) -> None:
         _PYTHON_KERNELS[int(target)](*arguments)
 
@@ -277,9 +279,6 @@ else:
 
     def numbers_at(location: int, shape: Any) -> Any:
         return carray(pointer(location), shape, np.float64)
-
-    def record_at(location: int, dtype: Any) -> Any:
-        return _carray(ctypes.c_void_p(int(location)), 1, dtype).view(np.recarray)[0]
 
     def fetch_add(location: int, increment: int) -> int:
         counter = _carray(ctypes.c_void_p(int(location)), (1,), np.int64)

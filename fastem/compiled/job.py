@@ -6,6 +6,7 @@ A field is a number, or the address of an array's data; the arrays must outlive 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,11 @@ Array = NDArray[Any]
 
 
 class Fields:
-    """The names of a job's fields, and their places in it. Kernels read a record of `dtype`."""
+    """The names of a job's fields, and their places in it."""
 
     def __init__(self, names: str) -> None:
         self.names = tuple(names.split())
         self.place = {name: i for i, name in enumerate(self.names)}
-        self.dtype = np.dtype([(name, np.int64) for name in self.names])
         self._nothing = np.zeros(len(self.names), dtype=np.int64)
 
     def job(self, arrays: Mapping[str, Array], numbers: Mapping[str, int]) -> Array:
@@ -31,3 +31,8 @@ class Fields:
         for name, array in arrays.items():
             job[place[name]] = array.ctypes.data
         return job
+
+    def read(self, machine: Any, address: Any) -> SimpleNamespace:
+        """The fields of the job at an address, for staged functions."""
+        job = machine.rows(address, (len(self.names),), "i8")
+        return SimpleNamespace(**{name: job.number(0, machine.integer(i)) for i, name in enumerate(self.names)})

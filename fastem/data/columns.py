@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fastem.compiled.jit import INTEGER, address, carray, part, pointer, record_at, routine
+from fastem.compiled.jit import INTEGER, address, routine
 from fastem.compiled.job import Fields
+from fastem.compiled.lanes import staged
 from fastem.data.threads import Team
 from fastem.data.tiles import chunks, span_bounds, tile_size
 from fastem.families.base import Array, Columns
@@ -17,8 +18,12 @@ from fastem.families.base import Array, Columns
 # Columns of no larger half range count as constant: the inverse of a smaller scale is not finite.
 SMALLEST_RANGE = 1e-307
 
-FIELDS = Fields("source n_features count weights bounds shift tile_size low high sums")
-_DTYPE = FIELDS.dtype
+# Rows that are looked at together.
+BLOCK = 16
+
+# weights: one for each row, or a single one if not `weighted`.
+FIELDS = Fields("source n_features count weights weighted bounds shift tile_size low high sums")
+_ONE = np.ones(1)
 
 
 def merged(one: Columns, weight: float, other: Columns, other_weight: float) -> Columns:
@@ -35,48 +40,78 @@ def merged(one: Columns, weight: float, other: Columns, other_weight: float) -> 
     return Columns(np.clip(one.location + share * apart, low, high), spread, low, high)
 
 
-@part
-def _column_span(job_address, span, worker, real):
+def _column_span(machine: Any, real: str, address: Any, span: Any) -> None:
     """Facts about the columns in the rows of one span. A row of weight 0 counts only as to whether it is finite.
 
     high, low OUT (d,): largest and smallest value. sums OUT (3 d + 1,): sums of w u and w u^2 with u = x - shift, of
     0 x, which is NaN if x is not finite, and of the weights w.
     """
-    job = record_at(job_address, _DTYPE)
-    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
+    job = FIELDS.read(machine, address)
     d = job.n_features
-    source = carray(pointer(job.source), (job.count, d), real)
-    weights = carray(pointer(job.weights), job.count if job.weights != 0 else 0, np.float64)
-    shift = carray(pointer(job.shift), d, np.float64)
-    low = carray(pointer(job.low + 8 * d * span), d, np.float64)
-    high = carray(pointer(job.high + 8 * d * span), d, np.float64)
-    sums = carray(pointer(job.sums + 8 * (3 * d + 1) * span), 3 * d + 1, np.float64)
-    for j in range(d):
-        low[j] = np.inf
-        high[j] = -np.inf
-    for j in range(3 * d + 1):
-        sums[j] = 0.0
-    for i in range(bounds[0] * job.tile_size, min(bounds[1] * job.tile_size, job.count)):
-        weight = 1.0 if job.weights == 0 else weights[i]
-        sums[3 * d] += weight
-        for j in range(d):
-            value = np.float64(source[i, j])
-            u = value - shift[j]
-            sums[j] += weight * u
-            sums[d + j] += weight * u * u
-            sums[2 * d + j] += 0.0 * value
-            low[j] = value if value < low[j] and weight > 0.0 else low[j]
-            high[j] = value if value > high[j] and weight > 0.0 else high[j]
+    source, weights = machine.rows(job.source, (job.count, d), real), machine.rows(job.weights, (job.count,), "f8")
+    bounds, shift = machine.rows(job.bounds + 8 * span, (2,), "i8"), machine.rows(job.shift, (d,), "f8")
+    low, high = (machine.rows(place + 8 * d * span, (d,), "f8") for place in (job.low, job.high))
+    sums = machine.rows(job.sums + 8 * (3 * d + 1) * span, (3 * d + 1,), "f8")
+    n, infinity = low.lanes, machine.zero(low) + np.inf
+    last_row = machine.at_most(bounds.number(0, 1) * job.tile_size, job.count)
+
+    def weight(i: Any) -> Any:
+        return weights.number(0, i * job.weighted)
+
+    def begin(j: Any) -> None:
+        low.put(0, j, infinity)
+        high.put(0, j, -1.0 * infinity)
+
+    def block(first: Any) -> None:
+        """Some rows, column by column, so that a column's sums stay in registers."""
+        last = machine.at_most(first + BLOCK, last_row)
+
+        def columns(j: Any) -> None:
+            origin = shift.vector(0, j, n)
+
+            def row(i: Any, total: Any, square: Any, zeros: Any, least: Any, largest: Any) -> list[Any]:
+                w, value = weight(i), machine.double(source.vector(i, j, n))
+                u, counts = value - origin, w > 0.0
+                return [
+                    total + w * u,
+                    square + w * u * u,
+                    zeros + 0.0 * value,
+                    machine.where((value < least) & counts, value, least),
+                    machine.where((value > largest) & counts, value, largest),
+                ]
+
+            places = [(sums, j), (sums, d + j), (sums, 2 * d + j), (low, j), (high, j)]
+            found = machine.repeat(first, last, row, *(rows.vector(0, place, n) for rows, place in places))
+            for (rows, place), value in zip(places, found, strict=True):
+                rows.put(0, place, value)
+
+        machine.samples(d, n, columns)
+        (total,) = machine.repeat(first, last, lambda i, total: [total + weight(i)], sums.number(0, 3 * d))
+        sums.put(0, 3 * d, total)
+
+    machine.repeat(0, d, begin)
+    machine.repeat(0, sums.width, lambda j: sums.put(0, j, machine.zero(sums)))
+    machine.repeat(bounds.number(0, 0) * job.tile_size, last_row, block, step=BLOCK)
+
+
+@staged
+def _span_f4(machine: Any, job: Any, span: Any) -> None:
+    _column_span(machine, "f4", job, span)
+
+
+@staged
+def _span_f8(machine: Any, job: Any, span: Any) -> None:
+    _column_span(machine, "f8", job, span)
 
 
 @routine
 def _column_span_f4(job, span, worker):
-    _column_span(job, span, worker, np.float32)
+    _span_f4(job, span)
 
 
 @routine
 def _column_span_f8(job, span, worker):
-    _column_span(job, span, worker, np.float64)
+    _span_f8(job, span)
 
 
 _STEPS = {"f4": _column_span_f4, "f8": _column_span_f8}
@@ -137,10 +172,11 @@ def _column_facts(
         bounds = span_bounds(-(-len(piece) // size), 40 * d)
         n = len(bounds) - 1
         lows, highs, sums = np.empty((n, d)), np.empty((n, d)), np.empty((n, 3 * d + 1))
-        arrays = {"source": piece, "bounds": bounds, "shift": shift, "low": lows, "high": highs, "sums": sums}
-        if sample_weight is not None:
-            arrays["weights"] = sample_weight[first : first + len(piece)]
-        job = FIELDS.job(arrays, {"n_features": d, "count": len(piece), "tile_size": size})
+        weights = _ONE if sample_weight is None else sample_weight[first : first + len(piece)]
+        arrays = {"source": piece, "weights": weights, "bounds": bounds, "shift": shift}
+        arrays |= {"low": lows, "high": highs, "sums": sums}
+        numbers = {"n_features": d, "count": len(piece), "tile_size": size, "weighted": sample_weight is not None}
+        job = FIELDS.job(arrays, numbers)
         team.run(_step_address(dtype), job.ctypes.data, n, 6.0 * piece.size)
         for s in range(n):
             low, high = np.minimum(low, lows[s]), np.maximum(high, highs[s])

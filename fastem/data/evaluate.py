@@ -18,7 +18,7 @@ from fastem.compiled.jit import call, kernel, part
 from fastem.data.fold import log_prob_address, mode_addresses, shape_of
 from fastem.data.pack import derive_address
 from fastem.data.threads import FAILED, Team, run_here
-from fastem.data.tiles import MAX_SPANS, Data, chunks, pack_tile, span_bounds
+from fastem.data.tiles import MAX_SPANS, Data, chunks, scale_tile, span_bounds
 from fastem.data.tiles import tile_size as choose_tile_size
 from fastem.data.walk import FIELDS, pack_address, walk_address
 from fastem.families.base import Array, Family, Frame
@@ -254,7 +254,10 @@ def arguments_of(family: Family, frame: Frame, params: Array, log_weights: Array
 @part
 def _tile_log_prob(X, arguments, first, count, rows, tile, block, latent, scratch):
     """block[k, t] = log p(X[first + t] | k), for t < count."""
-    pack_tile(X, first, count, arguments.layout[0], arguments.shift, arguments.factor, tile)
+    for j in range(X.shape[1]):
+        for t in range(count):
+            tile[j, t] = X[first + t, j]
+    scale_tile(count, X.shape[1], arguments.shift, arguments.factor, tile)
     if arguments.derive != 0:
         call(arguments.derive, tile, arguments.layout)
     call(arguments.log_prob, tile, arguments.params, arguments.layout, rows, block, latent, scratch)

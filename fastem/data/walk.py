@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from fastem.compiled.jit import INTEGER, address, call, carray, matrix, part, pointer, record_at, routine, vector
+from fastem.compiled.jit import INTEGER, address, matrix, routine, vector
 from fastem.compiled.job import Fields
-from fastem.data.tiles import pack_tile
+from fastem.compiled.lanes import staged
+from fastem.data.tiles import into_tile
 
 FIELDS = Fields("""
     item_bytes n_features tile_rows tile_size tiles first_tile last_tile weights weighted bounds layout n_layout
@@ -25,105 +26,176 @@ FIELDS = Fields("""
     totals statistics statistics_rows statistics_width
     log_density resp labels
 """)
-_DTYPE = FIELDS.dtype
 
 
-@part
-def _walk(job_address, span, worker, real):
+def _walk(machine: Any, real: str, address: Any, span: Any, worker: Any) -> None:
     """Walk over the tiles of one span, in order; only pointers move here.
 
     Each worker has a block of its own: log densities (K rows), log_norm, labels, latent, scratch, and a tile if rows
     are packed on the way.
     """
-    job = record_at(job_address, _DTYPE)
-    bytes_per_real = job.item_bytes
+    job, rows_at, when, repeat = FIELDS.read(machine, address), machine.rows, machine.when, machine.repeat
     size, n_components, d = job.tile_size, job.n_components, job.n_features
-    bounds = carray(pointer(job.bounds + 8 * span), 2, np.int64)
-    layout = carray(pointer(job.layout), job.n_layout, np.int64)
-    starts = carray(pointer(job.starts), job.n_starts, np.int64)
-    rows = carray(pointer(job.rows), n_components, np.int64)
-    row_bytes = bytes_per_real * size
-    own_tile = job.tile_rows if job.tiles == 0 else 0
+    row_bytes, partial = job.item_bytes * size, 8 * job.statistics_rows * job.statistics_width
+    bounds = rows_at(job.bounds + 8 * span, (2,), "i8")
+    layout = rows_at(job.layout, (job.n_layout,), "i8")
+    starts = rows_at(job.starts, (job.n_starts,), "i8")
+    rows = rows_at(job.rows, (n_components,), "i8")
+    packs, stored = job.source != 0, job.tiles != 0
+    own_tile = machine.choose(stored, 0, job.tile_rows)
     place = job.block + worker * row_bytes * (n_components + 2 + job.latent_rows + job.scratch_rows + own_tile)
-    block = carray(pointer(place), (n_components, size), real)
-    place += row_bytes * n_components
-    log_norm = carray(pointer(place), size, real)
-    labels = carray(pointer(place + row_bytes), size, real)
-    place += 2 * row_bytes
-    latent = carray(pointer(place), (job.latent_rows, size), real)
-    place += row_bytes * job.latent_rows
-    scratch = carray(pointer(place), (job.scratch_rows, size), real)
+    block = rows_at(place, (n_components, size), real)
+    place = place + row_bytes * n_components
+    log_norm, labels = rows_at(place, (size,), real), rows_at(place + row_bytes, (size,), real)
+    place = place + 2 * row_bytes
+    latent = rows_at(place, (job.latent_rows, size), real)
+    place = place + row_bytes * job.latent_rows
+    scratch = rows_at(place, (job.scratch_rows, size), real)
     buffer = place + row_bytes * job.scratch_rows
-    source = carray(pointer(job.source), (job.n_samples if job.source != 0 else 0, d), real)
-    shift = carray(pointer(job.shift), d if job.source != 0 else 0, np.float64)
-    factor = carray(pointer(job.factor), d if job.source != 0 else 0, np.float64)
-    finite = carray(pointer(job.finite + 8 * span), 1 if job.finite != 0 else 0, np.float64)
-    if job.finite != 0:
-        finite[0] = 0.0
-    partial = 8 * job.statistics_rows * job.statistics_width
-    for g in range(job.n_starts):
+    source = rows_at(job.source, (machine.choose(packs, job.n_samples, 0), d), real)
+    n_scales = machine.choose(packs, d, 0)
+    shift, factor = rows_at(job.shift, (n_scales,), "f8"), rows_at(job.factor, (n_scales,), "f8")
+    judged = job.finite != 0
+    finite = rows_at(job.finite + 8 * span, (machine.choose(judged, 1, 0),), "f8")
+    when(judged, lambda: finite.put(0, 0, machine.zero(finite)))
+
+    def of_start(g: Any) -> tuple[Any, Any]:
+        """The total and the statistics of the g-th start in this span."""
         slot = span * job.n_starts + g
-        total = carray(pointer(job.totals + 8 * slot), 1, np.float64)
-        total[0] = 0.0
-        flat = carray(pointer(job.statistics + partial * slot), partial // 8, np.float64)
-        for s in range(flat.size):
-            flat[s] = 0.0
-    tile_bytes = row_bytes * job.tile_rows
-    for i in range(bounds[0], bounds[1]):
-        tile = carray(pointer(job.tiles + i * tile_bytes if job.tiles != 0 else buffer), (job.tile_rows, size), real)
-        which = i if job.weighted != 0 else (1 if i == job.last_tile else 0)
-        weights = carray(pointer(job.weights + row_bytes * which), size, real)
+        shape = job.statistics_rows, job.statistics_width
+        return rows_at(job.totals + 8 * slot, (1,), "f8"), rows_at(job.statistics + partial * slot, shape, "f8")
+
+    def begin(g: Any) -> None:
+        total, statistics = of_start(g)
+        total.put(0, 0, machine.zero(total))
+        repeat(0, statistics.size, lambda s: statistics.put(0, s, machine.zero(statistics)))
+
+    def visit(i: Any) -> None:
+        place = machine.choose(stored, job.tiles + i * (row_bytes * job.tile_rows), buffer)
+        tile = rows_at(place, (job.tile_rows, size), real)
+        which = machine.choose(job.weighted != 0, i, machine.choose(i == job.last_tile, 1, 0))
+        weights = rows_at(job.weights + row_bytes * which, (size,), real)
         first = i * size
-        count = min(size, job.n_samples - first)
-        if job.source != 0:
-            call(job.pack, source, first, count, shift, factor, weights, job.weighted, finite, tile)
-            if job.derive != 0:
-                call(job.derive, tile, layout)
-        for g in range(job.n_starts):
-            start = starts[g]
-            slot = span * job.n_starts + g
-            total = carray(pointer(job.totals + 8 * slot), 1, np.float64)
-            width = bytes_per_real * job.density_rows * job.density_width
-            density = carray(pointer(job.density + start * width), (job.density_rows, job.density_width), real)
-            width = bytes_per_real * job.params_rows * job.params_width
-            params = carray(pointer(job.params + start * width), (job.params_rows, job.params_width), real)
-            log_weights = carray(pointer(job.log_weights + bytes_per_real * n_components * start), n_components, real)
-            statistics = carray(
-                pointer(job.statistics + partial * slot), (job.statistics_rows, job.statistics_width), np.float64
-            )
+        count = machine.at_most(size, job.n_samples - first)
+
+        def pack() -> None:
+            machine.call(job.pack, source, first, count, shift, factor, weights, job.weighted, finite, tile)
+            when(job.derive != 0, lambda: machine.call(job.derive, tile, layout))
+
+        def move(g: Any) -> None:
+            start = starts.number(0, g)
+            total, statistics = of_start(g)
+            density = _of(machine, start, job.density, job.density_rows, job.density_width, job, real)
+            params = _of(machine, start, job.params, job.params_rows, job.params_width, job, real)
+            log_weights = rows_at(job.log_weights + job.item_bytes * n_components * start, (n_components,), real)
             place = job.known + start * job.known_start + (i - job.first_tile) * job.known_tile
-            known = carray(pointer(place), (job.known_rows, size), real)
-            if job.log_prob != 0:
-                call(job.log_prob, tile, density, layout, rows, block, latent, scratch)
-            if job.weigh != 0:
-                call(job.weigh, block, log_weights, known)
-            if job.normalise != 0:
-                call(job.normalise, block, weights, known, log_norm, labels, total, scratch)
-            if job.accumulate != 0:
-                call(job.accumulate, tile, block, labels, latent, weights, params, layout, rows, statistics, scratch)
-        if job.log_density != 0:
-            values = carray(pointer(job.log_density), job.n_samples, np.float64)
-            for t in range(count):
-                values[first + t] = log_norm[t]
-        if job.resp != 0:
-            shares = carray(pointer(job.resp), (job.n_samples, n_components), real)
-            for t in range(count):
-                for k in range(n_components):
-                    shares[first + t, k] = block[k, t]
-        if job.labels != 0:
-            chosen = carray(pointer(job.labels), job.n_samples, np.int64)
-            for t in range(count):
-                chosen[first + t] = max(int(labels[t]), 0)  # -1: impossible under every component
+            known = rows_at(place, (job.known_rows, size), real)
+            for kernel, arguments in (
+                (job.log_prob, (tile, density, layout, rows, block, latent, scratch)),
+                (job.weigh, (block, log_weights, known)),
+                (job.normalise, (block, weights, known, log_norm, labels, total, scratch)),
+                (
+                    job.accumulate,
+                    (tile, block, labels, latent, weights, params, layout, rows, statistics, scratch),
+                ),
+            ):
+                when(kernel != 0, lambda kernel=kernel, arguments=arguments: machine.call(kernel, *arguments))
+
+        when(packs, pack)
+        repeat(0, job.n_starts, move)
+        _answer(machine, job, block, log_norm, labels, first, count)
+
+    repeat(0, job.n_starts, begin)
+    repeat(bounds.number(0, 0), bounds.number(0, 1), visit)
+
+
+def _of(machine: Any, start: Any, place: Any, height: Any, width: Any, job: Any, real: str) -> Any:
+    """The rows of one start among those of all."""
+    return machine.rows(place + start * (job.item_bytes * height * width), (height, width), real)
+
+
+def _answer(machine: Any, job: Any, block: Any, log_norm: Any, labels: Any, first: Any, count: Any) -> None:
+    """Write what was asked for about the samples of a tile, from the `first` on."""
+    n_samples, n_components = job.n_samples, job.n_components
+
+    def log_density() -> None:
+        values = machine.rows(job.log_density, (n_samples,), "f8")
+        machine.repeat(0, count, lambda t: values.put(0, first + t, machine.double(log_norm.number(0, t))))
+
+    def responsibilities() -> None:
+        shares = machine.rows(job.resp, (n_samples, n_components), block.code)
+
+        def sample(t: Any) -> None:
+            machine.repeat(0, n_components, lambda k: shares.put(first + t, k, block.number(k, t)))
+
+        machine.repeat(0, count, sample)
+
+    def chosen() -> None:
+        labelled = machine.rows(job.labels, (n_samples,), "i8")
+
+        def sample(t: Any) -> None:
+            label = machine.whole(labels.number(0, t))
+            # -1: impossible under every component
+            labelled.put(0, first + t, machine.choose(label < 0, 0, label))
+
+        machine.repeat(0, count, sample)
+
+    for place, answer in ((job.log_density, log_density), (job.resp, responsibilities), (job.labels, chosen)):
+        machine.when(place != 0, answer)
+
+
+@staged
+def _step_f4(machine: Any, job: Any, span: Any, worker: Any) -> None:
+    _walk(machine, "f4", job, span, worker)
+
+
+@staged
+def _step_f8(machine: Any, job: Any, span: Any, worker: Any) -> None:
+    _walk(machine, "f8", job, span, worker)
 
 
 @routine
 def _walk_f4(job, span, worker):
-    _walk(job, span, worker, np.float32)
+    _step_f4(job, span, worker)
 
 
 @routine
 def _walk_f8(job, span, worker):
-    _walk(job, span, worker, np.float64)
+    _step_f8(job, span, worker)
+
+
+@staged
+def _packed(
+    machine: Any,
+    source: Any,
+    first: Any,
+    count: Any,
+    shift: Any,
+    factor: Any,
+    weights: Any,
+    weighted: Any,
+    finite: Any,
+    tile: Any,
+) -> None:
+    """`_pack`."""
+    n, d = tile.lanes, source.width
+
+    def judge() -> None:
+        def more(t: Any, zeros: Any) -> list[Any]:
+            return [zeros + 0.0 * source.vector(0, first * d + t, n)]
+
+        (zeros,) = machine.samples(count * d, n, more, machine.zeros(source, n))
+        finite.add(0, 0, machine.sums([zeros]))
+
+    def hide(t: Any) -> None:
+        def clear() -> None:
+            machine.repeat(0, d, lambda j: tile.put(j, t, machine.zero(tile)))
+
+        machine.when(weights.number(0, t) == 0.0, clear)
+
+    machine.when(finite.size != 0, judge)
+    into_tile(machine, source, first, count, d, shift, factor, tile)
+    machine.when(weighted != 0, lambda: machine.repeat(0, count, hide))
 
 
 @routine
@@ -133,20 +205,7 @@ def _pack(source, first, count, shift, factor, weights, weighted, finite, tile):
     source IN (n, d); shift, factor IN (d,) float64; weights IN (T,); finite INOUT float64 (1,), which becomes NaN if a
     value is not finite, or (0,); tile OUT (>= d, T). Memory-bound: reads and writes each value once.
     """
-    d = source.shape[1]
-    if finite.size > 0:
-        zero = source.dtype.type(0)
-        zeros = zero
-        for t in range(count):
-            for j in range(d):
-                zeros += zero * source[first + t, j]
-        finite[0] += zeros
-    pack_tile(source, first, count, d, shift, factor, tile)
-    if weighted != 0:
-        for t in range(count):
-            if weights[t] == 0.0:
-                for j in range(d):
-                    tile[j, t] = 0.0
+    _packed(source, first, count, shift, factor, weights, weighted, finite, tile)
 
 
 _STEPS = {"f4": _walk_f4, "f8": _walk_f8}

@@ -54,10 +54,8 @@ def _made(function: Body, result_of: Body) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             kinds = list(signature.args[0])
             unpacked = cgutils.unpack_tuple(builder, values[0], len(kinds))
-            machine = Machine(builder)
-            result = function(
-                machine, *(machine.argument(context, *pair) for pair in zip(kinds, unpacked, strict=True))
-            )
+            machine = Machine(context, builder)
+            result = function(machine, *(machine.argument(*pair) for pair in zip(kinds, unpacked, strict=True)))
             if result is not None:
                 return result.value
             widened(builder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,79 +9,46 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from fastem.compiled.jit import called
+from fastem.compiled.lanes.rows import KINDS, Rows
 from fastem.compiled.lanes.target import REGISTER
 from fastem.compiled.lanes.values import ALONE, FIRST, Number, n_bytes, shuffle
 
 Body = Callable[..., Any]
 
 
-class Rows:
-    """A 2-D array of contiguous rows, or a 1-D one, which is a single row."""
-
-    def __init__(self, machine: Machine, data: Any, shape: list[Number], kind: Any) -> None:
-        self._machine, self._data, self._shape, self._kind = machine, data, shape, kind
-        self.height, self.width = shape[0], shape[-1]
-
-    @property
-    def size(self) -> Number:
-        """How many values it has."""
-        return math.prod(self._shape[1:], start=self._shape[0])
-
-    @property
-    def lanes(self) -> int:
-        """How many of its values a register holds."""
-        return REGISTER // (4 if isinstance(self._kind, ir.FloatType) else 8)
-
-    def number(self, i: Any, j: Any) -> Number:
-        """One value."""
-        return self._machine.load(self._place(i, j), self._kind)
-
-    def vector(self, i: Any, t: Any, n: int) -> Number:
-        """The n values of row i from t on; the first of them beside zeros, where a loop goes sample by sample."""
-        return self._machine.load(self._place(i, t), ir.VectorType(self._kind, n))
-
-    def put(self, i: Any, t: Any, value: Number) -> None:
-        """Write a value of the type of the rows."""
-        kind = value.value.type
-        if getattr(kind, "element", kind) != self._kind:
-            raise TypeError(f"a staged function writes a value of type {kind} to rows of {self._kind}.")
-        self._machine.store(self._place(i, t), value)
-
-    def add(self, i: Any, t: Any, value: Number) -> None:
-        """Add a value, which may be of a narrower type."""
-        builder, place, kind = self._machine.builder, self._place(i, t), value.value.type
-        own = ir.VectorType(self._kind, kind.count) if isinstance(kind, ir.VectorType) else self._kind
-        wide = value if own == kind else Number(builder, builder.fpext(value.value, own))
-        self._machine.store(place, self._machine.load(place, own) + wide)
-
-    def fetch(self, offset: Any) -> None:
-        """Ask for the cache line at `offset` bytes from the beginning, which may lie beyond the end, to read it."""
-        builder, byte, flag = self._machine.builder, ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        place = builder.gep(builder.bitcast(self._data, byte), [offset.value])
-        builder.call(function, [place, flag(0), flag(2), flag(1)])  # into the second-level cache, data
-
-    def _place(self, i: Any, j: Any) -> Any:
-        return self._machine.gep(self._data, i * self.width + j)
-
-
 class Machine:
     """Writes down what a staged function does."""
 
-    def __init__(self, builder: Any) -> None:
-        self.builder = builder
+    def __init__(self, context: Any, builder: Any) -> None:
+        self.context, self.builder = context, builder
         self._single = False  # whether vectors hold one sample each, beside zeros
 
-    def argument(self, context: Any, kind: Any, value: Any) -> Any:
+    def argument(self, kind: Any, value: Any) -> Any:
         if isinstance(kind, types.BaseTuple):
             parts = cgutils.unpack_tuple(self.builder, value, len(kind))
-            return tuple(self.argument(context, *pair) for pair in zip(kind, parts, strict=True))
+            return tuple(self.argument(*pair) for pair in zip(kind, parts, strict=True))
         if isinstance(kind, types.Array):
-            array = context.make_array(kind)(context, self.builder, value)
+            array = self.context.make_array(kind)(self.context, self.builder, value)
             shape = [Number(self.builder, each) for each in cgutils.unpack_tuple(self.builder, array.shape, kind.ndim)]
-            return Rows(self, array.data, shape, context.get_data_type(kind.dtype))
+            return Rows(self, array.data, shape, kind.dtype)
         return Number(self.builder, value)
+
+    def rows(self, place: Number, shape: Sequence[Any], code: str) -> Rows:
+        """The array at an address, of one or two dimensions. code: "f4", "f8", "i8" or "b1"."""
+        lengths = [each if isinstance(each, Number) else self.integer(each) for each in shape]
+        kind = self.context.get_data_type(KINDS[code])
+        return Rows(self, self.builder.inttoptr(place.value, kind.as_pointer()), lengths, KINDS[code])
+
+    def call(self, target: Number, *arguments: Any) -> None:
+        """Call the compiled kernel at an address; it must have been compiled for exactly these types.
+
+        Arguments are arrays and integers. What the kernel raises, the caller raises.
+        """
+        passed = [(types.int64, a.value) if isinstance(a, Number) else a.passed() for a in arguments]
+        status = called(self.context, self.builder, target.value, passed)
+        with cgutils.if_unlikely(self.builder, status.is_error):
+            self.context.call_conv.return_status_propagate(self.builder, status)
 
     def gep(self, data: Any, offset: Any) -> Any:
         return self.builder.gep(data, [offset.value])
@@ -127,6 +93,25 @@ class Machine:
         builder.branch(head)
         builder.position_at_end(after)
         return tuple(Number(builder, phi) for phi in phis)
+
+    def when(self, condition: Any, body: Body, *carried: Any) -> tuple[Any, ...]:
+        """Call body(*carried) where a condition holds; it returns what is carried on, and nothing changes elsewhere."""
+        builder = self.builder
+        before = builder.basic_block
+        inside, after = (builder.append_basic_block(name) for name in ("inside", "after"))
+        builder.cbranch(condition.value, inside, after)
+        builder.position_at_end(inside)
+        results = body(*carried) or ()
+        end = builder.basic_block
+        builder.branch(after)
+        builder.position_at_end(after)
+        found = []
+        for value, result in zip(carried, results, strict=True):
+            phi = builder.phi(value.value.type)
+            phi.add_incoming(value.value, before)
+            phi.add_incoming(result.value, end)
+            found.append(Number(builder, phi))
+        return tuple(found)
 
     def samples(self, size: Any, n: int, body: Body, *carried: Any) -> tuple[Any, ...]:
         """Call body(t, *carried) for every n-th of `size` samples, n a power of two.
@@ -196,6 +181,11 @@ class Machine:
         """The smaller of two integers."""
         return Number(self.builder, self.builder.select((i < bound).value, i.value, bound.value))
 
+    def choose(self, condition: Any, value: Any, otherwise: Any) -> Number:
+        """One of two integers."""
+        mine, theirs = (each.value if isinstance(each, Number) else ir.IntType(64)(each) for each in (value, otherwise))
+        return Number(self.builder, self.builder.select(condition.value, mine, theirs))
+
     def where(self, condition: Number, value: Any, otherwise: Any = 0.0) -> Number:
         """A value where the condition holds, and the other one elsewhere. One of them may be a constant."""
         if isinstance(value, Number):
@@ -225,6 +215,10 @@ class Machine:
         """An integer as a number of the precision of `model`."""
         kind = getattr(model.value.type, "element", model.value.type)
         return Number(self.builder, self.builder.sitofp(i.value, kind))
+
+    def whole(self, x: Number) -> Number:
+        """A number without its fraction, as an integer."""
+        return Number(self.builder, self.builder.fptosi(x.value, ir.IntType(64)))
 
     def is_single(self, x: Number) -> bool:
         """Whether it is of single precision."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastem.compiled.jit import call, carray, pointer
 from fastem.compiled.lanes.target import REGISTER
 
 Value = Any
@@ -17,10 +18,10 @@ class PlainRows:
     """`Rows` in NumPy."""
 
     def __init__(self, machine: Plain, array: Any, first: int = 0) -> None:
-        self._machine, self._flat, self._first = machine, array.reshape(-1), first
+        self._machine, self._array, self._flat, self._first = machine, array, array.reshape(-1), first
         self.size, self.height, self.width = array.size, array.shape[0], array.shape[-1]
         self.dtype = array.dtype
-        self.lanes = REGISTER // self.dtype.itemsize
+        self.lanes, self.code = REGISTER // self.dtype.itemsize, self.dtype.str[1:]
 
     def number(self, i: int, j: int) -> Value:
         return self._flat[self._first + i * self.width + j]
@@ -54,6 +55,15 @@ class Plain:
         for i in range(first, last, step):
             carried = body(i, *carried) or ()
         return carried
+
+    def rows(self, place: int, shape: Sequence[int], code: str) -> PlainRows:
+        return PlainRows(self, carray(pointer(place), tuple(shape), np.dtype(code)))
+
+    def call(self, target: int, *arguments: Any) -> None:
+        call(target, *(each._array if isinstance(each, PlainRows) else each for each in arguments))
+
+    def when(self, condition: Any, body: Body, *carried: Any) -> tuple[Any, ...]:
+        return (body(*carried) or ()) if condition else carried
 
     def samples(self, size: int, n: int, body: Body, *carried: Any) -> tuple[Any, ...]:
         whole = size // n * n
@@ -91,6 +101,9 @@ class Plain:
     def at_most(self, i: int, bound: int) -> int:
         return min(i, bound)
 
+    def choose(self, condition: Any, value: int, otherwise: int) -> int:
+        return value if condition else otherwise
+
     def where(self, condition: Any, value: Value, otherwise: Value = 0.0) -> Value:
         kind = getattr(value, "dtype", None) or otherwise.dtype
         return np.asarray(np.where(condition, value, otherwise)).astype(kind)[()]
@@ -106,6 +119,9 @@ class Plain:
 
     def float_of(self, i: int, model: Value) -> Value:
         return model.dtype.type(i)
+
+    def whole(self, x: Value) -> int:
+        return int(x)
 
     def is_single(self, x: Value) -> bool:
         return bool(x.dtype == np.float32)

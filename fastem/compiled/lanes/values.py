@@ -71,8 +71,17 @@ class Number:
             return Number(builder, builder.icmp_signed(sign, *pair))
         return Number(builder, (builder.fcmp_ordered if ordered else builder.fcmp_unordered)(sign, *pair))
 
+    def __and__(self, other: Any) -> Number:
+        return Number(self._builder, self._builder.and_(*self._pair(other)))
+
+    def __or__(self, other: Any) -> Number:
+        return Number(self._builder, self._builder.or_(*self._pair(other)))
+
     def __lt__(self, other: Any) -> Number:
         return self._compared("<", other)
+
+    def __ge__(self, other: Any) -> Number:
+        return self._compared(">=", other)
 
     def __gt__(self, other: Any) -> Number:
         return self._compared(">", other)
