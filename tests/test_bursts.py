@@ -7,7 +7,7 @@ from tables import FAMILIES, blobs
 import fastem
 from fastem.compiled import numpys
 from fastem.compiled.numpys import LONGEST
-from fastem.data import burst
+from fastem.data.bursts import passes as burst
 from fastem.data.fold import Plan, Task, shape_of
 from fastem.data.pack import pack
 from fastem.data.threads import Team

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from fastem.compiled.jit import INTEGER, address, routine
 from fastem.compiled.job import Fields
-from fastem.compiled.lanes import staged
+from fastem.compiled.lanes.steps import steps
 from fastem.data.threads import Team
 from fastem.data.tiles import chunks, span_bounds, tile_size
 from fastem.families.base import Array, Columns
@@ -40,13 +38,13 @@ def merged(one: Columns, weight: float, other: Columns, other_weight: float) -> 
     return Columns(np.clip(one.location + share * apart, low, high), spread, low, high)
 
 
-def _column_span(machine: Any, real: str, address: Any, span: Any) -> None:
+def _column_span(machine: Any, real: str, job: Any, span: Any, _worker: Any) -> None:
     """Facts about the columns in the rows of one span. A row of weight 0 counts only as to whether it is finite.
 
     high, low OUT (d,): largest and smallest value. sums OUT (3 d + 1,): sums of w u and w u^2 with u = x - shift, of
     0 x, which is NaN if x is not finite, and of the weights w.
     """
-    job = FIELDS.read(machine, address)
+    job = FIELDS.read(machine, job)
     d = job.n_features
     source, weights = machine.rows(job.source, (job.count, d), real), machine.rows(job.weights, (job.count,), "f8")
     bounds, shift = machine.rows(job.bounds + 8 * span, (2,), "i8"), machine.rows(job.shift, (d,), "f8")
@@ -94,32 +92,7 @@ def _column_span(machine: Any, real: str, address: Any, span: Any) -> None:
     machine.repeat(bounds.number(0, 0) * job.tile_size, last_row, block, step=BLOCK)
 
 
-@staged
-def _span_f4(machine: Any, job: Any, span: Any) -> None:
-    _column_span(machine, "f4", job, span)
-
-
-@staged
-def _span_f8(machine: Any, job: Any, span: Any) -> None:
-    _column_span(machine, "f8", job, span)
-
-
-@routine
-def _column_span_f4(job, span, worker):
-    _span_f4(job, span)
-
-
-@routine
-def _column_span_f8(job, span, worker):
-    _span_f8(job, span)
-
-
-_STEPS = {"f4": _column_span_f4, "f8": _column_span_f8}
-
-
-@cache
-def _step_address(dtype: Any) -> int:
-    return address(_STEPS[np.dtype(dtype).str[1:]], INTEGER, INTEGER, INTEGER)
+_step_address = steps(_column_span)
 
 
 Pieces = Callable[[], Iterable[tuple[Array, Array | None, Any]]]

@@ -10,11 +10,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from fastem.compiled.jit import INTEGER, address, matrix, routine, vector
 from fastem.compiled.job import Fields
 from fastem.compiled.lanes import staged
+from fastem.compiled.lanes.steps import steps
 from fastem.data.tiles import into_tile
 
 FIELDS = Fields("""
@@ -28,13 +27,13 @@ FIELDS = Fields("""
 """)
 
 
-def _walk(machine: Any, real: str, address: Any, span: Any, worker: Any) -> None:
+def _walk(machine: Any, real: str, job: Any, span: Any, worker: Any) -> None:
     """Walk over the tiles of one span, in order; only pointers move here.
 
     Each worker has a block of its own: log densities (K rows), log_norm, labels, latent, scratch, and a tile if rows
     are packed on the way.
     """
-    job, rows_at, when, repeat = FIELDS.read(machine, address), machine.rows, machine.when, machine.repeat
+    job, rows_at, when, repeat = FIELDS.read(machine, job), machine.rows, machine.when, machine.repeat
     size, n_components, d = job.tile_size, job.n_components, job.n_features
     row_bytes, partial = job.item_bytes * size, 8 * job.statistics_rows * job.statistics_width
     bounds = rows_at(job.bounds + 8 * span, (2,), "i8")
@@ -144,24 +143,7 @@ def _answer(machine: Any, job: Any, block: Any, log_norm: Any, labels: Any, firs
         machine.when(place != 0, answer)
 
 
-@staged
-def _step_f4(machine: Any, job: Any, span: Any, worker: Any) -> None:
-    _walk(machine, "f4", job, span, worker)
-
-
-@staged
-def _step_f8(machine: Any, job: Any, span: Any, worker: Any) -> None:
-    _walk(machine, "f8", job, span, worker)
-
-
-@routine
-def _walk_f4(job, span, worker):
-    _step_f4(job, span, worker)
-
-
-@routine
-def _walk_f8(job, span, worker):
-    _step_f8(job, span, worker)
+walk_address = steps(_walk)
 
 
 @staged
@@ -206,15 +188,6 @@ def _pack(source, first, count, shift, factor, weights, weighted, finite, tile):
     value is not finite, or (0,); tile OUT (>= d, T). Memory-bound: reads and writes each value once.
     """
     _packed(source, first, count, shift, factor, weights, weighted, finite, tile)
-
-
-_STEPS = {"f4": _walk_f4, "f8": _walk_f8}
-
-
-@cache
-def walk_address(dtype: Any) -> int:
-    """The address of the walk over tiles of this dtype."""
-    return address(_STEPS[np.dtype(dtype).str[1:]], INTEGER, INTEGER, INTEGER)
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastem.data import burst
+from fastem.data.bursts import passes as burst
 from fastem.data.fold import Plan
 from fastem.data.sources import Passes
 from fastem.em import crawling, rivals
@@ -64,7 +64,7 @@ class Bursts:
         The tracks know about the ordinary ones.
         """
         assert self._m_step is not None
-        before = [track.history[-1] if track.history else math.nan for track in active]
+        before = np.array([track.history[-1] if track.history else math.nan for track in active])
         params = np.stack([track.proposal.step.params for track in active])
         log_weights = np.stack([track.proposal.step.log_weights for track in active])
         done = burst.burst(self._passes, self._m_step, self._mixing, params, log_weights, before, room, self._rules)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 
+from fastem.data.bursts.lloyd import lloyd as burst
 from fastem.data.fold import Mixtures, Plan, Shape, Task
 from fastem.data.threads import Team
 from fastem.data.tiles import Data
@@ -55,6 +57,8 @@ def seed(
         return np.concatenate(parts)
     weights, n_runs, n_trials = weights_of(data), len(generators), 2 + int(np.log(n_clusters))
     potentials = Potentials(data, n_runs, n_trials, team)
+    if potentials.are_brief(n_clusters):
+        return potentials.seeded(n_clusters, weights, uniforms(generators, n_clusters, n_trials))
     closest = potentials.closest.reshape(n_runs, -1)[:, : data.n_samples]
     shares = np.cumsum(weights)
     centres = np.empty((n_runs, n_clusters, data.n_features))
@@ -76,6 +80,17 @@ def seed(
     return centres
 
 
+def uniforms(generators: Sequence[np.random.Generator], n_clusters: int, n_trials: int) -> Array:
+    """The numbers of a seeding, (n_runs, 1 + (n_clusters - 1) n_trials). The runs of one generator take turns."""
+    drawn = []
+    for rng, repeats in groupby(generators):
+        n = len(list(repeats))
+        numbers = rng.random(n * (1 + (n_clusters - 1) * n_trials))
+        rest = numbers[n:].reshape(n_clusters - 1, n, n_trials).swapaxes(0, 1).reshape(n, -1)
+        drawn.append(np.hstack([numbers[:n, None], rest]))
+    return np.concatenate(drawn)
+
+
 def _draw(cumulative: Array, uniform: Array) -> Array:
     """Indices drawn in proportion to the increments of `cumulative`; an increment of 0 is never drawn."""
     last = cumulative.searchsorted(cumulative[-1], side="left")  # the last index with an increment
@@ -93,13 +108,13 @@ class _Lloyd:
     def __init__(self, data: Data, n_starts: int, n_clusters: int, team: Team) -> None:
         d = data.n_features
         kernels = NEAREST, centroid_shape(d, n_clusters)
-        self._plan = Plan(data, Task(n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest"), team)
+        self.plan = Plan(data, Task(n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest"), team)
         self._nothing = np.zeros((n_starts, n_clusters))
 
     def step(self, centres: Array, active: Array) -> tuple[Array, Array, Array]:
         """The inertia of each active start, and the sums and the weights of its clusters."""
         mixtures = Mixtures(centres, self._nothing)
-        totals, statistics = self._plan.run(mixtures, centres, active)
+        totals, statistics = self.plan.run(mixtures, centres, active)
         return -2.0 * totals, statistics[:, :, 1:], statistics[:, :, :1]
 
 
@@ -118,7 +133,11 @@ def lloyd(data: Data, centres: Array, team: Team) -> tuple[Array, Array]:
     Returns the new centres and the inertia of each start, (n_starts,). A cluster that loses all its samples keeps its
     centre.
     """
-    steps, centres = _Lloyd(data, centres.shape[0], centres.shape[1], team), centres.copy()
+    steps = _Lloyd(data, centres.shape[0], centres.shape[1], team)
+    quick = burst(steps.plan, centres, TOLERANCE, MAX_ITER)
+    if quick is not None:
+        return quick
+    centres = centres.copy()
     before, active = np.full(len(centres), np.inf), np.arange(len(centres))
     for _ in range(MAX_ITER):
         now, sums, counts = steps.step(centres, active)

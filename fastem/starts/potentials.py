@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastem.data.bursts import seeding
+from fastem.data.bursts.passes import FLOPS
 from fastem.data.fold import accumulate_address, log_prob_address, mode_addresses
 from fastem.data.threads import Team
 from fastem.data.tiles import Data, span_bounds
@@ -65,6 +67,7 @@ class Potentials:
         self._run = walk_address(dtype), self._job.ctypes.data, n_spans
         self._modes = {mode: mode_addresses(mode, dtype)["normalise"] for mode in ("closer", "closest")}
         self._work, self._team, self._n_runs = 4.0 * data.n_features * data.n_samples, team, n_runs
+        self._n_candidates = n_candidates
 
     def of(self, candidates: Array) -> Array:
         """The sum of weight times min(closest, squared distance), (n_runs, m), for centres (n_runs, m, n_features)."""
@@ -77,6 +80,31 @@ class Potentials:
     def add(self, centres: Array) -> None:
         """Add one centre to each run, (n_runs, 1, n_features)."""
         self._pass(centres, "closest")
+
+    def are_brief(self, n_clusters: int) -> bool:
+        """Whether a seeding is brief, and all its passes run in the calling thread."""
+        work = self._work * self._n_runs * self._n_candidates
+        return work * n_clusters <= FLOPS and self._team.runs_here(self._run[2], work)
+
+    def seeded(self, n_clusters: int, weights: Array, uniforms: Array) -> Array:
+        """The centres (n_runs, n_clusters, d) of a whole seeding, by numbers (n_runs, ...) between 0 and 1."""
+        (step, walk, n_spans), data, m = self._run, self._kept_alive[0], self._n_candidates
+        centres, n = np.empty((self._n_runs, n_clusters, data.n_features)), data.n_samples
+        pointers = {
+            "weights": weights, "shares": np.cumsum(weights), "known": self.closest, "density": self._density,
+            "layout": self._layout, "statistics": self._statistics, "uniforms": uniforms, "centres": centres,
+            "cumulative": np.empty(n), "drawn": np.empty(m, dtype=np.int64), "tiles": data.tiles,
+        }  # fmt: skip
+        numbers = {
+            "walk": step, "job": walk, "n_spans": n_spans, "closer": self._modes["closer"],
+            "closest": self._modes["closest"], "n_runs": self._n_runs, "n_trials": m, "n_clusters": n_clusters,
+            "n_samples": n, "n_features": data.n_features, "tile_rows": data.tiles.shape[1],
+            "tile_size": data.tiles.shape[2], "n_tiles": data.n_tiles, "known_run": self.closest.strides[0],
+        }  # fmt: skip
+        self._job[_PLACE["n_starts"]] = 1
+        job = seeding.FIELDS.job(pointers, numbers)
+        self._team.run(seeding.step(data.tiles.dtype), job.ctypes.data, 1, 0.0)
+        return centres
 
     def _pass(self, centres: Array, mode: str) -> None:
         m, job = centres.shape[1], self._job

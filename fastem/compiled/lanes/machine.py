@@ -113,6 +113,22 @@ class Machine:
             found.append(Number(builder, phi))
         return tuple(found)
 
+    def until(self, body: Body, *carried: Any) -> tuple[Any, ...]:
+        """Call body(*carried) until the first of its results, a condition, holds; the others are what is carried on."""
+        builder, before = self.builder, self.builder.basic_block
+        inside, after = (builder.append_basic_block(name) for name in ("inside", "after"))
+        builder.branch(inside)
+        builder.position_at_end(inside)
+        phis = [builder.phi(value.value.type) for value in carried]
+        for phi, value in zip(phis, carried, strict=True):
+            phi.add_incoming(value.value, before)
+        ended, *results = body(*(Number(builder, phi) for phi in phis))
+        for phi, value in zip(phis, results, strict=True):
+            phi.add_incoming(value.value, builder.basic_block)
+        builder.cbranch(ended.value, after, inside)
+        builder.position_at_end(after)
+        return tuple(results)
+
     def samples(self, size: Any, n: int, body: Body, *carried: Any) -> tuple[Any, ...]:
         """Call body(t, *carried) for every n-th of `size` samples, n a power of two.
 

@@ -65,6 +65,13 @@ class Plain:
     def when(self, condition: Any, body: Body, *carried: Any) -> tuple[Any, ...]:
         return (body(*carried) or ()) if condition else carried
 
+    def until(self, body: Body, *carried: Any) -> tuple[Any, ...]:
+        ended = False
+        while not ended:
+            ended, *rest = body(*carried)
+            carried = tuple(rest)
+        return carried
+
     def samples(self, size: int, n: int, body: Body, *carried: Any) -> tuple[Any, ...]:
         whole = size // n * n
         carried = self.repeat(0, whole, body, *carried, step=n)

@@ -83,6 +83,9 @@ class Number:
     def __ge__(self, other: Any) -> Number:
         return self._compared(">=", other)
 
+    def __le__(self, other: Any) -> Number:
+        return self._compared("<=", other)
+
     def __gt__(self, other: Any) -> Number:
         return self._compared(">", other)
 

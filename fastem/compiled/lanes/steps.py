@@ -1,0 +1,42 @@
+"""Steps, step(job, span, worker), from staged functions: one for each precision, compiled when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from fastem.compiled.jit import INTEGER, address, routine
+from fastem.compiled.lanes import staged
+
+Body = Callable[[Any, str, Any, Any, Any], None]
+
+
+def _step(job: Any, span: Any, worker: Any) -> None:
+    _BODY(job, span, worker)  # noqa: F821
+
+
+def steps(body: Body) -> Callable[[Any], int]:
+    """A function that returns the address of a step for tiles of a dtype.
+
+    body(machine, code, job, span, worker): what the step does, a staged function that also gets the tiles' type, "f4"
+    or "f8".
+    """
+
+    @cache
+    def address_of(dtype: Any) -> int:
+        code = np.dtype(dtype).str[1:]
+
+        def of_this_type(machine: Any, job: Any, span: Any, worker: Any) -> None:
+            body(machine, code, job, span, worker)
+
+        # The same statement for all, so that it is the names by which machine code is kept that tell them apart.
+        name = f"{body.__module__}.{body.__name__}.{code}"
+        named = FunctionType(_step.__code__, {**globals(), "_BODY": staged(of_this_type)}, name)
+        named.__qualname__, named.__module__ = name, __name__
+        return address(routine(named), INTEGER, INTEGER, INTEGER)
+
+    return address_of

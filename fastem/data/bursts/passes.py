@@ -1,0 +1,224 @@
+"""Several passes and M-steps of EM in one go, without the interpreter: what small data spend their time on otherwise.
+
+A burst folds, judges the gain, and maximises for all of its starts. It ends before the first pass that is not ordinary:
+where a likelihood is not finite, a gain is smaller than the tolerance, a component starves or something would have to
+be raised to a floor. That pass has been made, but nobody has gone on from it, so that the loop treats it as any other.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem.compiled.jit import FLAGS, address, matrix, vector
+from fastem.compiled.job import Fields
+from fastem.compiled.lanes.steps import steps
+from fastem.compiled.numpys import LONGEST
+from fastem.data.fold import Plan
+from fastem.data.tiles import MAX_PARTIALS
+from fastem.families.base import Array
+from fastem.families.kernels import MStep
+
+# Passes of one burst at most, and their flops together, which take a tenth of a second: so often Ctrl-C is seen.
+MOST, FLOPS = 256, 5e8
+
+
+class Rules(NamedTuple):
+    """What is ordinary. least: the smallest sum of responsibilities of a component that does not starve."""
+
+    tol: float
+    total_weight: float
+    least: float
+
+
+class Outcome(NamedTuple):
+    """n_done passes, whose log-likelihoods are history (n_done, n_starts), and one more, as Plan.run returns it.
+
+    rows (2, n_starts, ...), log_weights (2, n_starts, K): the parameters of the last pass but one and of the last one.
+    """
+
+    n_done: int
+    history: Array
+    totals: Array
+    statistics: Array
+    rows: Array
+    log_weights: Array
+
+
+FIELDS = Fields(
+    """
+    step job n_spans maximise mix n_starts n_components n_passes sums_rows sums_width rows_rows rows_width
+    constants_rows constants_width n_layout n_scratch before history partial_totals partials totals statistics
+    rows log_weights density weights constants layout scratch flags done
+    """,
+    "tol total_weight unit least",
+)
+
+
+def gathered(machine: Any, partials: Any, n_spans: Any, n_starts: Any, size: Any, unit: Any, out: Any) -> None:
+    """out = unit times the sums of `size` numbers of each start over the spans, in their order."""
+
+    def start(g: Any) -> None:
+        def entry(j: Any) -> None:
+            def more(s: Any, value: Any) -> list[Any]:
+                return [value + partials.number(0, (s * n_starts + g) * size + j)]
+
+            (value,) = machine.repeat(1, n_spans, more, partials.number(0, g * size + j))
+            out.put(0, g * size + j, value * unit)
+
+        machine.repeat(0, size, entry)
+
+    machine.repeat(0, n_starts, start)
+
+
+def copied(machine: Any, source: Any, first: Any, n: Any, out: Any) -> None:
+    """Copy n numbers of double precision, from the first one on, to the beginning of an array of any precision."""
+
+    def one(i: Any) -> None:
+        out.put(0, i, machine.like(source.number(0, first + i), machine.zero(out)))
+
+    machine.repeat(0, n, one)
+
+
+def _burst(machine: Any, real: str, job: Any, _span: Any, _worker: Any) -> None:
+    """The field `done` becomes how many passes were ordinary. rows, log_weights INOUT: those of pass i are at i % 2."""
+    job = FIELDS.read(machine, job)
+    n_starts, n_components = job.n_starts, job.n_components
+    n_sums, n_params = job.sums_rows * job.sums_width, job.rows_rows * job.rows_width
+
+    def doubles(place: Any, *shape: Any) -> Any:
+        return machine.rows(place, shape, "f8")
+
+    totals, statistics = doubles(job.totals, n_starts), doubles(job.statistics, n_starts * n_sums)
+    partial_totals = doubles(job.partial_totals, job.n_spans * n_starts)
+    partials = doubles(job.partials, job.n_spans * n_starts * n_sums)
+    all_rows, both = doubles(job.rows, 2 * n_starts * n_params), doubles(job.log_weights, 2 * n_starts * n_components)
+    density = machine.rows(job.density, (n_starts * n_params,), real)
+    weights = machine.rows(job.weights, (n_starts * n_components,), real)
+    constants = doubles(job.constants, job.constants_rows, job.constants_width)
+    layout = machine.rows(job.layout, (job.n_layout,), "i8")
+    scratch, counts = doubles(job.scratch, job.n_scratch), doubles(job.scratch, n_components)
+    flags = machine.rows(job.flags, (2, n_components), "b1")
+
+    def of_start(pass_: Any, g: Any) -> Any:
+        return doubles(job.rows + 8 * n_params * (pass_ * n_starts + g), job.rows_rows, job.rows_width)
+
+    def one(done: Any) -> list[Any]:
+        at = done - done // 2 * 2
+        after = 1 - at
+        machine.repeat(0, job.n_spans, lambda span: machine.call(job.step, job.job, span, machine.integer(0)))
+        gathered(machine, partial_totals, job.n_spans, n_starts, 1, job.unit, totals)
+        gathered(machine, partials, job.n_spans, n_starts, n_sums, job.unit, statistics)
+        last = doubles(machine.choose(done == 0, job.before, job.history + 8 * n_starts * (done - 1)), n_starts)
+
+        def judged(g: Any, ordinary: Any) -> list[Any]:
+            total, before = totals.number(0, g), last.number(0, g)
+            ordinary = ordinary & (total > -np.inf) & (total < np.inf)
+            gain = (total - before) / job.total_weight
+            ordinary = ordinary & ((job.tol <= 0.0) | (before != before) | (gain >= job.tol))  # noqa: PLR0124
+
+            def enough(k: Any, ordinary: Any) -> list[Any]:
+                return [ordinary & (statistics.number(0, g * n_sums + k * job.sums_width) > job.least)]
+
+            return list(machine.repeat(0, n_components, enough, ordinary))
+
+        def maximised(g: Any, ordinary: Any) -> list[Any]:
+            own = doubles(job.statistics + 8 * n_sums * g, job.sums_rows, job.sums_width)
+            machine.call(job.maximise, own, of_start(at, g), constants, layout, of_start(after, g), scratch, flags)
+            return [ordinary & (flags.number(1, 0) == 0)]
+
+        def mixed(g: Any) -> None:
+            doubles(job.history + 8 * n_starts * done, n_starts).put(0, g, totals.number(0, g))
+
+            def count(k: Any) -> None:
+                counts.put(0, k, statistics.number(0, g * n_sums + k * job.sums_width))
+
+            machine.repeat(0, n_components, count)
+            own = doubles(job.log_weights + 8 * n_components * (after * n_starts + g), n_components)
+            machine.call(job.mix, counts, own)
+
+        def go_on() -> None:
+            machine.repeat(0, n_starts, mixed)
+            n = after * n_starts
+            copied(machine, both, n * n_components, n_starts * n_components, weights)
+            copied(machine, all_rows, n * n_params, n_starts * n_params, density)
+
+        (ordinary,) = machine.repeat(0, n_starts, judged, done < job.n_passes)
+        (ordinary,) = machine.when(ordinary, lambda o: machine.repeat(0, n_starts, maximised, o), ordinary)
+        machine.when(ordinary, go_on)
+        return [ordinary == 0, machine.choose(ordinary, done + 1, done)]
+
+    (done,) = machine.until(one, machine.integer(0))
+    machine.rows(job.done, (1,), "i8").put(0, 0, done)
+
+
+_step = steps(_burst)
+
+
+@cache
+def m_step_address(kernel: Any) -> int:
+    real, row = matrix("f8"), vector("f8")
+    return address(kernel, real, real, real, vector("i8"), real, row, FLAGS)
+
+
+@cache
+def mixing_address(kernel: Any) -> int:
+    return address(kernel, vector("f8"), vector("f8"))
+
+
+def longest(plan: Plan, n_starts: int, n_components: int) -> int:
+    """How many passes of so many starts a burst may have; 0 if they would not run in the calling thread anyway."""
+    rows, width = plan.statistics[1].statistics
+    n_spans = len(plan.bounds(0, plan.data.n_tiles, 8 * rows * width)) - 1
+    work = plan.work(plan.data.n_tiles, n_starts)
+    possible = n_components <= LONGEST and 8 * rows * width * n_spans * n_starts <= MAX_PARTIALS
+    return min(MOST, int(FLOPS / work)) if possible and plan.team.runs_here(n_spans, work) else 0
+
+
+def burst(
+    plan: Plan,
+    m_step: MStep,
+    mixing: Any,
+    params: Array,
+    log_weights: Array,
+    before: Array,
+    n_passes: int,
+    rules: Rules,
+) -> Outcome:
+    """Up to n_passes ordinary passes and one more, from params (n_starts, ...) and log_weights (n_starts, K).
+
+    mixing: the M-step of the mixing as a kernel, mixing(counts, log_weights). before: the log-likelihood of each start
+    in the pass before, NaN if there was none.
+    """
+    n_starts, n_components = log_weights.shape
+    size = plan.statistics[1].statistics
+    bounds = plan.bounds(0, plan.data.n_tiles, 8 * size[0] * size[1])
+    buffers = plan.prepared(n_starts, bounds, params, log_weights)
+    arrays, n_spans = buffers.arrays, len(bounds) - 1
+    rows, both = np.empty((2, *params.shape)), np.empty((2, *log_weights.shape))
+    rows[0], both[0] = params, log_weights
+    totals, statistics = np.empty(n_starts), np.empty((n_starts, *size))
+    history = np.empty((min(n_passes, MOST), n_starts))
+    scratch, flags = np.empty(max(m_step.n_scratch, n_components)), np.zeros((2, n_components), dtype=np.bool_)
+    done = np.zeros(1, dtype=np.int64)
+    constants = np.ascontiguousarray(m_step.constants)
+    pointers: dict[str, Array] = {
+        "before": before, "history": history, "partial_totals": arrays["totals"], "partials": arrays["statistics"],
+        "totals": totals, "statistics": statistics, "rows": rows, "log_weights": both, "density": arrays["density"],
+        "weights": arrays["log_weights"], "constants": constants, "layout": plan.layout, "scratch": scratch,
+        "flags": flags, "done": done,
+    }  # fmt: skip
+    numbers = {
+        "step": plan.step, "job": buffers.job_address, "n_spans": n_spans, "maximise": m_step_address(m_step.kernel),
+        "mix": mixing_address(mixing), "n_starts": n_starts, "n_components": n_components, "n_passes": len(history),
+        "sums_rows": size[0], "sums_width": size[1], "rows_rows": params.shape[1], "rows_width": params.shape[2],
+        "constants_rows": len(constants), "constants_width": constants.shape[1],
+        "n_layout": len(plan.layout), "n_scratch": len(scratch),
+    }  # fmt: skip
+    job = FIELDS.job(pointers, numbers, {**rules._asdict(), "unit": plan.data.unit})
+    plan.team.run(_step(plan.data.tiles.dtype), job.ctypes.data, 1, 0.0)
+    n_done = int(done[0])
+    order = (1 - n_done % 2, n_done % 2)
+    return Outcome(n_done, history[:n_done], totals, statistics, rows[order, :], both[order, :])
