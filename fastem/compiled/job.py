@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+
+class Prepared(NamedTuple):
+    """A step that can be run: its address, its job, the arrays that the job points to, and what else it points to."""
+
+    step: int
+    job: Array
+    arrays: Mapping[str, Array]
+    kept: Any = None
 
 
 class Fields:

@@ -149,7 +149,7 @@ class Plan:
         density_shape = shape if density is None else density[1]
         self.data, self.n_components, self.layout, self.statistics = data, n_components, layout, statistics
         self.team = team
-        self.density_shape = (0,) if density is None else density_shape.params
+        self.density_shape: tuple[int, ...] = (0,) if density is None else density_shape.params
         self.scratch_rows = max(shape.scratch_rows, density_shape.scratch_rows)
         self.latent_rows = max(shape.latent_rows, density_shape.latent_rows)
         self.step = walk_address(dtype)
@@ -240,13 +240,14 @@ class Plan:
         each = self.statistics[1].work + 20.0 * self.n_components
         return each * float(n_tiles) * self.data.tiles.shape[2] * n_starts
 
-    def prepared(self, n_starts: int, bounds: Array, params: Any, log_weights: Any) -> Buffers:
-        """Buffers for passes of these mixtures, all of which are active, over the spans of tiles within `bounds`."""
+    def prepared(self, n_starts: int, bounds: Array) -> Buffers:
+        """Buffers for passes of so many mixtures, all of which are active, over the spans of tiles within `bounds`.
+
+        The mixtures are those that `density` and `log_weights` hold when a pass begins.
+        """
         buffers = self.buffers(n_starts, n_starts, bounds, self.team)
-        arrays, job = buffers.arrays, buffers.job
-        arrays["density"][...], arrays["log_weights"][...] = params, log_weights
-        arrays["starts"][...] = np.arange(n_starts)
-        job[_PLACE["params"]], job[_PLACE["n_starts"]] = buffers.addresses["density"], n_starts
+        buffers.arrays["starts"][...] = np.arange(n_starts)
+        buffers.job[_PLACE["params"]], buffers.job[_PLACE["n_starts"]] = buffers.addresses["density"], n_starts
         return buffers
 
 

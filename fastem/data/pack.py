@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from fastem.compiled.arrays import aligned
 from fastem.compiled.jit import address, matrix, vector
+from fastem.compiled.job import Prepared
 from fastem.data.threads import Team
 from fastem.data.tiles import Data, chunks, span_bounds, tile_size
 from fastem.data.walk import FIELDS, pack_address, walk_address
@@ -39,46 +41,62 @@ def _packed_weights(sample_weight: Array | None, n: int, size: int, dtype: Any) 
 
 def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dtype: Any, team: Team) -> Data:
     """Pack checked data (n_samples, n_features) into tiles in the coordinates of `frame`."""
-    n, d = X.shape
+    n = len(X)
+    weights, unit = _packed_weights(sample_weight, n, tile_size(n), dtype)
+    total = float(n) if sample_weight is None else float(sample_weight.sum())
+    data = blank(X.shape, weights, sample_weight is not None, family, frame, dtype)
+    data = replace(data, unit=unit, total_weight=total)
+    for first, piece in chunks(X, dtype, data.tiles.shape[2]):
+        packing = prepare(data, piece, first, family)
+        team.run(packing.step, packing.job.ctypes.data, len(packing.arrays["bounds"]) - 1, 3.0 * piece.size)
+    return data
+
+
+def blank(shape: tuple[int, ...], weights: Array, weighted: bool, family: Family, frame: Frame, dtype: Any) -> Data:
+    """Tiles for data of this shape, (n_samples, n_features), that nothing has been written to.
+
+    weights: those of the tiles, as in `Data`.
+    """
+    n, d = shape
     size = tile_size(n)
     n_tiles, rows = -(-n // size), d + family.n_derived(d)
     tiles = aligned((n_tiles, rows, size), dtype)
-    layout = family.layout(d, 1)
-    weights, unit = _packed_weights(sample_weight, n, size, dtype)
-    for first, piece in chunks(X, dtype, size):
-        bounds, last_tile = span_bounds(-(-len(piece) // size), 1), (len(piece) - 1) // size
-        arrays = {
-            "source": piece,
-            "bounds": bounds,
-            "shift": np.ascontiguousarray(frame.shift),
-            "factor": 2.0 / frame.scale,
-            "tiles": tiles[first // size :],
-            "weights": weights if sample_weight is None else weights[first // size :],
-            "layout": layout,
-        }
-        numbers = {
-            "item_bytes": tiles.itemsize,
-            "n_features": d,
-            "n_samples": len(piece),
-            "tile_rows": rows,
-            "tile_size": size,
-            # A piece that ends within the data ends in a full tile.
-            "last_tile": last_tile if first + len(piece) == n else -1,
-            "weighted": sample_weight is not None,
-            "pack": pack_address(dtype),
-            "derive": derive_address(family, dtype),
-            "n_layout": len(layout),
-        }
-        job = FIELDS.job(arrays, numbers)
-        team.run(walk_address(dtype), job.ctypes.data, len(bounds) - 1, 3.0 * piece.size)
-    total = float(n) if sample_weight is None else float(sample_weight.sum())
     fields = {
         "item_bytes": tiles.itemsize,
         "tiles": tiles.ctypes.data,
         "tile_rows": rows,
         "tile_size": size,
         "weights": weights.ctypes.data,
-        "weighted": sample_weight is not None,
+        "weighted": weighted,
         "last_tile": n_tiles - 1,
     }
-    return Data(tiles, weights, sample_weight is not None, unit, n, d, total, frame, fields)
+    return Data(tiles, weights, weighted, 1.0, n, d, float(n), frame, fields)
+
+
+def prepare(data: Data, piece: Array, first: int, family: Family) -> Prepared:
+    """The packing of some rows, the first of which is row `first` of the data, into tiles; piece is of their dtype."""
+    (_, rows, size), dtype, d = data.tiles.shape, data.tiles.dtype, data.n_features
+    bounds, last_tile, layout = span_bounds(-(-len(piece) // size), 1), (len(piece) - 1) // size, family.layout(d, 1)
+    arrays = {
+        "source": piece,
+        "bounds": bounds,
+        "shift": np.ascontiguousarray(data.frame.shift),
+        "factor": 2.0 / data.frame.scale,
+        "tiles": data.tiles[first // size :],
+        "weights": data.sample_weight[first // size :] if data.weighted else data.sample_weight,
+        "layout": layout,
+    }
+    numbers = {
+        "item_bytes": data.tiles.itemsize,
+        "n_features": d,
+        "n_samples": len(piece),
+        "tile_rows": rows,
+        "tile_size": size,
+        # A piece that ends within the data ends in a full tile.
+        "last_tile": last_tile if first + len(piece) == data.n_samples else -1,
+        "weighted": data.weighted,
+        "pack": pack_address(dtype),
+        "derive": derive_address(family, dtype),
+        "n_layout": len(layout),
+    }
+    return Prepared(walk_address(dtype), FIELDS.job(arrays, numbers), arrays)

@@ -16,7 +16,6 @@ from fastem.em.track import Plain, Track
 from fastem.families.base import Array
 from fastem.model.model import Step
 from fastem.model.problem import Problem
-from fastem.model.starving import STARVING
 
 # Bursts that end at once, as where gains are small but the start has not arrived, are tried again after so many passes
 # at most.
@@ -34,29 +33,20 @@ class Bursts:
         self._shortest = crawling.shortest(problem)
         self._rest, self._pause = 0, 0  # passes until the next burst, and after the next one that ends at once
         self._nobody = np.zeros(problem.n_components, dtype=np.bool_)
-        source, policy = problem.source, problem.model.policy
-        least = max(STARVING, policy.min_samples) * (source.total_weight / max(source.n_samples, 1))
-        self._rules = burst.Rules(stopping.tol, source.total_weight, least)
+        self._rules = rules_of(problem, stopping)
 
     def room(self, active: Sequence[Track], n_passes: int) -> int:
         """How many passes may be made before the loop has to look: 0 if it has to look at each."""
-        stopping = self._stopping
         if self._rest > 0:
             self._rest -= 1
             return 0
         if self._m_step is None or any(type(t.proposal) is not Plain or t.accelerator is not None for t in active):
             return 0
-        room = min(stopping.max_iter - len(track.history) for track in active)
-        if stopping.max_passes is not None:
-            room = min(room, stopping.max_passes - 1 - max(track.n_passes for track in active))
-        if stopping.drop_losers:
-            room = min(room, rivals.next_time(n_passes) - 1 - n_passes)
-        if stopping.hasten:
-            wait = self._shortest - max(len(track.history) for track in active)
-            room = min(room, crawling.next_time(n_passes, wait) - 1 - n_passes)
-        if room >= FEWEST:
-            room = min(room, burst.longest(self._passes, len(active), len(self._nobody)))
-        return room if room >= FEWEST else 0
+        steps = [len(track.history) for track in active]
+        most = room(self._stopping, self._shortest, max(steps), max(t.n_passes for t in active), n_passes)
+        if most >= FEWEST:
+            most = min(most, burst.longest(self._passes, len(active), len(self._nobody)))
+        return most if most >= FEWEST else 0
 
     def run(self, active: Sequence[Track], room: int) -> tuple[Array, Array, int]:
         """What Passes.run returns for the pass that comes after the ordinary ones, and how many of these there were.
@@ -67,7 +57,11 @@ class Bursts:
         before = np.array([track.history[-1] if track.history else math.nan for track in active])
         params = np.stack([track.proposal.step.params for track in active])
         log_weights = np.stack([track.proposal.step.log_weights for track in active])
-        done = burst.burst(self._passes, self._m_step, self._mixing, params, log_weights, before, room, self._rules)
+        ready = burst.prepare(self._passes, self._m_step, self._mixing, len(active), room, self._rules)
+        return self.told(active, burst.burst(self._passes, ready, params, log_weights, before))
+
+    def told(self, active: Sequence[Track], done: burst.Outcome) -> tuple[Array, Array, int]:
+        """What `run` returns, for a burst that has been made."""
         self._pause = 0 if done.n_done else min(2 * self._pause + 1, LONGEST_PAUSE)
         self._rest = self._pause
         if done.n_done:
@@ -87,6 +81,30 @@ class Bursts:
         steps = [Step(done.rows[i, g], done.log_weights[i, g], nobody, nobody, nobody) for i in (0, 1)]
         track.accepted = first if done.n_done == 1 else steps[0]
         track.proposal = Plain(steps[1])
+
+
+def rules_of(problem: Problem, stopping: Stopping) -> burst.Rules:
+    """What is ordinary in a pass over the data of a problem."""
+    source = problem.source
+    least = problem.model.policy.least(source.total_weight, source.n_samples)
+    return burst.Rules(stopping.tol, source.total_weight, least)
+
+
+def room(stopping: Stopping, shortest: int, n_steps: int, most_passes: int, n_passes: int) -> int:
+    """How many passes may be made before the loop has to look.
+
+    shortest: as from `crawling.shortest`. n_steps: the length of the longest history; most_passes: the most that one
+    start has made; n_passes: what the loop has made.
+    """
+    # A history grows by one in each pass of a burst.
+    left = stopping.max_iter - n_steps
+    if stopping.max_passes is not None:
+        left = min(left, stopping.max_passes - 1 - most_passes)
+    if stopping.drop_losers:
+        left = min(left, rivals.next_time(n_passes) - 1 - n_passes)
+    if stopping.hasten:
+        left = min(left, crawling.next_time(n_passes, shortest - n_steps) - 1 - n_passes)
+    return left
 
 
 def bursts(problem: Problem, passes: Passes, stopping: Stopping, looked_at: bool) -> Bursts | None:

@@ -30,8 +30,12 @@ def next_time(n_passes: int, wait: int = 0) -> int:
 
 def shortest(problem: Problem) -> int:
     """The length of a history that may show that its start crawls."""
-    size = problem.source.n_samples * problem.source.n_features * problem.n_components
-    return LATER if size < BRIEF else FIRST
+    return shortest_of(problem.source.n_samples, problem.source.n_features, problem.n_components)
+
+
+def shortest_of(n_samples: int, n_features: int, n_components: int) -> int:
+    """The same, by the sizes of a problem."""
+    return LATER if n_samples * n_features * n_components < BRIEF else FIRST
 
 
 def hasten(problem: Problem, tracks: Sequence[Track]) -> None:

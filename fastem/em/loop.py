@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastem.compiled.arrays import some
+from fastem.data.bursts.passes import Outcome
 from fastem.data.fold import Mixtures
 from fastem.em import crawling
 from fastem.em.bursts import bursts
@@ -32,18 +33,22 @@ def loop(
     callback: Callback | None = None,
     keep: Callable[[int], None] | None = None,
     n_passes: int = 0,
+    begun: Outcome | None = None,
 ) -> bool:
     """Move every start until it has a status. All of them share each pass over the data.
 
     Returns whether the callback ended them. n_passes: passes made before. keep: called between any two passes with the
-    number of passes made so far, those before included.
+    number of passes made so far, those before included. begun: a first burst that has been made, if it may be made.
     """
     passes = problem.passes()
     quick = bursts(problem, passes, stopping, looked_at=callback is not None or keep is not None)
     active = [track for track in tracks if track.status is None]
     while active:
-        room = 0 if quick is None else quick.room(active, n_passes)
-        if quick is not None and room:
+        room = 0 if quick is None or begun is not None else quick.room(active, n_passes)
+        if quick is not None and begun is not None:
+            (totals, statistics, n_done), begun = quick.told(active, begun), None
+            n_passes += n_done
+        elif quick is not None and room:
             totals, statistics, n_done = quick.run(active, room)
             n_passes += n_done
         else:

@@ -142,7 +142,7 @@ class Bernoulli(Family):
         return Maximised(np.where(starving[:, None], params, rows), starving, np.zeros_like(starving))
 
     def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
-        return MStep(_m_step, np.stack([limits.floor, 1.0 - limits.floor]), 0)
+        return MStep(_m_step, np.stack([limits.floor, 1.0 - limits.floor]), 0, 0)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int

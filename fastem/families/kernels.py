@@ -37,8 +37,11 @@ class MStep(NamedTuple):
         starve. flags, bool (2, K): flags[0] stays false; flags[1, 0] becomes true where `maximise` would have to raise
         something to a floor, and rows mean nothing then. `maximise` gives the same bits.
     constants: float64 matrix, what else the kernel must know. n_scratch: how many float64 numbers of scratch it needs.
+    centre: the column from which on the rows of `Family.reference` hold their centres; nobody looks at what else in
+        them may depend on the centres. None if there is no such column.
     """
 
     kernel: Any
     constants: Array
     n_scratch: int
+    centre: int | None = None

@@ -144,7 +144,7 @@ class Poisson(Family):
 
     def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
         d = len(frame.scale)
-        return None if d > LONGEST else MStep(_m_step, limits.floor[None].copy(), (n_components + 1) * d)
+        return None if d > LONGEST else MStep(_m_step, limits.floor[None].copy(), (n_components + 1) * d, 0)
 
     def _rows(self, rates: Array) -> Array:
         n_components, d = rates.shape

@@ -16,9 +16,10 @@ from fastem.em.loop import Callback
 from fastem.em.stopping import Criterion
 from fastem.em.track import Plain
 from fastem.families.base import Array, Family
+from fastem.fitting import brief
 from fastem.fitting.best import best
 from fastem.fitting.checkpoint import Checkpoint, words
-from fastem.fitting.parts import move, random_parts
+from fastem.fitting.parts import Progress, move, random_parts
 from fastem.fitting.search import Search, Start
 from fastem.fitting.solve import begin
 from fastem.fitting.survey import Survey, samples_or_stream, survey
@@ -278,7 +279,11 @@ def fitted(
     seeds = seeds if resumed is None else resumed[1]
     problem = problem_of(model, surveyed.source(model.family))
     parts = random_parts(problem, seeds, search.smallest_part) if in_parts else None
-    if resumed is None:
+    whole = _is_brief(search, given, parts, kept, callback)
+    first = brief.begun(problem, seeds, stopping) if whole else None
+    if first is not None:
+        progress = Progress(0, 0, [first[0]])
+    elif resumed is None:
         steps = _steps_from(parts.part(0) if parts and method else problem, given, int(search.n_init), seeds)
         progress = begin(steps, search.accelerate)
         if not isinstance(given, validation.Given) and search.max_iter == 0 and model.policy.starving == RESEED:
@@ -289,7 +294,8 @@ def fitted(
         progress = resumed[0]
         callback = None if callback is None else _resumed(callback, sum(track.n_iter for track in progress.tracks))
     try:
-        cut_short = move(problem, parts, progress, stopping, callback, None if kept is None else kept.keep)
+        keep, done = None if kept is None else kept.keep, None if first is None else first[1]
+        cut_short = move(problem, parts, progress, stopping, callback, keep, done)
         result = best(problem, progress.tracks, stopping)
     except BaseException:
         if kept is not None:
@@ -301,6 +307,13 @@ def fitted(
         else:
             kept.done()
     return result
+
+
+def _is_brief(search: Search, given: Any, parts: Any, kept: Any, callback: Any) -> bool:
+    """Whether a fit makes one start by k-means, and nobody looks at it on its way."""
+    by_kmeans = isinstance(given, validation.Given) and given.method == "kmeans" and not given.parameters
+    plain = search.n_init == 1 and search.accelerate in (None, "auto")
+    return by_kmeans and plain and parts is None and kept is None and callback is None
 
 
 def _resumed(callback: Callback, n_iter: int) -> Callback:

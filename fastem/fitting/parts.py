@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastem.data.bursts.passes import Outcome
 from fastem.em.loop import Callback, loop
 from fastem.em.rivals import drop_losers
 from fastem.em.stopping import Stopping
@@ -86,11 +87,12 @@ def move(
     stopping: Stopping,
     callback: Callback | None = None,
     keep: Keep | None = None,
+    begun: Outcome | None = None,
 ) -> bool:
     """Move starts over each part in turn, then over all samples, until each has ended.
 
     Returns whether the callback or the time limit cut them short. keep: called with the progress, before the first pass
-    and between any two passes.
+    and between any two passes. begun: as in `loop`, where there are no parts.
     """
     tracks, n_parts, stopped = progress.tracks, 0 if parts is None else len(parts.fractions), False
     if keep is not None:  # so that a checkpoint can be written even if the time is over before the first pass
@@ -108,7 +110,7 @@ def move(
     else:
         n_passes = progress.n_passes if progress.stage == n_parts else 0
         kept = _keep_at(keep, n_parts, tracks)
-        stopped = loop(problem, tracks, stopping, callback, kept, n_passes)
+        stopped = loop(problem, tracks, stopping, callback, kept, n_passes, begun)
         if not (stopped or stopping.late()) and _bear(problem, tracks, stopping):
             stopped = loop(problem, tracks, stopping, callback, kept)
     late = stopping.late() and any(track.status in (Status.TIME_LIMIT, Status.COLLAPSED) for track in tracks)

@@ -28,6 +28,10 @@ class Policy(NamedTuple):
     min_samples: float = 0.0
     starving: Starving = RESEED
 
+    def least(self, total_weight: float, n_samples: float) -> float:
+        """A component whose responsibilities add up to more than this does not starve, whatever the others hold."""
+        return max(STARVING, self.min_samples) * (total_weight / max(n_samples, 1))
+
 
 def starving(counts: Array, total_weight: float, n_samples: float, min_samples: float = 0.0) -> Array:
     """Which components starve, bool, from their summed responsibilities (..., n_components).

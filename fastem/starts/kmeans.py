@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from fastem.data.bursts.lloyd import lloyd as burst
+from fastem.data.bursts import lloyd as bursts
 from fastem.data.fold import Mixtures, Plan, Shape, Task
 from fastem.data.threads import Team
 from fastem.data.tiles import Data
@@ -55,10 +55,10 @@ def seed(
         batches = range(0, len(generators), together)
         parts = [seed(data, n_clusters, generators[b : b + together], team, n_bytes) for b in batches]
         return np.concatenate(parts)
-    weights, n_runs, n_trials = weights_of(data), len(generators), 2 + int(np.log(n_clusters))
-    potentials = Potentials(data, n_runs, n_trials, team)
+    weights, n_runs, n_tried = weights_of(data), len(generators), n_trials(n_clusters)
+    potentials = Potentials(data, n_runs, n_tried, team)
     if potentials.are_brief(n_clusters):
-        return potentials.seeded(n_clusters, weights, uniforms(generators, n_clusters, n_trials))
+        return potentials.seeded(n_clusters, weights, uniforms(generators, n_clusters, n_tried))
     closest = potentials.closest.reshape(n_runs, -1)[:, : data.n_samples]
     shares = np.cumsum(weights)
     centres = np.empty((n_runs, n_clusters, data.n_features))
@@ -69,7 +69,7 @@ def seed(
         cumulative = (weights * closest).cumsum(axis=1)
         drawn = [
             # Fewer distinct points than clusters: any sample repeats one.
-            _draw(row if row[-1] > 0 else shares, rng.random(n_trials))
+            _draw(row if row[-1] > 0 else shares, rng.random(n_tried))
             for row, rng in zip(cumulative, generators, strict=True)
         ]
         candidates = samples_at(data, np.array(drawn))
@@ -78,6 +78,11 @@ def seed(
         if k + 1 < n_clusters:
             potentials.add(centres[:, k : k + 1])
     return centres
+
+
+def n_trials(n_clusters: int) -> int:
+    """How many samples are drawn for each next centre."""
+    return 2 + int(np.log(n_clusters))
 
 
 def uniforms(generators: Sequence[np.random.Generator], n_clusters: int, n_trials: int) -> Array:
@@ -102,13 +107,18 @@ def centroid_shape(n_features: int, n_clusters: int) -> Shape:
     return Shape((n_clusters, n_features), (n_clusters, n_features + 1), 2, 5.0 * n_clusters * n_features)
 
 
+def plan_of(data: Data, n_clusters: int, team: Team) -> Plan:
+    """Passes in which each sample goes to the nearest centre."""
+    d = data.n_features
+    kernels = NEAREST, centroid_shape(d, n_clusters)
+    return Plan(data, Task(n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest"), team)
+
+
 class _Lloyd:
     """Lloyd's steps on the same data, for several starts at once."""
 
     def __init__(self, data: Data, n_starts: int, n_clusters: int, team: Team) -> None:
-        d = data.n_features
-        kernels = NEAREST, centroid_shape(d, n_clusters)
-        self.plan = Plan(data, Task(n_clusters, np.array([d, n_clusters]), kernels, kernels, "nearest"), team)
+        self.plan = plan_of(data, n_clusters, team)
         self._nothing = np.zeros((n_starts, n_clusters))
 
     def step(self, centres: Array, active: Array) -> tuple[Array, Array, Array]:
@@ -134,9 +144,9 @@ def lloyd(data: Data, centres: Array, team: Team) -> tuple[Array, Array]:
     centre.
     """
     steps = _Lloyd(data, centres.shape[0], centres.shape[1], team)
-    quick = burst(steps.plan, centres, TOLERANCE, MAX_ITER)
-    if quick is not None:
-        return quick
+    ready = bursts.prepare(steps.plan, len(centres), TOLERANCE, MAX_ITER)
+    if ready is not None:
+        return bursts.lloyd(steps.plan, ready, centres)
     centres = centres.copy()
     before, active = np.full(len(centres), np.inf), np.arange(len(centres))
     for _ in range(MAX_ITER):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastem.compiled.job import Prepared
 from fastem.data.bursts import seeding
 from fastem.data.bursts.passes import FLOPS
 from fastem.data.fold import accumulate_address, log_prob_address, mode_addresses
@@ -81,18 +82,25 @@ class Potentials:
         """Add one centre to each run, (n_runs, 1, n_features)."""
         self._pass(centres, "closest")
 
+    @property
+    def walk(self) -> int:
+        """The address of the job of the passes."""
+        return self._run[1]
+
     def are_brief(self, n_clusters: int) -> bool:
         """Whether a seeding is brief, and all its passes run in the calling thread."""
         work = self._work * self._n_runs * self._n_candidates
         return work * n_clusters <= FLOPS and self._team.runs_here(self._run[2], work)
 
-    def seeded(self, n_clusters: int, weights: Array, uniforms: Array) -> Array:
-        """The centres (n_runs, n_clusters, d) of a whole seeding, by numbers (n_runs, ...) between 0 and 1."""
+    def prepare(self, n_clusters: int, weights: Array) -> Prepared:
+        """A whole seeding: `centres` (n_runs, n_clusters, d) from numbers between 0 and 1, `uniforms` (n_runs, ...)."""
         (step, walk, n_spans), data, m = self._run, self._kept_alive[0], self._n_candidates
-        centres, n = np.empty((self._n_runs, n_clusters, data.n_features)), data.n_samples
+        n = data.n_samples
         pointers = {
             "weights": weights, "shares": np.cumsum(weights), "known": self.closest, "density": self._density,
-            "layout": self._layout, "statistics": self._statistics, "uniforms": uniforms, "centres": centres,
+            "layout": self._layout, "statistics": self._statistics,
+            "uniforms": np.empty((self._n_runs, 1 + (n_clusters - 1) * m)),
+            "centres": np.empty((self._n_runs, n_clusters, data.n_features)),
             "cumulative": np.empty(n), "drawn": np.empty(m, dtype=np.int64), "tiles": data.tiles,
         }  # fmt: skip
         numbers = {
@@ -102,9 +110,14 @@ class Potentials:
             "tile_size": data.tiles.shape[2], "n_tiles": data.n_tiles, "known_run": self.closest.strides[0],
         }  # fmt: skip
         self._job[_PLACE["n_starts"]] = 1
-        job = seeding.FIELDS.job(pointers, numbers)
-        self._team.run(seeding.step(data.tiles.dtype), job.ctypes.data, 1, 0.0)
-        return centres
+        return Prepared(seeding.step(data.tiles.dtype), seeding.FIELDS.job(pointers, numbers), pointers, self)
+
+    def seeded(self, n_clusters: int, weights: Array, uniforms: Array) -> Array:
+        """The centres (n_runs, n_clusters, d) of a whole seeding, by numbers (n_runs, ...) between 0 and 1."""
+        ready = self.prepare(n_clusters, weights)
+        ready.arrays["uniforms"][...] = uniforms
+        self._team.run(ready.step, ready.job.ctypes.data, 1, 0.0)
+        return ready.arrays["centres"]
 
     def _pass(self, centres: Array, mode: str) -> None:
         m, job = centres.shape[1], self._job

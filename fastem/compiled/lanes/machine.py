@@ -182,7 +182,7 @@ class Machine:
 
     def zero(self, rows: Rows) -> Number:
         """The number 0 of the type of `rows`."""
-        return Number(self.builder, ir.Constant(rows._kind, 0.0))
+        return Number(self.builder, ir.Constant(rows._kind, 0 if isinstance(rows._kind, ir.IntType) else 0.0))
 
     def integer(self, value: int) -> Number:
         """A constant."""

@@ -13,10 +13,11 @@ from fastem.compiled.jit import INTEGER, address, routine
 from fastem.compiled.lanes import staged
 
 Body = Callable[[Any, str, Any, Any, Any], None]
+_BODY: Any = None  # each step has its own
 
 
 def _step(job: Any, span: Any, worker: Any) -> None:
-    _BODY(job, span, worker)  # noqa: F821
+    _BODY(job, span, worker)
 
 
 def steps(body: Body) -> Callable[[Any], int]:

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from fastem.compiled.job import Fields
+from fastem.compiled.job import Fields, Prepared
 from fastem.compiled.lanes.steps import steps
-from fastem.data.bursts.passes import FLOPS, gathered
+from fastem.data.bursts.passes import FLOPS, copied, gathered
 from fastem.data.fold import Plan
 from fastem.data.tiles import MAX_PARTIALS
 from fastem.data.walk import FIELDS as WALK
 from fastem.families.base import Array
 
-# walk, job: what folds, and its job, whose `starts` are those that go on. centres, before INOUT; sums: scratch.
+# walk, job: what folds, and its job, whose `starts` are those that go on. centres INOUT; before OUT; sums: scratch.
 FIELDS = Fields(
     "walk job n_spans n_starts n_clusters n_features max_iter partial_totals partials totals sums centres density "
     "starts before",
@@ -67,29 +67,36 @@ def _lloyd(machine: Any, real: str, job: Any, _span: Any, _worker: Any) -> None:
         walk.put(0, WALK.place["n_starts"], n_kept)
         return [(n_kept == 0) | (iteration + 1 >= job.max_iter), iteration + 1, n_kept]
 
+    def begin(start: Any) -> None:
+        starts.put(0, start, start)
+        before.put(0, start, machine.zero(before) + np.inf)
+
+    machine.repeat(0, n_starts, begin)
+    walk.put(0, WALK.place["n_starts"], n_starts)
+    copied(machine, centres, machine.integer(0), centres.size, density)
     machine.until(one, machine.integer(0), n_starts)
 
 
 _step = steps(_lloyd)
 
 
-def lloyd(plan: Plan, centres: Array, tolerance: float, max_iter: int) -> tuple[Array, Array] | None:
-    """The centres at the end, and their inertia, from centres (n_starts, n_clusters, n_features).
+def prepare(plan: Plan, n_starts: int, tolerance: float, max_iter: int) -> Prepared | None:
+    """Lloyd's steps from the `centres` (n_starts, n_clusters, d) of the arrays; `before` become their inertia.
 
-    plan: passes that assign to the nearest centre. None if the passes would not run in the calling thread anyway.
+    plan: passes that assign to the nearest centre. None if they would not run in the calling thread anyway.
     """
-    n_starts, n_clusters, d = centres.shape
+    n_clusters, d = plan.density_shape
     partial = 8 * n_clusters * (d + 1)
     bounds = plan.bounds(0, plan.data.n_tiles, partial)
     n_spans, work = len(bounds) - 1, plan.work(plan.data.n_tiles, n_starts)
     possible = partial * n_spans * n_starts <= MAX_PARTIALS and work * max_iter <= FLOPS
     if not (possible and plan.team.runs_here(n_spans, work)):
         return None
-    buffers = plan.prepared(n_starts, bounds, centres, 0.0)
-    found, before = centres.copy(), np.full(n_starts, np.inf)
+    buffers = plan.prepared(n_starts, bounds)
+    buffers.arrays["log_weights"][...] = 0.0
     pointers = {
-        "totals": np.empty(n_starts), "sums": np.empty((n_starts, n_clusters, d + 1)), "centres": found,
-        "before": before,
+        "totals": np.empty(n_starts), "sums": np.empty((n_starts, n_clusters, d + 1)),
+        "centres": np.empty((n_starts, n_clusters, d)), "before": np.empty(n_starts),
     }  # fmt: skip
     numbers = {
         "walk": plan.step, "job": buffers.job_address, "n_spans": n_spans, "n_starts": n_starts,
@@ -98,5 +105,12 @@ def lloyd(plan: Plan, centres: Array, tolerance: float, max_iter: int) -> tuple[
         "density": buffers.addresses["density"],
     }  # fmt: skip
     job = FIELDS.job(pointers, numbers, {"tolerance": tolerance, "unit": plan.data.unit})
-    plan.team.run(_step(plan.data.tiles.dtype), job.ctypes.data, 1, 0.0)
-    return found, before
+    return Prepared(_step(plan.data.tiles.dtype), job, pointers, (plan, buffers))
+
+
+def lloyd(plan: Plan, prepared: Prepared, centres: Array) -> tuple[Array, Array]:
+    """The centres at the end, and their inertia, (n_starts,)."""
+    arrays = prepared.arrays
+    arrays["centres"][...] = centres
+    plan.team.run(prepared.step, prepared.job.ctypes.data, 1, 0.0)
+    return arrays["centres"], arrays["before"]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem.compiled.jit import FLAGS, address, matrix, vector
-from fastem.compiled.job import Fields
+from fastem.compiled.job import Fields, Prepared
 from fastem.compiled.lanes.steps import steps
 from fastem.compiled.numpys import LONGEST
 from fastem.data.fold import Plan
@@ -105,6 +105,12 @@ def _burst(machine: Any, real: str, job: Any, _span: Any, _worker: Any) -> None:
     def of_start(pass_: Any, g: Any) -> Any:
         return doubles(job.rows + 8 * n_params * (pass_ * n_starts + g), job.rows_rows, job.rows_width)
 
+    def shown(after: Any) -> None:
+        """The walk reads the parameters of the next pass in the precision of the tiles."""
+        n = after * n_starts
+        copied(machine, both, n * n_components, n_starts * n_components, weights)
+        copied(machine, all_rows, n * n_params, n_starts * n_params, density)
+
     def one(done: Any) -> list[Any]:
         at = done - done // 2 * 2
         after = 1 - at
@@ -141,15 +147,14 @@ def _burst(machine: Any, real: str, job: Any, _span: Any, _worker: Any) -> None:
 
         def go_on() -> None:
             machine.repeat(0, n_starts, mixed)
-            n = after * n_starts
-            copied(machine, both, n * n_components, n_starts * n_components, weights)
-            copied(machine, all_rows, n * n_params, n_starts * n_params, density)
+            shown(after)
 
         (ordinary,) = machine.repeat(0, n_starts, judged, done < job.n_passes)
         (ordinary,) = machine.when(ordinary, lambda o: machine.repeat(0, n_starts, maximised, o), ordinary)
         machine.when(ordinary, go_on)
         return [ordinary == 0, machine.choose(ordinary, done + 1, done)]
 
+    shown(machine.integer(0))
     (done,) = machine.until(one, machine.integer(0))
     machine.rows(job.done, (1,), "i8").put(0, 0, done)
 
@@ -158,13 +163,13 @@ _step = steps(_burst)
 
 
 @cache
-def m_step_address(kernel: Any) -> int:
+def _m_step_address(kernel: Any) -> int:
     real, row = matrix("f8"), vector("f8")
     return address(kernel, real, real, real, vector("i8"), real, row, FLAGS)
 
 
 @cache
-def mixing_address(kernel: Any) -> int:
+def _mixing_address(kernel: Any) -> int:
     return address(kernel, vector("f8"), vector("f8"))
 
 
@@ -177,48 +182,48 @@ def longest(plan: Plan, n_starts: int, n_components: int) -> int:
     return min(MOST, int(FLOPS / work)) if possible and plan.team.runs_here(n_spans, work) else 0
 
 
-def burst(
-    plan: Plan,
-    m_step: MStep,
-    mixing: Any,
-    params: Array,
-    log_weights: Array,
-    before: Array,
-    n_passes: int,
-    rules: Rules,
-) -> Outcome:
-    """Up to n_passes ordinary passes and one more, from params (n_starts, ...) and log_weights (n_starts, K).
+def prepare(plan: Plan, m_step: MStep, mixing: Any, n_starts: int, n_passes: int, rules: Rules) -> Prepared:
+    """A burst of up to n_passes ordinary passes, which begins at the first of `rows` and `log_weights`.
 
-    mixing: the M-step of the mixing as a kernel, mixing(counts, log_weights). before: the log-likelihood of each start
-    in the pass before, NaN if there was none.
+    mixing: the M-step of the mixing as a kernel, mixing(counts, log_weights).
     """
-    n_starts, n_components = log_weights.shape
-    size = plan.statistics[1].statistics
+    n_components, shape, size = plan.n_components, plan.density_shape, plan.statistics[1].statistics
     bounds = plan.bounds(0, plan.data.n_tiles, 8 * size[0] * size[1])
-    buffers = plan.prepared(n_starts, bounds, params, log_weights)
-    arrays, n_spans = buffers.arrays, len(bounds) - 1
-    rows, both = np.empty((2, *params.shape)), np.empty((2, *log_weights.shape))
-    rows[0], both[0] = params, log_weights
-    totals, statistics = np.empty(n_starts), np.empty((n_starts, *size))
-    history = np.empty((min(n_passes, MOST), n_starts))
-    scratch, flags = np.empty(max(m_step.n_scratch, n_components)), np.zeros((2, n_components), dtype=np.bool_)
-    done = np.zeros(1, dtype=np.int64)
-    constants = np.ascontiguousarray(m_step.constants)
+    buffers = plan.prepared(n_starts, bounds)
+    constants, n_scratch = np.ascontiguousarray(m_step.constants), max(m_step.n_scratch, n_components)
     pointers: dict[str, Array] = {
-        "before": before, "history": history, "partial_totals": arrays["totals"], "partials": arrays["statistics"],
-        "totals": totals, "statistics": statistics, "rows": rows, "log_weights": both, "density": arrays["density"],
-        "weights": arrays["log_weights"], "constants": constants, "layout": plan.layout, "scratch": scratch,
-        "flags": flags, "done": done,
+        "before": np.empty(n_starts), "history": np.empty((min(n_passes, MOST), n_starts)),
+        "totals": np.empty(n_starts), "statistics": np.empty((n_starts, *size)),
+        "rows": np.empty((2, n_starts, *shape)), "log_weights": np.empty((2, n_starts, n_components)),
+        "constants": constants, "layout": plan.layout, "scratch": np.empty(n_scratch),
+        "flags": np.zeros((2, n_components), dtype=np.bool_), "done": np.zeros(1, dtype=np.int64),
     }  # fmt: skip
     numbers = {
-        "step": plan.step, "job": buffers.job_address, "n_spans": n_spans, "maximise": m_step_address(m_step.kernel),
-        "mix": mixing_address(mixing), "n_starts": n_starts, "n_components": n_components, "n_passes": len(history),
-        "sums_rows": size[0], "sums_width": size[1], "rows_rows": params.shape[1], "rows_width": params.shape[2],
-        "constants_rows": len(constants), "constants_width": constants.shape[1],
-        "n_layout": len(plan.layout), "n_scratch": len(scratch),
+        "step": plan.step, "job": buffers.job_address, "n_spans": len(bounds) - 1,
+        "maximise": _m_step_address(m_step.kernel), "mix": _mixing_address(mixing), "n_starts": n_starts,
+        "n_components": n_components, "n_passes": len(pointers["history"]), "sums_rows": size[0],
+        "sums_width": size[1], "rows_rows": shape[0], "rows_width": shape[1], "constants_rows": len(constants),
+        "constants_width": constants.shape[1], "n_layout": len(plan.layout), "n_scratch": n_scratch,
+        "partial_totals": buffers.addresses["totals"], "partials": buffers.addresses["statistics"],
+        "density": buffers.addresses["density"], "weights": buffers.addresses["log_weights"],
     }  # fmt: skip
     job = FIELDS.job(pointers, numbers, {**rules._asdict(), "unit": plan.data.unit})
-    plan.team.run(_step(plan.data.tiles.dtype), job.ctypes.data, 1, 0.0)
+    return Prepared(_step(plan.data.tiles.dtype), job, pointers, (plan, buffers))
+
+
+def burst(plan: Plan, prepared: Prepared, params: Array, log_weights: Array, before: Array) -> Outcome:
+    """A burst from params (n_starts, ...) and log_weights (n_starts, K).
+
+    before: the log-likelihood of each start in the pass before, NaN if there was none.
+    """
+    arrays = prepared.arrays
+    arrays["rows"][0], arrays["log_weights"][0], arrays["before"][...] = params, log_weights, before
+    plan.team.run(prepared.step, prepared.job.ctypes.data, 1, 0.0)
+    return outcome(*(arrays[name] for name in ("done", "history", "totals", "statistics", "rows", "log_weights")))
+
+
+def outcome(done: Array, history: Array, totals: Array, statistics: Array, rows: Array, log_weights: Array) -> Outcome:
+    """What a burst has left behind."""
     n_done = int(done[0])
     order = (1 - n_done % 2, n_done % 2)
-    return Outcome(n_done, history[:n_done], totals, statistics, rows[order, :], both[order, :])
+    return Outcome(n_done, history[:n_done], totals, statistics, rows[order, :], log_weights[order, :])

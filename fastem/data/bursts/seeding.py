@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastem.compiled.job import Fields
 from fastem.compiled.lanes.steps import steps
 from fastem.data.walk import FIELDS as WALK
@@ -67,6 +69,7 @@ def _seeding(machine: Any, real: str, job: Any, _span: Any, _worker: Any) -> Non
     def of_run(run: Any) -> None:
         place, one = job.known + run * job.known_run, machine.integer(1)
         known = machine.rows(place, (job.n_tiles * size,), real)
+        machine.repeat(0, known.size, lambda i: known.put(0, i, machine.zero(known) + np.inf))
         walk.put(0, WALK.place["known"], place)
         chosen(draw(shares, uniforms.number(0, run * n_uniforms)), machine.integer(0))
         kept(machine.integer(0), run, machine.integer(0))

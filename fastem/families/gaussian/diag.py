@@ -167,7 +167,7 @@ class GaussianDiag(gaussian.GaussianFamily):
         if d > LONGEST:
             return None
         constants = np.stack([limits.floor, limits.ridge, np.full(d, np.log(frame.scale).sum())])
-        return MStep(_m_step, constants, (3 * n_components + 1) * d)
+        return MStep(_m_step, constants, (3 * n_components + 1) * d, 0)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int

@@ -180,7 +180,7 @@ class GaussianFull(gaussian.GaussianFamily):
         if d >= BLOCKED_ORDER:
             return None
         constants = np.stack([limits.floor, limits.ridge, frame.scale, np.full(d, limits.singular)])
-        return MStep(_m_step, constants, n_components * (d + 2 * d * d + 1) + d * d + d)
+        return MStep(_m_step, constants, n_components * (d + 2 * d * d + 1) + d * d + d, 0)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int

@@ -89,7 +89,7 @@ def m_step(frame: Frame, limits: Limits, n_components: int, one_variance: bool) 
         return None
     ridge = np.full(d, limits.ridge.sum()) if one_variance else limits.ridge
     numbers = (np.full(d, np.log(frame.scale).sum()), np.full(d, float(one_variance)))
-    return MStep(_m_step, np.stack([limits.floor, ridge, *numbers]), n_components * (d + 1) + 2 * d)
+    return MStep(_m_step, np.stack([limits.floor, ridge, *numbers]), n_components * (d + 1) + 2 * d, 0)
 
 
 def tied_rows(means: Array, variances: Array, frame: Frame) -> Array:

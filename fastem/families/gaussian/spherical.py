@@ -253,7 +253,7 @@ class GaussianSpherical(gaussian.GaussianFamily):
         if d > LONGEST:
             return None
         constants = np.array([[limits.floor[0], limits.ridge.sum() / d, np.log(frame.scale).sum()]])
-        return MStep(_m_step, constants, n_components * (d + 2) + d)
+        return MStep(_m_step, constants, n_components * (d + 2) + d, 0)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int

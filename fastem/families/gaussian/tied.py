@@ -196,7 +196,7 @@ class GaussianTied(gaussian.GaussianFamily):
         numbers = np.full(d, np.log(frame.scale).sum()), np.full(d, limits.singular)
         most = max(n_components, d)
         n_scratch = n_components * d + 3 * most * most + 2 * d * d + most + 1
-        return MStep(tied_step.m_step, np.stack([limits.floor, limits.ridge, *numbers]), n_scratch)
+        return MStep(tied_step.m_step, np.stack([limits.floor, limits.ridge, *numbers]), n_scratch, 0)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
