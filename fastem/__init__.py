@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from fastem.families import register as register
     from fastem.families.base import Family as Family
     from fastem.fitting.fit import fit as fit
+    from fastem.fitting.fits import Fits as Fits
+    from fastem.fitting.many import fit_many as fit_many
     from fastem.judging.bootstrap import Bootstrap as Bootstrap
     from fastem.judging.bootstrap import bootstrap as bootstrap
     from fastem.judging.diagnose import Diagnosis as Diagnosis
@@ -84,6 +86,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "fit": "fitting.fit",
+    "fit_many": "fitting.many",
+    "Fits": "fitting.fits",
     "Bernoulli": "families",
     "Gaussian": "families",
     "Poisson": "families",

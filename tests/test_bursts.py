@@ -15,11 +15,14 @@ from fastem.em import crawling, rivals
 from fastem.em import loop as looping
 from fastem.families.base import Limits, identity_frame
 from fastem.families.gaussian.full import GaussianFull
+from fastem.fitting import brief
 
 BURST = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
 SETTINGS = {
     "to the end": {"start": "kmeans", "n_init": 2},
+    "brief": {"start": "kmeans"},
+    "brief and small": {"start": "kmeans", "min_samples": 90.0, "starving": "drop"},
     "random": {"start": "random", "n_init": 3, "tol": 0, "max_iter": 40},
     "auto": {"start": "auto"},
     "losers dropped": {"start": "random_from_data", "n_init": 4, "drop_losers": True},
@@ -54,6 +57,7 @@ def both(monkeypatch, fit):
     """A fit in bursts and one by one."""
     quick = fit()
     monkeypatch.setattr(looping, "bursts", lambda *_arguments, **_named: None)
+    monkeypatch.setattr(brief, "begun", lambda *_arguments: None)
     return quick, fit()
 
 

@@ -20,7 +20,7 @@ SMALLEST_RANGE = 1e-307
 BLOCK = 16
 
 # weights: one for each row, or a single one if not `weighted`.
-FIELDS = Fields("source n_features count weights weighted bounds shift tile_size low high sums")
+FIELDS = Fields("source n_features count weights weighted bounds shift shift_bytes tile_size low high sums")
 _ONE = np.ones(1)
 
 
@@ -47,7 +47,10 @@ def _column_span(machine: Any, real: str, job: Any, span: Any, _worker: Any) -> 
     job = FIELDS.read(machine, job)
     d = job.n_features
     source, weights = machine.rows(job.source, (job.count, d), real), machine.rows(job.weights, (job.count,), "f8")
-    bounds, shift = machine.rows(job.bounds + 8 * span, (2,), "i8"), machine.rows(job.shift, (d,), "f8")
+    bounds, shift = (
+        machine.rows(job.bounds + 8 * span, (2,), "i8"),
+        machine.rows(job.shift + job.shift_bytes * span, (d,), "f8"),
+    )
     low, high = (machine.rows(place + 8 * d * span, (d,), "f8") for place in (job.low, job.high))
     sums = machine.rows(job.sums + 8 * (3 * d + 1) * span, (3 * d + 1,), "f8")
     n, infinity = low.lanes, machine.zero(low) + np.inf
@@ -119,19 +122,59 @@ def columns_of(pieces: Pieces, first_row: Array, team: Team) -> Columns | None:
             sums += some
         if np.isnan(sums[2 * d : 3 * d]).any():
             return None
-        with np.errstate(all="ignore"):
-            offset, square = sums[:d] / sums[-1], sums[d : 2 * d] / sums[-1]
-            location, variance = shift + offset, square - offset * offset
-            half = 0.5 * high - 0.5 * low
-            # If squares leave the range of floating point, half the range of the data serves as a scale.
-            spread = np.where((variance > 1e-305) & np.isfinite(variance), np.sqrt(variance), half)
-        location = np.clip(np.where(np.isfinite(location), location, 0.5 * low + 0.5 * high), low, high)
-        if (spread >= 1e-6 * np.abs(location - shift)).all():
+        facts, shift, is_sure = _facts_from(shift, low, high, sums)
+        if is_sure:
             break
         # The first row lies so far from the others that the variance has lost its digits. Again, about the mean.
-        shift = location
+    return facts
+
+
+def _facts_from(shift: Array, low: Array, high: Array, sums: Array) -> tuple[Columns, Array, Array]:
+    """The facts from what one reading has found, (..., d); the locations; and whether the variances have their digits.
+
+    sums (..., 3 d + 1), as `_column_span` makes them.
+    """
+    d = shift.shape[-1]
+    with np.errstate(all="ignore"):
+        offset, square = sums[..., :d] / sums[..., -1:], sums[..., d : 2 * d] / sums[..., -1:]
+        location, variance = shift + offset, square - offset * offset
+        half = 0.5 * high - 0.5 * low
+        # If squares leave the range of floating point, half the range of the data serves as a scale.
+        spread = np.where((variance > 1e-305) & np.isfinite(variance), np.sqrt(variance), half)
+    location = np.clip(np.where(np.isfinite(location), location, 0.5 * low + 0.5 * high), low, high)
+    is_sure = np.asarray((spread >= 1e-6 * np.abs(location - shift)).all(axis=-1))
     constant = ~(half > SMALLEST_RANGE)
-    return Columns(np.where(constant, low, location), np.where(constant, 0.0, spread), low, high)
+    facts = Columns(np.where(constant, low, location), np.where(constant, 0.0, spread), low, high)
+    return facts, location, is_sure
+
+
+def columns_of_each(X: Array, sample_weight: Array | None, team: Team) -> tuple[Columns, Array]:
+    """`columns` of each of many data sets, X (n_sets, n, d) in the dtype in which they are read, contiguous.
+
+    sample_weight (n_sets, n) float64, or None. The facts are (n_sets, d); they mean something where the second result,
+    (n_sets,) bool, is true. Elsewhere some value is not finite, or the data have to be read twice.
+    """
+    m, n, d = X.shape
+    size = tile_size(n)
+    begins = span_bounds(-(-n // size), 40 * d)[:-1] * size
+    n_spans = len(begins)
+    bounds = np.append((np.arange(m)[:, None] * n + begins).reshape(-1), m * n)
+    first = np.zeros(m, dtype=np.int64) if sample_weight is None else np.argmax(sample_weight > 0, axis=1)
+    shift = X[np.arange(m), first].astype(np.float64)
+    shifts = np.repeat(shift, n_spans, axis=0)
+    lows, highs, parts = np.empty((m, n_spans, d)), np.empty((m, n_spans, d)), np.empty((m, n_spans, 3 * d + 1))
+    weights = _ONE if sample_weight is None else np.ascontiguousarray(sample_weight)
+    arrays = {"source": X, "weights": weights, "bounds": bounds, "shift": shifts}
+    arrays |= {"low": lows, "high": highs, "sums": parts}
+    numbers = {"n_features": d, "count": m * n, "tile_size": 1, "weighted": sample_weight is not None}
+    job = FIELDS.job(arrays, {**numbers, "shift_bytes": shifts.strides[0]})
+    team.run(_step_address(X.dtype), job.ctypes.data, m * n_spans, 6.0 * X.size)
+    low, high, sums = lows[:, 0], highs[:, 0], parts[:, 0]
+    for s in range(1, n_spans):
+        low, high = np.minimum(low, lows[:, s]), np.maximum(high, highs[:, s])
+        sums = sums + parts[:, s]
+    facts, _, is_sure = _facts_from(shift, low, high, sums)
+    return facts, is_sure & ~np.isnan(sums[:, 2 * d : 3 * d]).any(axis=1)
 
 
 def _column_facts(

@@ -24,7 +24,9 @@ def derive_address(family: Family, dtype: Any) -> int:
     return 0 if derive is None else address(derive, matrix(dtype), vector("i8"))
 
 
-def _packed_weights(sample_weight: Array | None, n: int, size: int, dtype: Any) -> tuple[Array, float]:
+def weights_of_tiles(sample_weight: Array | None, n: int, dtype: Any) -> tuple[Array, float]:
+    """The weights of the tiles, and their unit, as in `Data`, of n samples."""
+    size = tile_size(n)
     n_tiles = -(-n // size)
     if sample_weight is None:
         weights = np.ones((2, size), dtype=dtype)
@@ -42,7 +44,7 @@ def _packed_weights(sample_weight: Array | None, n: int, size: int, dtype: Any) 
 def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dtype: Any, team: Team) -> Data:
     """Pack checked data (n_samples, n_features) into tiles in the coordinates of `frame`."""
     n = len(X)
-    weights, unit = _packed_weights(sample_weight, n, tile_size(n), dtype)
+    weights, unit = weights_of_tiles(sample_weight, n, dtype)
     total = float(n) if sample_weight is None else float(sample_weight.sum())
     data = blank(X.shape, weights, sample_weight is not None, family, frame, dtype)
     data = replace(data, unit=unit, total_weight=total)

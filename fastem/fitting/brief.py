@@ -7,6 +7,7 @@ there is no brief fit, and the loop makes it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -30,6 +31,9 @@ from fastem.model.problem import Problem
 from fastem.starts import kmeans
 from fastem.starts.given import RUNS, SAMPLE, SMALL
 from fastem.starts.potentials import CENTROIDS, Potentials
+
+# The child of a fit's seed that draws the numbers of its first start, see `starts.given`.
+CHILD = (1,)
 
 
 def room(model: Model, shape: tuple[int, int], stopping: Stopping) -> int:
@@ -69,11 +73,12 @@ def prepared(model: Model, data: Data, packing: Prepared | None, m_step: MStep, 
     return whole(Parts(packing, seed, steps, hard, burst, [*walks, potentials.walk], reference, m_step.centre))
 
 
-def uniforms(seed: np.random.SeedSequence, n_components: int) -> Array:
-    """The random numbers of the start "kmeans" of a fit with this seed."""
-    child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 1))  # as in `given.from_method`
-    generators = [np.random.default_rng(child)] * min(RUNS, n_components)
-    return kmeans.uniforms(generators, n_components, kmeans.n_trials(n_components))
+def uniforms(seeds: Iterable[np.random.SeedSequence], n_components: int) -> Array:
+    """The random numbers of the start "kmeans", for fits with these seeds: (n_fits, ...)."""
+    n_runs, n_tried = min(RUNS, n_components), kmeans.n_trials(n_components)
+    n = n_runs * (1 + (n_components - 1) * n_tried)
+    numbers = np.stack([np.random.default_rng(seed).random(n) for seed in seeds])
+    return kmeans.in_turns(numbers, n_runs, n_components, n_tried)
 
 
 def begun(problem: Problem, seed: np.random.SeedSequence, stopping: Stopping) -> tuple[Track, passes.Outcome] | None:
@@ -90,6 +95,7 @@ def begun(problem: Problem, seed: np.random.SeedSequence, stopping: Stopping) ->
         return None
     weights, rules = kmeans.weights_of(data), rules_of(problem, stopping)
     nothing = np.zeros((1, 1))
+    child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *CHILD))
     brought = {
         "source": nothing,
         "shift": nothing,
@@ -102,7 +108,7 @@ def begun(problem: Problem, seed: np.random.SeedSequence, stopping: Stopping) ->
         "total_weight": np.array([rules.total_weight]),
         "least": np.array([rules.least]),
         "constants": np.ascontiguousarray(m_step.constants)[None],
-        "uniforms": uniforms(seed, model.n_components)[None],
+        "uniforms": uniforms([child], model.n_components),
     }
     left = fit.run(brought)
     if left["done"][0, 0] < 0:

@@ -80,10 +80,8 @@ class Problem:
         return self.model.maximise_each(statistics, params, self.setting)
 
     def m_step(self) -> MStep | None:
-        """The family's M-step as a kernel, if it has one. A class with a `maximise` of its own needs its own, too."""
-        line = type(self.family).__mro__
-        maximise, m_step = (next(c for c in line if name in vars(c)) for name in ("maximise", "m_step"))
-        if line.index(m_step) > line.index(maximise):
+        """The family's M-step as a kernel, if it has one."""
+        if not maximises_alike(self.family):
             return None
         return self.family.m_step(self.source.frame, self.limits, self.n_components)
 
@@ -127,6 +125,13 @@ class Problem:
         # The identity frame changes no digit of the named parameters.
         named = self.family.take(self.family.unpack(step.params, own, n), order)
         return step._replace(params=self.family.pack(named, own), log_weights=step.log_weights[order])
+
+
+def maximises_alike(family: Family) -> bool:
+    """Whether a family's M-step as a kernel is that of `maximise`; a class with one of its own needs its own kernel."""
+    line = type(family).__mro__
+    maximise, m_step = (next(c for c in line if name in vars(c)) for name in ("maximise", "m_step"))
+    return line.index(m_step) <= line.index(maximise)
 
 
 def problem_of(model: Model, source: Source) -> Problem:

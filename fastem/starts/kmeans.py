@@ -85,15 +85,20 @@ def n_trials(n_clusters: int) -> int:
     return 2 + int(np.log(n_clusters))
 
 
-def uniforms(generators: Sequence[np.random.Generator], n_clusters: int, n_trials: int) -> Array:
-    """The numbers of a seeding, (n_runs, 1 + (n_clusters - 1) n_trials). The runs of one generator take turns."""
-    drawn = []
+def uniforms(generators: Sequence[np.random.Generator], n_clusters: int, n_tried: int) -> Array:
+    """The numbers of a seeding, (n_runs, 1 + (n_clusters - 1) n_tried). The runs of one generator take turns."""
+    drawn, each = [], 1 + (n_clusters - 1) * n_tried
     for rng, repeats in groupby(generators):
         n = len(list(repeats))
-        numbers = rng.random(n * (1 + (n_clusters - 1) * n_trials))
-        rest = numbers[n:].reshape(n_clusters - 1, n, n_trials).swapaxes(0, 1).reshape(n, -1)
-        drawn.append(np.hstack([numbers[:n, None], rest]))
+        drawn.append(in_turns(rng.random(n * each), n, n_clusters, n_tried))
     return np.concatenate(drawn)
+
+
+def in_turns(numbers: Array, n_runs: int, n_clusters: int, n_tried: int) -> Array:
+    """`uniforms` of runs that take turns (..., n_runs, ...), from the numbers of one generator (..., n)."""
+    shape = numbers.shape[:-1]
+    rest = numbers[..., n_runs:].reshape(*shape, n_clusters - 1, n_runs, n_tried).swapaxes(-3, -2)
+    return np.concatenate([numbers[..., :n_runs, None], rest.reshape(*shape, n_runs, -1)], axis=-1)
 
 
 def _draw(cumulative: Array, uniform: Array) -> Array:

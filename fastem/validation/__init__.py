@@ -22,6 +22,7 @@ from fastem.validation.data import (
     too_few_points,
     working_dtype,
 )
+from fastem.validation.datasets import check_datasets
 from fastem.validation.files import check_checkpoint, check_model_file
 from fastem.validation.frames import check_feature_names, check_names, feature_names_of, naming
 from fastem.validation.mixtures import (
@@ -88,6 +89,7 @@ __all__ = [
     "check_counts",
     "check_covariance_shape",
     "check_data",
+    "check_datasets",
     "check_enough_weights",
     "check_evidence",
     "check_factor",

@@ -29,7 +29,7 @@ LEFT = ("done", "history", "totals", "statistics", "rows", "log_weights")
 NUMBERS = ("unit", "tol", "total_weight", "least")
 _EACH = (*BROUGHT, *LEFT)
 FIELDS = Fields(
-    "pack_step pack seed_step seed lloyd_step lloyd hard burst_step burst walks n_walks hard_spans hard_density "
+    "pack_step pack pack_spans seed_step seed lloyd_step lloyd hard burst_step burst walks n_walks hard_spans hard_density "
     "hard_params hard_partials reference centre n_runs " + " ".join(f"{name} {name}_bytes" for name in _EACH)
 )
 
@@ -124,7 +124,7 @@ def _whole(machine: Any, real: str, job: Any, s: Any, _worker: Any) -> None:
         return machine.when(ordinary, maximise, ordinary)[0]
 
     told()
-    machine.when(job.pack != 0, lambda: machine.call(job.pack_step, job.pack, nothing, nothing))
+    machine.repeat(0, job.pack_spans, lambda span: machine.call(job.pack_step, job.pack, span, nothing))
     machine.call(job.seed_step, job.seed, nothing, nothing)
     machine.call(job.lloyd_step, job.lloyd, nothing, nothing)
     assigned()
@@ -197,6 +197,7 @@ def whole(parts: Parts) -> Whole:
     }  # fmt: skip
     if parts.pack is not None:
         pointers["pack"], numbers["pack_step"] = parts.pack.job, parts.pack.step
+        numbers["pack_spans"] = len(parts.pack.arrays["bounds"]) - 1
     return Whole(FIELDS.job(pointers, numbers), dtype, _Kept(parts.burst, (parts, hard, walks, reference)))
 
 
