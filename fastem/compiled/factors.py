@@ -63,54 +63,83 @@ class Factor(NamedTuple):
     collapsed: Array
 
 
-@exact
-def factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy):
-    """Cholesky, inverse factor and log determinant of each matrix (Golub and Van Loan, sections 4.2.5 and 3.1.2).
+def factorise_each(
+    machine: Any,
+    covariances: Any,
+    floor: Any,
+    singular: Any,
+    work: Any,
+    least: Any,
+    inverse: Any,
+    log_determinants: Any,
+    healthy: Any,
+) -> None:
+    """For staged functions: Cholesky, inverse factor and log determinant of each matrix.
 
     covariances IN (m, d, d); floor IN (d,); singular as in Limits; work OUT (d, d), the upper factor of the last;
     least OUT (d,); inverse OUT (m, d, d), zeroed; log_determinants OUT (m,); healthy OUT (m,) bool, whether there is a
-    factor and the bound on the smallest eigenvalue holds. 2/3 d^3 flops each. Rows are added to rows, because sums of
-    products along a row must not be reassociated and took four times as long at 128.
+    factor and the bound on the smallest eigenvalue holds. 2/3 d^3 flops each (Golub and Van Loan, sections 4.2.5 and
+    3.1.2). Rows are added to rows, because sums of products along a row must not be reassociated and took four times as
+    long at 128.
     """
-    d = floor.size
-    for m in range(log_determinants.size):
-        log_determinant = 0.0
-        positive = True
-        for i in range(d):
-            for j in range(d):
-                work[i, j] = covariances[m, i, j]
-        for j in range(d):
-            pivot = work[j, j]
-            positive = positive and pivot > 0.0 and pivot < np.inf
-            diagonal = np.sqrt(pivot) if positive else 1.0
-            log_determinant += np.log(diagonal)
-            scaled = work[j, j:]
+    d, repeat, zero = floor.width, machine.repeat, machine.zero(work)
+
+    def one(m: Any) -> None:
+        first = m * d  # of the rows of this matrix
+
+        def eliminate(j: Any, log_determinant: Any, positive: Any) -> list[Any]:
+            pivot = work.number(j, j)
+            positive = positive & (pivot > 0.0) & (pivot < np.inf)
+            diagonal = machine.where(positive, machine.root(pivot), 1.0)
             factor = 1.0 / diagonal
-            for t in range(scaled.size):
-                scaled[t] *= factor
-            for i in range(j + 1, d):
-                target = work[i, i:]
-                source = work[j, i:]
-                factor = source[0]
-                for t in range(target.size):
-                    target[t] -= factor * source[t]
-        bound = 0.0
-        for j in range(d):
-            least[j] = max(floor[j], singular * covariances[m, j, j])
-        for i in range(d):
-            target = inverse[m, i]
-            for k in range(i):
-                factor = work[k, i]
-                source = inverse[m, k]
-                for t in range(k + 1):
-                    target[t] -= factor * source[t]
-            target[i] = 1.0
-            factor = 1.0 / work[i, i]
-            for t in range(i + 1):
-                target[t] *= factor
-                bound += target[t] * target[t] * least[t]
-        log_determinants[m] = 2.0 * log_determinant
-        healthy[m] = positive and bound <= 1.0
+            repeat(j, d, lambda t: work.put(j, t, work.number(j, t) * factor))
+
+            def below(i: Any) -> None:
+                own = work.number(j, i)
+                repeat(i, d, lambda t: work.put(i, t, work.number(i, t) - own * work.number(j, t)))
+
+            repeat(j + 1, d, below)
+            return [log_determinant + machine.log(diagonal), positive]
+
+        def smallest(j: Any) -> None:
+            relative = singular * covariances.number(first + j, j)
+            least.put(0, j, machine.where(floor.number(0, j) < relative, relative, floor.number(0, j)))
+
+        def invert(i: Any, bound: Any) -> list[Any]:
+            row = first + i
+
+            def above(k: Any) -> None:
+                own = work.number(k, i)
+                repeat(
+                    0, k + 1, lambda t: inverse.put(row, t, inverse.number(row, t) - own * inverse.number(first + k, t))
+                )
+
+            def scale(t: Any, bound: Any) -> list[Any]:
+                value = inverse.number(row, t) * factor
+                inverse.put(row, t, value)
+                return [bound + value * value * least.number(0, t)]
+
+            repeat(0, i, above)
+            inverse.put(row, i, zero + 1.0)
+            factor = 1.0 / work.number(i, i)
+            return list(repeat(0, i + 1, scale, bound))
+
+        repeat(0, d * d, lambda t: work.put(0, t, covariances.number(first, t)))
+        log_determinant, positive = repeat(0, d, eliminate, zero, d > 0)
+        repeat(0, d, smallest)
+        (bound,) = repeat(0, d, invert, zero)
+        log_determinants.put(0, m, 2.0 * log_determinant)
+        healthy.put(0, m, machine.flag(positive & (bound <= 1.0)))
+
+    repeat(0, log_determinants.width, one)
+
+
+factorise_small = staged(factorise_each)
+
+
+@exact
+def _factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy):
+    factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy)
 
 
 # From the first of these orders on, rows are made four at a time: each entry goes through the same operations in the
@@ -231,7 +260,7 @@ def factorise(
     d = len(floor)
     if d < BLOCKED_ORDER:
         work, least = np.empty((d, d)), np.empty(d)
-        factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy)
+        _factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy)
     elif d > _LARGE_ORDER:
         _factorise_large(covariances, _least(covariances, floor, singular), inverse, log_determinants, healthy)
     else:

@@ -67,12 +67,17 @@ def in_groups(
     machine.samples(points.width, n, chunk)
 
 
-@staged
-def _pair_from_squares(
-    machine: Any, tile: Any, points: Any, d: Any, j: Any, params: Any, pair: Any, start: Any, constants: Any,
-    slopes: Any, out: Any, sweep: Any,
+def from_squares(
+    machine: Any, tile: Any, points: Any, n_features: Any, params: Any, start: Any, constant: Any, precision: Any,
+    rows: Any, out: Any,
 ) -> None:  # fmt: skip
-    """`from_squares` of two components and a group of features, with constants and half the precisions."""
+    """For staged functions: out[k, t] = constant_k - precision_k / 2 sum_j (points[j, t] - params[k, start + j])**2.
+
+    tile IN; points IN (>= n_features, T), the tile or what was made of it; out OUT (n_components, T). `constant` and
+    `precision` are columns of params; None stands for a constant of 0 and a precision of 1. 3 flops per entry.
+    """
+    zero, n, repeat = machine.zero(points), 2 * points.lanes, machine.repeat
+    n_pairs, n_groups = rows.width // 2, (n_features + (GROUP - 1)) // GROUP
 
     def coefficients(j: Any, k: Any) -> Any:
         return params.number(k, start + j)
@@ -83,43 +88,56 @@ def _pair_from_squares(
     def lone(z: Any, slope: Any) -> Any:
         return slope * machine.product(z, z)
 
-    in_groups(machine, tile, points, d, j, pair, constants, slopes, lone, coefficients, deviation, out, sweep)
+    def parts_of(k: Any) -> tuple[Any, Any]:
+        """The constant of a component, and half its precision."""
+        first = zero if constant is None else params.number(k, constant)
+        return first, zero + 0.5 if precision is None else 0.5 * params.number(k, precision)
+
+    def group_of(group: Any) -> None:
+        def pair_of(i: Any) -> None:
+            pair, sweep = (rows.number(0, 2 * i), rows.number(0, 2 * i + 1)), (group * n_pairs + i, n_groups * n_pairs)
+            constants, slopes = zip(*map(parts_of, pair), strict=True)
+            functions = lone, coefficients, deviation
+            in_groups(machine, tile, points, n_features, GROUP * group, pair, constants, slopes, *functions, out, sweep)
+
+        repeat(0, n_pairs, pair_of)
+
+    def left(i: Any) -> None:
+        k = rows.number(0, i)
+        first, slope = parts_of(k)
+
+        def chunk(t: Any) -> None:
+            def one(j: Any, total: Any) -> list[Any]:
+                return [total - lone(points.vector(j, t, n) - coefficients(j, k), slope)]
+
+            out.put(k, t, repeat(0, n_features, one, machine.zeros(points, n) + first)[0])
+
+        machine.samples(points.width, n, chunk)
+
+    repeat(0, n_groups, group_of)
+    repeat(2 * n_pairs, rows.width, left)
 
 
-@part
-def from_squares(tile, points, n_features, params, start, constant, precision, rows, out):
-    """out[k, t] = constant_k - precision_k / 2 * sum_j (points[j, t] - params[k, start + j])**2. 3 flops per entry.
+@staged
+def distances(machine: Any, tile: Any, n_features: Any, centres: Any, rows: Any, out: Any) -> None:
+    """out[k, t] = -1/2 |x_t - centre_k|^2; tile IN (>= n_features, T); out OUT (n_components, T)."""
+    from_squares(machine, tile, tile, n_features, centres, 0, None, None, rows, out)
 
-    tile IN; points IN (>= n_features, T), the tile or what was made of it; out OUT (n_components, T). `constant` and
-    `precision` are columns of params; -1 stands for a constant of 0 and a precision of 1.
-    """
-    wide()
-    size = points.shape[1]
-    n_pairs = rows.size // 2
-    n_groups = (n_features + GROUP - 1) // GROUP
-    zero, half = points.dtype.type(0), points.dtype.type(0.5)
-    for group in range(n_groups):
-        for i in range(n_pairs):
-            k, m = rows[2 * i], rows[2 * i + 1]
-            first_k = params[k, constant] if constant >= 0 else zero
-            first_m = params[m, constant] if constant >= 0 else zero
-            slope_k = half * params[k, precision] if precision >= 0 else half
-            slope_m = half * params[m, precision] if precision >= 0 else half
-            _pair_from_squares(
-                tile, points, n_features, GROUP * group, params, (k, m), start, (first_k, first_m), (slope_k, slope_m),
-                out, (group * n_pairs + i, n_groups * n_pairs),
-            )  # fmt: skip
-    for i in range(2 * n_pairs, rows.size):
-        k = rows[i]
-        first_k = params[k, constant] if constant >= 0 else zero
-        slope_k = half * params[k, precision] if precision >= 0 else half
-        for t in range(size):
-            out[k, t] = first_k
-        for j in range(n_features):
-            m0 = params[k, start + j]
-            for t in range(size):
-                z0 = points[j, t] - m0
-                out[k, t] -= slope_k * (z0 * z0)
+
+@staged
+def distances_from(
+    machine: Any, tile: Any, points: Any, n_features: Any, params: Any, start: Any, constant: Any, rows: Any, out: Any
+) -> None:
+    """`from_squares` with a precision of 1."""
+    from_squares(machine, tile, points, n_features, params, start, constant, None, rows, out)
+
+
+@staged
+def scaled_distances(
+    machine: Any, tile: Any, n_features: Any, params: Any, constant: Any, precision: Any, rows: Any, out: Any
+) -> None:
+    """`from_squares` of a tile itself, the means in the first columns of params."""
+    from_squares(machine, tile, tile, n_features, params, 0, constant, precision, rows, out)
 
 
 @staged
@@ -238,7 +256,7 @@ def scaled_log_prob(tile, params, layout, rows, out, latent, scratch):
         factor = params[n_components, j]
         for t in range(size):
             scratch[j, t] = tile[j, t] * factor
-    from_squares(tile, scratch, d, params, d, 2 * d, -1, rows, out)
+    distances_from(tile, scratch, d, params, d, 2 * d, rows, out)
 
 
 @kernel

@@ -30,17 +30,17 @@ def n_blocks(order: int) -> int:
     return strips * (strips + 1) // 2
 
 
-def _row(i: Any) -> Any:
+def row_of(i: Any) -> Any:
     """Where row i of a lower triangle begins among its blocks."""
     return 16 * ((i // 4) * (i // 4 + 1) // 2) + 4 * (i % 4)
 
 
-def _column(j: Any) -> Any:
+def column_of(j: Any) -> Any:
     """How far behind the beginning of its row column j lies."""
     return 16 * (j // 4) + j % 4
 
 
-block_row, block_column = inline(_row), inline(_column)
+block_row, block_column = inline(row_of), inline(column_of)
 
 
 def _places(order: int) -> tuple[Array, Array]:
@@ -49,7 +49,7 @@ def _places(order: int) -> tuple[Array, Array]:
     The latter, (n_blocks * 16,), numbers the entries of the matrix row by row; for padding it is n * n.
     """
     i, j = np.indices((order, order))
-    places = _row(np.maximum(i, j)) + _column(np.minimum(i, j))
+    places = row_of(np.maximum(i, j)) + column_of(np.minimum(i, j))
     entries = np.full(16 * n_blocks(order), order * order)
     lower = np.tril_indices(order)
     entries[places[lower]] = lower[0] * order + lower[1]
@@ -134,9 +134,8 @@ def _whitened(
     return one(last, *machine.repeat(0, last, one, *carried), is_last=True)
 
 
-@staged
 def whitened_squares(machine: Any, tile: Any, params: Any, k: Any, d: Any, scratch: Any, out: Any, sweep: Any) -> None:
-    """out[k, t] = params[k, d] - 1/2 |W (x_t - params[k, :d])|^2, W in blocks from params[k, d + 1] on.
+    """For staged functions: out[k, t] = params[k, d] - 1/2 |W (x_t - params[k, :d])|^2, W in blocks from column d + 1.
 
     tile IN (>= d, T); out OUT (K, T); scratch OUT (>= d, T). sweep: as in `fetching`. d(d+1) flops per entry.
     """
@@ -174,7 +173,6 @@ def whitened(machine: Any, tile: Any, flat: Any, row: Any, d: Any, scratch: Any,
     machine.samples(tile.width, 2 * tile.lanes, chunk)
 
 
-@staged
 def _outer(machine: Any, a: Any, j: Any, b: Any, c: Any, out: Any, row: Any, place: Any) -> None:
     """Add sum_t a[j + r, t] b[c + q, t] to out[row, place + 4 r + q], r and q < 4. 32 T flops."""
     n, n_rows = a.lanes, 2 if FEW else 4
@@ -189,14 +187,13 @@ def _outer(machine: Any, a: Any, j: Any, b: Any, c: Any, out: Any, row: Any, pla
         out.add(row, place + 4 * first, machine.sums(sums))
 
 
-@staged
 def deviations(
     machine: Any, tile: Any, resp: Any, params: Any, k: Any, d: Any, z: Any, weighted: Any, out: Any
 ) -> None:
-    """Add sum_t r_t and sum_t r_t z_t, z = x - params[k, :d] and r = resp[k], to the first 1 + d columns of out[k].
+    """For staged functions: add sum_t r_t and sum_t r_t z_t to the first 1 + d columns of out[k].
 
-    With more than four features, z and r z are kept for `weighted_outer`. tile IN (>= d, T); z, weighted OUT (>= d, T).
-    3 d flops per sample.
+    z = x - params[k, :d] and r = resp[k]. With more than four features, z and r z are kept for
+    `outer_products`. tile IN (>= d, T); z, weighted OUT (>= d, T). 3 d flops per sample.
     """
 
     def sums(pair: Any, keep: bool) -> None:
@@ -231,7 +228,6 @@ def _mirrored(machine: Any, out: Any, row: Any, place: Any, lower: dict[tuple[in
 _LOWER = [(r, q) for r in range(4) for q in range(r + 1)]
 
 
-@staged
 def _outer_corner(machine: Any, a: Any, b: Any, j: Any, out: Any, row: Any, place: Any) -> None:
     """`_outer` of a block on the diagonal, c = j. 20 T flops."""
     n = a.lanes
@@ -245,11 +241,10 @@ def _outer_corner(machine: Any, a: Any, b: Any, j: Any, out: Any, row: Any, plac
     _mirrored(machine, out, row, place, dict(zip(_LOWER, sums, strict=True)))
 
 
-@staged
 def small_outer(machine: Any, tile: Any, resp: Any, params: Any, k: Any, d: Any, out: Any, place: Any) -> None:
-    """Add sum_t resp[k, t] z z', z = x_t - params[k, :d], of up to four features to the block at out[k, place].
+    """For staged functions: add sum_t resp[k, t] z z', z = x_t - params[k, :d], to the block at out[k, place].
 
-    36 T flops. Nothing is stored on the way, which would take longer than the sums.
+    That is for up to four features. 36 T flops. Nothing is stored on the way, which would take longer than the sums.
     """
     n = tile.lanes
 
@@ -269,21 +264,43 @@ def small_outer(machine: Any, tile: Any, resp: Any, params: Any, k: Any, d: Any,
 _PANEL = 16
 
 
-@routine
-def weighted_outer(a, b, n, out, row, start):
-    """Add sum_t a[j, t] b[c, t], c <= j < n, to the blocks that begin at out[row, start].
+def outer_products(machine: Any, a: Any, b: Any, n: Any, out: Any, row: Any, start: Any) -> None:
+    """For staged functions: add sum_t a[j, t] b[c, t], c <= j < n, to the blocks that begin at out[row, start].
 
     a, b IN (>= n rounded up to 4, T), padded with zero rows; out INOUT float64, laid out as the head of this file says,
     no block across two rows. 32 * n_blocks * T flops. Two strips of a and one of b are in the first-level cache.
     """
-    width = out.shape[1]
-    strips = (n + 3) // 4
-    for first in range(0, strips, _PANEL):
-        for pair in range(first, strips, 2):
-            for column in range(first, min(first + _PANEL, pair + 2)):
-                for strip in range(max(pair, column), min(pair + 2, strips)):
-                    place = start + 16 * (strip * (strip + 1) // 2 + column)
-                    if strip == column:
-                        _outer_corner(a, b, 4 * strip, out, row + place // width, place % width)
-                    else:
-                        _outer(a, 4 * strip, b, 4 * column, out, row + place // width, place % width)
+    width, strips, repeat, when = out.width, (n + 3) // 4, machine.repeat, machine.when
+
+    def block(strip: Any, column: Any) -> None:
+        place = start + _block(strip, column)
+        at = row + place // width, place % width
+        when(strip == column, lambda: _outer_corner(machine, a, b, 4 * strip, out, *at))
+        when(strip != column, lambda: _outer(machine, a, 4 * strip, b, 4 * column, out, *at))
+
+    def panel(first: Any) -> None:
+        def pair(one: Any) -> None:
+            def blocks(column: Any) -> None:
+                begin = machine.choose(column < one, one, column)
+                repeat(begin, machine.at_most(one + 2, strips), lambda strip: block(strip, column))
+
+            repeat(first, machine.at_most(first + _PANEL, one + 2), blocks)
+
+        repeat(first, strips, pair, step=2)
+
+    repeat(0, strips, panel, step=_PANEL)
+
+
+_outer_products = staged(outer_products)
+
+
+@routine
+def weighted_outer(a, b, n, out, row, start):
+    """`outer_products`, compiled once for all kernels that call it."""
+    _outer_products(a, b, n, out, row, start)
+
+
+def padded(machine: Any, rows: Any, n: Any) -> None:
+    """For staged functions: zero rows from n to the next multiple of 4; the first n hold data."""
+    first, last = n * rows.width, (n + 3) // 4 * 4 * rows.width
+    machine.repeat(first, last, lambda i: rows.put(0, i, machine.zero(rows)))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem.compiled.jit import address, exact, matrix, vector
+from fastem.compiled.lanes import staged
 from fastem.data import normalise
 from fastem.data.threads import Team
 from fastem.data.tiles import MAX_PARTIALS, Data, span_bounds
@@ -21,6 +22,10 @@ from fastem.families.kernels import Kernels
 
 _PLACE = FIELDS.place
 _INTEGER, _DOUBLE = np.dtype(np.int64), np.dtype(np.float64)
+
+
+# Numbers that are added up together.
+PANEL = 1024
 
 
 class Mode(NamedTuple):
@@ -42,19 +47,33 @@ MODES = {
 }
 
 
+@staged
+def _combined(machine: Any, partials: Any, n_spans: Any, out: Any) -> None:
+    """`_combine`."""
+    n, size = out.width, out.lanes
+
+    def panel(first: Any) -> None:
+        count = machine.at_most(machine.integer(PANEL), n - first)
+
+        def add(s: Any) -> None:
+            def one(j: Any) -> None:
+                place, value = first + j, partials.vector(0, s * n + first + j, size)
+                out.put(0, place, machine.where(s == 0, value, out.vector(0, place, size) + value))
+
+            machine.samples(count, size, one)
+
+        machine.repeat(0, n_spans, add)
+
+    machine.repeat(0, n, panel, step=PANEL)
+
+
 @exact
 def _combine(partials, n_spans, out):
     """Add up the spans' partials, which lie one after the other, entry by entry and in the order of the spans.
 
     It works on pieces that stay in the first-level cache, as all partials of a full covariance at d = 64 are 19 MB.
     """
-    n = out.size
-    for first in range(0, n, 1024):
-        piece = out[first : first + 1024]
-        for s in range(n_spans):
-            part_of = partials[s * n + first : s * n + first + piece.size]
-            for j in range(piece.size):
-                piece[j] = part_of[j] if s == 0 else piece[j] + part_of[j]
+    _combined(partials, n_spans, out)
 
 
 @cache

@@ -73,7 +73,7 @@ def _again(step, job, span, worker):
 def _work_in_parallel(step, job, counter, n_spans, n_workers):
     """The loop of `_work` in each of numba's threads."""
     for worker in prange(n_workers):
-        _work(step, job, counter, n_spans, worker)
+        _work(step, job, counter, n_spans, np.int64(worker))  # another type would be compiled for
 
 
 def run_here(step: int, job: int, counter: NDArray[np.int64], n_spans: int) -> None:

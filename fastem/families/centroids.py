@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastem.compiled.jit import kernel
-from fastem.compiled.squares import from_squares, weighted_sums
+from fastem.compiled.lanes import staged
+from fastem.compiled.squares import distances, weighted_sums
 
 
 @kernel
 def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = -1/2 |x_t - centre_k|^2. 3 d flops per entry. tile IN (>= d, T); out OUT (K, T)."""
-    from_squares(tile, tile, layout[0], params, 0, -1, -1, rows, out)
+    distances(tile, layout[0], params, rows, out)
 
 
 @kernel
@@ -24,26 +27,32 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
     weighted_sums(resp, tile, layout[0], rows, out, scratch)
 
 
+@staged
+def _gathered(machine: Any, tile: Any, labels: Any, sample_weight: Any, d: Any, out: Any) -> None:
+    """`gather`. Four samples at a time."""
+
+    def four(t: Any) -> None:
+        own = [(machine.whole(labels.number(0, t + i)), sample_weight.number(0, t + i), t + i) for i in range(4)]
+        for k, weight, _ in own:
+            out.put(k, 0, out.number(k, 0) + machine.double(weight))
+
+        def feature(j: Any) -> None:
+            for k, weight, i in own:
+                out.put(k, 1 + j, out.number(k, 1 + j) + machine.double(weight * tile.number(j, i)))
+
+        machine.repeat(0, d, feature)
+
+    machine.repeat(0, tile.width, four, step=4)
+
+
 @kernel
 def gather(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add w and w x to the row of out of each sample's own component. 2 d flops per sample, for any K.
 
     tile IN (>= d, T), T a multiple of 4; labels IN (T,), the component of each sample; sample_weight IN (T,); out INOUT
-    float64; resp unused. Four samples at a time.
+    float64; resp unused.
     """
-    d = layout[0]
-    for t in range(0, tile.shape[1], 4):
-        k0, k1, k2, k3 = int(labels[t]), int(labels[t + 1]), int(labels[t + 2]), int(labels[t + 3])
-        w0, w1, w2, w3 = sample_weight[t], sample_weight[t + 1], sample_weight[t + 2], sample_weight[t + 3]
-        out[k0, 0] += w0
-        out[k1, 0] += w1
-        out[k2, 0] += w2
-        out[k3, 0] += w3
-        for j in range(d):
-            out[k0, 1 + j] += w0 * tile[j, t]
-            out[k1, 1 + j] += w1 * tile[j, t + 1]
-            out[k2, 1 + j] += w2 * tile[j, t + 2]
-            out[k3, 1 + j] += w3 * tile[j, t + 3]
+    _gathered(tile, labels, sample_weight, layout[0], out)
 
 
 @kernel

@@ -197,6 +197,10 @@ class Machine:
         """The smaller of two integers."""
         return Number(self.builder, self.builder.select((i < bound).value, i.value, bound.value))
 
+    def flag(self, condition: Any) -> Number:
+        """A condition as it lies in an array."""
+        return Number(self.builder, self.builder.zext(condition.value, ir.IntType(8)))
+
     def choose(self, condition: Any, value: Any, otherwise: Any) -> Number:
         """One of two integers."""
         mine, theirs = (each.value if isinstance(each, Number) else ir.IntType(64)(each) for each in (value, otherwise))
@@ -231,6 +235,18 @@ class Machine:
         """An integer as a number of the precision of `model`."""
         kind = getattr(model.value.type, "element", model.value.type)
         return Number(self.builder, self.builder.sitofp(i.value, kind))
+
+    def log(self, x: Number) -> Number:
+        """The natural logarithm of a number, by the C library."""
+        return self._by_llvm("llvm.log", x)
+
+    def root(self, x: Number) -> Number:
+        """The square root."""
+        return self._by_llvm("llvm.sqrt", x)
+
+    def _by_llvm(self, name: str, x: Number) -> Number:
+        function = self.builder.module.declare_intrinsic(name, [x.value.type])
+        return Number(self.builder, self.builder.call(function, [x.value]))
 
     def whole(self, x: Number) -> Number:
         """A number without its fraction, as an integer."""

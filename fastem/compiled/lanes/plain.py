@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,9 @@ class PlainRows:
     def add(self, i: int, t: int, value: Value) -> None:
         first = self._first + i * self.width + t
         self._flat[first : first + np.size(value)] += value
+
+    def cut(self, first: int, shape: Sequence[int]) -> PlainRows:
+        return PlainRows(self._machine, self._flat[first : first + math.prod(shape)].reshape(shape))
 
     def fetch(self, offset: int) -> None:
         pass
@@ -108,6 +112,9 @@ class Plain:
     def at_most(self, i: int, bound: int) -> int:
         return min(i, bound)
 
+    def flag(self, condition: Any) -> bool:
+        return bool(condition)
+
     def choose(self, condition: Any, value: int, otherwise: int) -> int:
         return value if condition else otherwise
 
@@ -126,6 +133,12 @@ class Plain:
 
     def float_of(self, i: int, model: Value) -> Value:
         return model.dtype.type(i)
+
+    def log(self, x: Value) -> Value:
+        return np.log(x)
+
+    def root(self, x: Value) -> Value:
+        return np.sqrt(x)
 
     def whole(self, x: Value) -> int:
         return int(x)

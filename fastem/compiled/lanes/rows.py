@@ -62,6 +62,11 @@ class Rows:
         wide = value if own == kind else Number(builder, builder.fpext(value.value, own))
         self._machine.store(place, self._machine.load(place, own) + wide)
 
+    def cut(self, first: Any, shape: Any) -> Rows:
+        """Some of its values, from the first on, as an array of this shape."""
+        lengths = [each if isinstance(each, Number) else self._machine.integer(each) for each in shape]
+        return Rows(self._machine, self._place(0, first), lengths, self._numbers)
+
     def fetch(self, offset: Any) -> None:
         """Ask for the cache line at `offset` bytes from the beginning, which may lie beyond the end, to read it."""
         builder, byte, flag = self._machine.builder, ir.IntType(8).as_pointer(), ir.IntType(32)

@@ -55,6 +55,9 @@ class Number:
     def __truediv__(self, other: Any) -> Number:
         return Number(self._builder, self._builder.fdiv(*self._pair(other), flags=("contract",)))
 
+    def __rtruediv__(self, other: Any) -> Number:
+        return Number(self._builder, self._builder.fdiv(*self._pair(other)[::-1], flags=("contract",)))
+
     def __lshift__(self, places: int) -> Number:
         return Number(self._builder, self._builder.shl(self.value, constant(self.value.type, places)))
 
@@ -64,6 +67,10 @@ class Number:
     def __floordiv__(self, other: Any) -> Number:
         """Of integers that are not negative."""
         return Number(self._builder, self._builder.udiv(*self._pair(other)))
+
+    def __mod__(self, other: Any) -> Number:
+        """Of integers that are not negative."""
+        return Number(self._builder, self._builder.urem(*self._pair(other)))
 
     def _compared(self, sign: str, other: Any, ordered: bool = True) -> Number:
         pair, builder = self._pair(other), self._builder

@@ -29,8 +29,9 @@ LEFT = ("done", "history", "totals", "statistics", "rows", "log_weights")
 NUMBERS = ("unit", "tol", "total_weight", "least")
 _EACH = (*BROUGHT, *LEFT)
 FIELDS = Fields(
-    "pack_step pack pack_spans seed_step seed lloyd_step lloyd hard burst_step burst walks n_walks hard_spans hard_density "
-    "hard_params hard_partials reference centre n_runs " + " ".join(f"{name} {name}_bytes" for name in _EACH)
+    "pack_step pack pack_spans seed_step seed lloyd_step lloyd burst_step burst walks n_walks hard hard_spans "
+    "hard_density hard_params hard_partials reference centre n_runs "
+    + " ".join(f"{name} {name}_bytes" for name in _EACH)
 )
 
 

@@ -8,22 +8,23 @@ lose all digits at an offset of 1e8 standard deviations; these err by 2e-16.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fastem.compiled.factors import BLOCKED_ORDER, Factor, factorise, factorise_small
-from fastem.compiled.jit import exact, kernel, numbers_at, wide
+from fastem.compiled.factors import BLOCKED_ORDER, Factor, factorise, factorise_each
+from fastem.compiled.jit import exact, kernel
+from fastem.compiled.lanes import staged
 from fastem.compiled.triangular import (
-    block_column,
-    block_row,
     blocks_of,
+    column_of,
     deviations,
     matrix_of,
     n_blocks,
-    pad,
+    outer_products,
+    padded,
+    row_of,
     small_outer,
-    weighted_outer,
     whitened_squares,
 )
 from fastem.families.base import Frame, Limits, Maximised
@@ -32,14 +33,45 @@ from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
 
+@staged
+def _log_densities(machine: Any, tile: Any, params: Any, layout: Any, rows: Any, out: Any, scratch: Any) -> None:
+    """`log_prob`."""
+    d, n = layout.number(0, 0), rows.width
+
+    def component(i: Any) -> None:
+        whitened_squares(machine, tile, params, rows.number(0, i), d, scratch, out, (i, n))
+
+    machine.repeat(0, n, component)
+
+
 @kernel
 def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = constant_k - 1/2 |W_k (x_t - mean_k)|^2 (Bishop 2006, eq. 2.43). d(d+1) flops per entry.
 
     tile IN (d, T); params IN; out OUT (K, T); scratch OUT (>= d, T). Nothing is checked.
     """
-    for i in range(rows.size):
-        whitened_squares(tile, params, rows[i], layout[0], scratch, out, (i, rows.size))
+    _log_densities(tile, params, layout, rows, out, scratch)
+
+
+@staged
+def _gathered(machine: Any, tile: Any, resp: Any, params: Any, layout: Any, rows: Any, out: Any, scratch: Any) -> None:
+    """`accumulate`."""
+    d, when = layout.number(0, 0), machine.when
+    first = (d + 3) // 4 * 4
+    weighted = scratch.cut(first * scratch.width, (scratch.height - first, scratch.width))
+
+    def component(i: Any) -> None:
+        k = rows.number(0, i)
+        deviations(machine, tile, resp, params, k, d, scratch, weighted, out)
+        when(d > 4, lambda: outer_products(machine, weighted, scratch, d, out, k, 1 + d))
+        when(d <= 4, lambda: small_outer(machine, tile, resp, params, k, d, out, 1 + d))
+
+    def pad() -> None:
+        padded(machine, scratch, d)
+        padded(machine, weighted, d)
+
+    when(d > 4, pad)
+    machine.repeat(0, rows.width, component)
 
 
 @kernel
@@ -48,86 +80,111 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
 
     tile IN (d, T); resp IN (K, T); out INOUT float64; scratch OUT (>= 2 ceil4(d), T).
     """
-    wide()
-    d = layout[0]
-    weighted = scratch[(d + 3) // 4 * 4 :]
-    if d > 4:
-        pad(scratch, d, tile.shape[1])
-        pad(weighted, d, tile.shape[1])
-    for k in rows:
-        deviations(tile, resp, params, k, d, scratch, weighted, out)
-        if d > 4:
-            weighted_outer(weighted, scratch, d, out, k, 1 + d)
-        else:
-            small_outer(tile, resp, params, k, d, out, 1 + d)
+    _gathered(tile, resp, params, layout, rows, out, scratch)
+
+
+def _moments_of(
+    machine: Any, statistics: Any, params: Any, ridge: Any, starving: Any, means: Any, covariances: Any
+) -> None:
+    """Means and covariances, ridge included, from statistics. Those of a starving component mean nothing.
+
+    statistics IN, params IN, ridge IN (d,), starving IN (K,) bool; means OUT (K, d); covariances OUT (K, d, d). It is
+    compiled because these few operations on small arrays take five times as long in NumPy.
+    """
+    d = means.width
+
+    def component(k: Any) -> None:
+        held = statistics.number(k, 0)
+        count = machine.where(starving.number(0, k) == 0, held, 1.0)
+
+        def row(i: Any) -> None:
+            shift = statistics.number(k, 1 + i) / count
+            means.put(k, i, params.number(k, i) + shift)
+
+            def entry(j: Any) -> None:
+                value = statistics.number(k, d + 1 + row_of(i) + column_of(j)) / count
+                value = value - shift * (statistics.number(k, 1 + j) / count)
+                covariances.put(k * d + i, j, value)
+                covariances.put(k * d + j, i, value)
+
+            machine.repeat(0, i + 1, entry)
+            covariances.add(k * d + i, i, ridge.number(0, i))
+
+        machine.repeat(0, d, row)
+
+    machine.repeat(0, means.height, component)
+
+
+def _rows_of(
+    machine: Any, means: Any, covariances: Any, inverse_factors: Any, log_determinants: Any, scale: Any, rows: Any
+) -> None:
+    """Write rows of params, OUT and zeroed before, from their parts. The head of this file says what lies where."""
+    d = means.width
+    first = machine.float_of(d, scale.number(0, 0)) * -0.5 * gaussian.LOG_2_PI
+    (constant,) = machine.repeat(0, d, lambda j, total: [total - machine.log(scale.number(0, j))], first)
+    offset = row_of((d + 3) // 4 * 4)
+
+    def component(k: Any) -> None:
+        rows.put(k, d, constant - 0.5 * log_determinants.number(0, k))
+
+        def row(i: Any) -> None:
+            rows.put(k, i, means.number(k, i))
+
+            def entry(j: Any) -> None:
+                place = d + 1 + row_of(i) + column_of(j)
+                rows.put(k, place, inverse_factors.number(k * d + i, j))
+                rows.put(k, place + offset, covariances.number(k * d + i, j))
+
+            machine.repeat(0, i + 1, entry)
+
+        machine.repeat(0, d, row)
+
+    machine.repeat(0, means.height, component)
+
+
+@staged
+def _maximised(
+    machine: Any, statistics: Any, params: Any, constants: Any, layout: Any, rows: Any, scratch: Any, flags: Any
+) -> None:
+    """`_m_step`."""
+    d, n_components = layout.number(0, 0), layout.number(0, 1)
+    n_entries, place = n_components * d * d, n_components * d
+    means = scratch.cut(0, (n_components, d))
+    covariances, inverse = (scratch.cut(place + i * n_entries, (n_components * d, d)) for i in (0, 1))
+    place = place + 2 * n_entries
+    work, least = scratch.cut(place, (d, d)), scratch.cut(place + d * d, (d,))
+    log_determinants = scratch.cut(place + d * d + d, (n_components,))
+    floor, ridge, scale = (constants.cut(i * d, (d,)) for i in (0, 1, 2))
+    starving, healthy = (flags.cut(i * n_components, (n_components,)) for i in (0, 1))
+    _moments_of(machine, statistics, params, ridge, starving, means, covariances)
+    machine.repeat(0, n_entries, lambda i: inverse.put(0, i, machine.zero(inverse)))
+    machine.repeat(0, n_components * rows.width, lambda i: rows.put(0, i, machine.zero(rows)))
+    singular = constants.number(3, 0)
+    factorise_each(machine, covariances, floor, singular, work, least, inverse, log_determinants, healthy)
+    (all_are,) = machine.repeat(
+        0, n_components, lambda k, found: [found & (healthy.number(0, k) != 0)], n_components > 0
+    )
+    flags.put(1, 0, machine.flag(all_are == 0))
+    _rows_of(machine, means, covariances, inverse, log_determinants, scale, rows)
+
+
+_staged_moments, _staged_rows = staged(_moments_of), staged(_rows_of)
 
 
 @exact
 def _moments(statistics, params, ridge, starving, means, covariances):
-    """Means and covariances, ridge included, from statistics. Those of a starving component mean nothing.
-
-    statistics IN, params IN, ridge IN (d,), starving IN (K,); means OUT (K, d); covariances OUT (K, d, d). It is
-    compiled because these few operations on small arrays take five times as long in NumPy.
-    """
-    n_components, d = means.shape
-    for k in range(n_components):
-        count = 1.0 if starving[k] else statistics[k, 0]
-        for i in range(d):
-            means[k, i] = params[k, i] + statistics[k, 1 + i] / count
-            row = d + 1 + block_row(i)
-            for j in range(i + 1):
-                value = statistics[k, row + block_column(j)] / count
-                value -= (statistics[k, 1 + i] / count) * (statistics[k, 1 + j] / count)
-                covariances[k, i, j] = value
-                covariances[k, j, i] = value
-            covariances[k, i, i] += ridge[i]
+    _staged_moments(statistics, params, ridge, starving, means, covariances)
 
 
 @exact
 def _write_rows(means, covariances, inverse_factors, log_determinants, scale, rows):
-    """Write rows of params, OUT and zeroed before, from their parts. The head of this file says what lies where."""
-    n_components, d = means.shape
-    constant = -0.5 * d * gaussian.LOG_2_PI
-    for j in range(d):
-        constant -= np.log(scale[j])
-    offset = block_row((d + 3) // 4 * 4)
-    for k in range(n_components):
-        rows[k, d] = constant - 0.5 * log_determinants[k]
-        for i in range(d):
-            rows[k, i] = means[k, i]
-            row = d + 1 + block_row(i)
-            for j in range(i + 1):
-                rows[k, row + block_column(j)] = inverse_factors[k, i, j]
-                rows[k, row + offset + block_column(j)] = covariances[k, i, j]
+    _staged_rows(means, covariances, inverse_factors, log_determinants, scale, rows)
 
 
 @exact
 def _m_step(statistics, params, constants, layout, rows, scratch, flags):
     """`maximise` where no matrix needs a floor. constants: floor, ridge, scale, and `singular` as in Limits, (4, d)."""
-    d, n_components = layout[0], layout[1]
-    place, square = scratch.ctypes.data, 8 * d * d
-    means = numbers_at(place, (n_components, d))
-    place += 8 * n_components * d
-    covariances = numbers_at(place, (n_components, d, d))
-    inverse = numbers_at(place + n_components * square, (n_components, d, d))
-    place += 2 * n_components * square
-    work = numbers_at(place, (d, d))
-    least = numbers_at(place + square, d)
-    log_determinants = numbers_at(place + square + 8 * d, n_components)
-    floor, ridge, scale, singular = constants[0], constants[1], constants[2], constants[3, 0]
-    _moments(statistics, params, ridge, flags[0], means, covariances)
-    for k in range(n_components):
-        for i in range(d):
-            for j in range(d):
-                inverse[k, i, j] = 0.0
-        for j in range(rows.shape[1]):
-            rows[k, j] = 0.0
-    factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, flags[1])
-    healthy = True
-    for k in range(n_components):
-        healthy = healthy and flags[1, k]
-    flags[1, 0] = not healthy
-    _write_rows(means, covariances, inverse, log_determinants, scale, rows)
+    _maximised(statistics, params, constants, layout, rows, scratch, flags)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from fastem.compiled.factors import raise_to_floor
 from fastem.compiled.jit import inline, kernel, numbers_at, part, rounded, wide
 from fastem.compiled.lanes import fetching, staged
 from fastem.compiled.numpys import LONGEST, log_into, total_of
-from fastem.compiled.squares import GROUP, from_squares, sums_of_16
+from fastem.compiled.squares import GROUP, scaled_distances, sums_of_16
 from fastem.families.base import Frame, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
 from fastem.families.kernels import Kernels, MStep
@@ -84,7 +84,7 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
         for k in four:
             raw = raw and _raw(params, k, d)
         if not raw:
-            from_squares(tile, tile, d, params, 0, d + 1, d, four, out)
+            scaled_distances(tile, d, params, d + 1, d, four, out)
             continue
         for k in four:
             slope = half * params[k, d]

@@ -20,7 +20,7 @@ import numpy as np
 from fastem.compiled.arrays import for_each, some
 from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.jit import kernel, wide
-from fastem.compiled.squares import from_squares, weighted_sums
+from fastem.compiled.squares import distances_from, weighted_sums
 from fastem.compiled.triangular import (
     blocks_of,
     matrix_of,
@@ -45,7 +45,7 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
     d, n_components = layout[0], layout[1]
     whitened_tile = scratch[(d + 3) // 4 * 4 :]
     whitened(tile, params, n_components, d, scratch, whitened_tile)
-    from_squares(tile, whitened_tile, d, params, d, 2 * d, -1, rows, out)
+    distances_from(tile, whitened_tile, d, params, d, 2 * d, rows, out)
 
 
 @kernel
