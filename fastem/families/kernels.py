@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from fastem.compiled.jit import FLAGS, address, call, matrix, serial_engine, vector
 from fastem.families.parameters import Array
 
 
@@ -45,3 +49,23 @@ class MStep(NamedTuple):
     constants: Array
     n_scratch: int
     centre: int | None = None
+
+    def apply(self, statistics: Array, params: Array, layout: Array) -> Array | None:
+        """The rows after the M-step of components none of which starves; None if something would have to be raised."""
+        statistics, params = np.ascontiguousarray(statistics), np.ascontiguousarray(params)
+        rows, n_components = np.empty_like(params), int(layout[1])
+        scratch, flags = np.empty(max(self.n_scratch, 1)), np.zeros((2, n_components), dtype=np.bool_)
+        _apply(m_step_address(self.kernel), statistics, params, self.constants, layout, rows, scratch, flags)
+        return None if flags[1, 0] else rows
+
+
+@cache
+def m_step_address(kernel: Any) -> int:
+    """The address of an M-step."""
+    real = matrix("f8")
+    return address(kernel, real, real, real, vector("i8"), real, vector("f8"), FLAGS)
+
+
+@serial_engine
+def _apply(kernel, statistics, params, constants, layout, rows, scratch, flags):
+    call(kernel, statistics, params, constants, layout, rows, scratch, flags)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastem.compiled.arrays import some
 from fastem.data.threads import Team
 from fastem.families.base import Array, Family, Frame, Limits
+from fastem.families.kernels import MStep
 from fastem.model.mixing import Proportions
 from fastem.model.starving import Policy
 from fastem.model.starving import starving as who_starves
@@ -33,7 +35,8 @@ WIDE = 2**15
 class Setting(NamedTuple):
     """What an M-step must know about the data: their frame, its limits, the sum of the weights, how many samples.
 
-    team: the threads that it may use, or None for the caller's alone.
+    team: the threads that it may use, or None for the caller's alone. m_step: the family's M-step as a kernel for so
+    many components, and its layout; None if it is not to be used.
     """
 
     frame: Frame
@@ -41,6 +44,7 @@ class Setting(NamedTuple):
     total_weight: float
     n_samples: float
     team: Team | None = None
+    m_step: Callable[[int], tuple[MStep | None, Array]] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,10 @@ class Model:
         self, statistics: Array, params: Array, starving: Array, setting: Setting
     ) -> tuple[Array, Array, Array]:
         """The family's M-step: rows, floored and collapsed as in Maximised."""
+        if setting.m_step is not None and not some(starving):
+            new = self._by_kernel(statistics, params, starving.shape[-1], setting.m_step)
+            if new is not None:
+                return new, np.zeros_like(starving), np.zeros_like(starving)
         if statistics.shape[-1] < WIDE or self.family.pooled or len(statistics) < 2:
             found = self.family.maximise(statistics, params, setting.frame, setting.limits, starving)
             return found.params, found.floored, found.floored if found.collapsed is None else found.collapsed
@@ -119,6 +127,19 @@ class Model:
         else:
             setting.team.map(maximise, numbers)
         return rows, held[0], held[1]
+
+    def _by_kernel(
+        self, statistics: Array, params: Array, n: int, m_step: Callable[[int], tuple[MStep | None, Array]]
+    ) -> Array | None:
+        """The rows after an ordinary M-step of n components, or of n in each start; None if it is not ordinary."""
+        step, layout = m_step(n)
+        if step is None:
+            return None
+        if statistics.ndim == 2:
+            return step.apply(statistics, params, layout)
+        found = [step.apply(sums, rows, layout) for sums, rows in zip(statistics, params, strict=True)]
+        rows = [new for new in found if new is not None]
+        return np.stack(rows) if len(rows) == len(found) else None
 
     def vector(self, step: Step, n_features: int) -> Array:
         """The parameters as an unconstrained vector: the mixing's, then the family's."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from fastem.data.sources import Passes, Source
 from fastem.families.base import Array, Family, Limits, identity_frame
 from fastem.families.kernels import Kernels, MStep
 from fastem.model.matching import distances, matched, nearest, smallest_gap
-from fastem.model.model import Model, Setting, Step
+from fastem.model.model import WIDE, Model, Setting, Step
 
 Responsibilities = Callable[[int, int], Array]  # (first, last) -> (last - first, n_components)
 
@@ -40,8 +41,16 @@ class Problem:
     @cached_property
     def setting(self) -> Setting:
         """What an M-step must know about the data."""
-        source = self.source
-        return Setting(source.frame, self.limits, source.total_weight, source.n_samples, source.team)
+        source, family = self.source, self.family
+        d = source.n_features
+        wide = math.prod(family.statistics_shape(d, 1)) >= WIDE  # these are shared out over the team
+
+        @cache
+        def m_step(n_components: int) -> tuple[MStep | None, Array]:
+            return family.m_step(source.frame, self.limits, n_components), family.layout(d, n_components)
+
+        as_kernel = m_step if maximises_alike(family) and not wide else None
+        return Setting(source.frame, self.limits, source.total_weight, source.n_samples, source.team, as_kernel)
 
     @property
     def n_parameters(self) -> int:
@@ -81,9 +90,8 @@ class Problem:
 
     def m_step(self) -> MStep | None:
         """The family's M-step as a kernel, if it has one."""
-        if not maximises_alike(self.family):
-            return None
-        return self.family.m_step(self.source.frame, self.limits, self.n_components)
+        m_step = self.setting.m_step
+        return None if m_step is None else m_step(self.n_components)[0]
 
     def vector(self, step: Step) -> Array:
         """The parameters of a step as an unconstrained vector."""

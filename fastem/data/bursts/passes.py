@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem.compiled.jit import FLAGS, address, matrix, vector
+from fastem.compiled.jit import address, vector
 from fastem.compiled.job import Fields, Prepared
 from fastem.compiled.lanes.steps import steps
 from fastem.compiled.numpys import LONGEST
 from fastem.data.fold import Plan
 from fastem.data.tiles import MAX_PARTIALS
 from fastem.families.base import Array
-from fastem.families.kernels import MStep
+from fastem.families.kernels import MStep, m_step_address
 
 # Passes of one burst at most, and their flops together, which take a tenth of a second: so often Ctrl-C is seen.
 MOST, FLOPS = 256, 5e8
@@ -163,12 +163,6 @@ _step = steps(_burst)
 
 
 @cache
-def _m_step_address(kernel: Any) -> int:
-    real, row = matrix("f8"), vector("f8")
-    return address(kernel, real, real, real, vector("i8"), real, row, FLAGS)
-
-
-@cache
 def _mixing_address(kernel: Any) -> int:
     return address(kernel, vector("f8"), vector("f8"))
 
@@ -200,7 +194,7 @@ def prepare(plan: Plan, m_step: MStep, mixing: Any, n_starts: int, n_passes: int
     }  # fmt: skip
     numbers = {
         "step": plan.step, "job": buffers.job_address, "n_spans": len(bounds) - 1,
-        "maximise": _m_step_address(m_step.kernel), "mix": _mixing_address(mixing), "n_starts": n_starts,
+        "maximise": m_step_address(m_step.kernel), "mix": _mixing_address(mixing), "n_starts": n_starts,
         "n_components": n_components, "n_passes": len(pointers["history"]), "sums_rows": size[0],
         "sums_width": size[1], "rows_rows": shape[0], "rows_width": shape[1], "constants_rows": len(constants),
         "constants_width": constants.shape[1], "n_layout": len(plan.layout), "n_scratch": n_scratch,

@@ -211,6 +211,13 @@ class GaussianFull(gaussian.GaussianFamily):
     def scratch_rows(self, n_features: int, n_components: int) -> int:
         return 2 * ((n_features + 3) // 4 * 4) + 4
 
+    def reference(self, centres: Array) -> Array:
+        n_components, d = centres.shape
+        rows = np.empty(self.params_shape(d, n_components))
+        rows[:, :d], rows[:, d] = centres, -0.5 * d * gaussian.LOG_2_PI
+        rows[:, d + 1 :] = np.tile(blocks_of(np.eye(d)), 2)  # the factor of the identity, and the identity
+        return rows
+
     def pack(self, parameters: Parameters, frame: Frame) -> Array:
         return self._rows(gaussian.frame_means(parameters, frame), gaussian.factor_of(parameters, frame), frame)
 
