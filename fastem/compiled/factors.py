@@ -254,7 +254,7 @@ def factorise(
     bound, singular and rounding are as in Limits; moved: the means (m, d), and the points about which the covariances
     were found, as for `raise_to_floor`.
     """
-    covariances = np.ascontiguousarray(covariances, dtype=np.float64)
+    covariances, floor = np.ascontiguousarray(covariances, dtype=np.float64), np.ascontiguousarray(floor)
     inverse, log_determinants = np.zeros(covariances.shape), np.empty(len(covariances))
     healthy = np.zeros(len(covariances), dtype=np.bool_)
     d = len(floor)

@@ -5,7 +5,7 @@ then, but written down as machine instructions. So it decides itself how many va
 to LLVM in a kernel, which spills in the innermost loop where there are too few. It also takes a tenth of the time to
 compile, because numba never sees the statements. With NUMBA_DISABLE_JIT=1 the function computes with NumPy arrays.
 
-Its first argument is the machine. Arrays are `Rows`, and all other arguments are numbers or tuples of them. A value is
+Its first argument is the machine. Arrays, contiguous ones alone, are `Rows`, and all other arguments are numbers or tuples of them. A value is
 a number or a vector of consecutive samples. Values are added and multiplied in the order that is written; a product and
 a sum become one operation where the processor has one.
 """
@@ -17,7 +17,7 @@ from functools import wraps
 from typing import Any
 
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, errors
 from numba.extending import intrinsic
 
 from fastem.compiled.jit import JIT, widened
@@ -49,6 +49,9 @@ def _made(function: Body, result_of: Body) -> Any:
 
     def typing(_typing: Any, *arguments: Any) -> Any:
         arguments = tuple(types.unliteral(argument) for argument in arguments)
+        for i, argument in enumerate(arguments):
+            if isinstance(argument, types.Array) and argument.layout != "C":
+                raise errors.TypingError(f"argument {i} of {function.__name__} is not known to be contiguous.")
         signature = result_of(arguments)(types.StarArgTuple.from_types(arguments))
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:

@@ -232,7 +232,8 @@ class GaussianFull(gaussian.GaussianFamily):
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         n_components, d = len(starving), len(frame.scale)
         means, covariances = np.empty((n_components, d)), np.empty((n_components, d, d))
-        _moments(statistics, params, limits.ridge, starving, means, covariances)
+        statistics, ridge = np.ascontiguousarray(statistics), np.ascontiguousarray(limits.ridge)
+        _moments(statistics, np.ascontiguousarray(params), ridge, starving, means, covariances)
         factor = factorise(
             covariances, limits.floor, limits.bound, limits.singular, limits.rounding, (means, params[:, :d])
         )
@@ -259,7 +260,9 @@ class GaussianFull(gaussian.GaussianFamily):
 
     def _rows(self, means: Array, factor: Factor, frame: Frame) -> Array:
         rows = np.zeros(self.params_shape(means.shape[1], len(means)))
-        _write_rows(means, factor.covariances, factor.inverse_factors, factor.log_determinants, frame.scale, rows)
+        covariances, inverse = np.ascontiguousarray(factor.covariances), np.ascontiguousarray(factor.inverse_factors)
+        scale = np.ascontiguousarray(frame.scale)
+        _write_rows(np.ascontiguousarray(means), covariances, inverse, factor.log_determinants, scale, rows)
         return rows
 
     def sample(self, rng: np.random.Generator, parameters: Parameters, labels: Array) -> Array:
