@@ -134,12 +134,12 @@ def factorise_each(
     repeat(0, log_determinants.width, one)
 
 
-factorise_small = staged(factorise_each)
+_each = staged(factorise_each)
 
 
 @exact
 def _factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy):
-    factorise_small(covariances, floor, singular, work, least, inverse, log_determinants, healthy)
+    _each(covariances, floor, singular, work, least, inverse, log_determinants, healthy)
 
 
 # From the first of these orders on, rows are made four at a time: each entry goes through the same operations in the
@@ -173,7 +173,7 @@ def _subtract_products(
 
 @exact
 def _factorise_blocked(covariances, least, work, inverse, log_determinants, healthy):
-    """What `factorise_small` does, for large matrices. least IN (m, d); work OUT (2, d, d + 16)."""
+    """What `factorise_each` does, for large matrices. least IN (m, d); work OUT (2, d, d + 16)."""
     d = least.shape[1]
     upper, lower = work[0], work[1]
     for m in range(log_determinants.size):
@@ -225,7 +225,7 @@ def _factorise_blocked(covariances, least, work, inverse, log_determinants, heal
 
 
 def _factorise_large(covariances: Array, least: Array, inverse: Array, log_determinants: Array, healthy: Array) -> None:
-    """What `factorise_small` does, by LAPACK."""
+    """What `factorise_each` does, by LAPACK."""
     from scipy.linalg import lapack  # takes 90 ms, so fits with smaller matrices do not import it
 
     for m, covariance in enumerate(covariances):

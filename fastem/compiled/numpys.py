@@ -13,20 +13,17 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
-from llvmlite import binding, ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from llvmlite import binding
 
 from fastem.compiled.jit import JIT
-from fastem.compiled.lanes import summed
+from fastem.compiled.lanes import staged, summed
 
 # Longer sums NumPy cuts in two.
 LONGEST = 128
 
 
-def _total_of(machine: Any, x: Any) -> Any:
-    """x.sum() of a vector of at most LONGEST numbers: eight sums at a time, which are added in pairs."""
+def total_in(machine: Any, x: Any) -> Any:
+    """For staged functions: x.sum() of at most LONGEST numbers: eight sums at a time, which are added in pairs."""
     whole = x.width // 8 * 8
 
     def eight(i: Any, *sums: Any) -> list[Any]:
@@ -40,7 +37,7 @@ def _total_of(machine: Any, x: Any) -> Any:
     return total
 
 
-total_of = summed(_total_of)
+total_of = summed(total_in)
 
 
 _LOOP = ctypes.CFUNCTYPE(None, *4 * [ctypes.c_void_p])
@@ -107,33 +104,23 @@ def _into(ufunc: Any, x: Any) -> Callable[[Any, Any], None]:
             out[...] = ufunc(x)
 
         return plain
-    symbol, loop = f"fastem_numpy_{ufunc.__name__}", loop_of(ufunc, x)
+    symbol, loop = _symbol_of(ufunc), loop_of(ufunc, x)
     _KEPT.append(loop)
     binding.add_symbol(symbol, ctypes.cast(loop, ctypes.c_void_p).value)
 
-    def typing(_typing: Any, x: Any, out: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            byte, integer = ir.IntType(8).as_pointer(), ir.IntType(64)
-            pairs = zip(signature.args, values, strict=True)
-            arrays = [context.make_array(kind)(context, builder, value) for kind, value in pairs]
-            places = cgutils.alloca_once(builder, ir.ArrayType(byte, 2))
-            sizes, steps = (cgutils.alloca_once(builder, ir.ArrayType(integer, n)) for n in (1, 2))
-            zero = ir.IntType(32)(0)
-            for i, array in enumerate(arrays):
-                place = ir.IntType(32)(i)
-                builder.store(builder.bitcast(array.data, byte), builder.gep(places, [zero, place]))
-                builder.store(integer(8), builder.gep(steps, [zero, place]))
-            n = cgutils.unpack_tuple(builder, arrays[0].shape, 1)[0]
-            builder.store(n, builder.gep(sizes, [zero, zero]))
-            kind = ir.FunctionType(ir.VoidType(), 4 * [byte])
-            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
-            pointers = [builder.bitcast(each, byte) for each in (places, sizes, steps)]
-            builder.call(function, [*pointers, ir.Constant(byte, None)])
-            return context.get_dummy_value()
+    def staged_loop(machine: Any, x: Any, out: Any) -> None:
+        loop_in(machine, ufunc, x, out)
 
-        return types.void(x, out), generate
+    return cast(Callable[[Any, Any], None], staged(staged_loop))
 
-    return cast(Callable[[Any, Any], None], intrinsic(typing))
+
+def _symbol_of(ufunc: Any) -> str:
+    return f"fastem_numpy_{ufunc.__name__}"
+
+
+def loop_in(machine: Any, ufunc: Any, x: Any, out: Any) -> None:
+    """For staged functions: out = ufunc(x) by NumPy's loop, for log and log1p; they may be the same."""
+    machine.loop(_symbol_of(ufunc), ufunc, x, out)
 
 
 log_into = _into(np.log, np.exp(np.linspace(-9.0, 9.0, 37)))

@@ -94,6 +94,20 @@ class Machine:
         builder.position_at_end(after)
         return tuple(Number(builder, phi) for phi in phis)
 
+    def loop(self, symbol: str, _ufunc: Any, x: Rows, out: Rows) -> None:
+        """Let NumPy's loop with this symbol write a ufunc of the numbers of x to out."""
+        builder, byte, integer, zero = self.builder, ir.IntType(8).as_pointer(), ir.IntType(64), ir.IntType(32)(0)
+        places = cgutils.alloca_once(builder, ir.ArrayType(byte, 2))
+        sizes, steps = (cgutils.alloca_once(builder, ir.ArrayType(integer, n)) for n in (1, 2))
+        for i, rows in enumerate((x, out)):
+            place = ir.IntType(32)(i)
+            builder.store(builder.bitcast(rows.place, byte), builder.gep(places, [zero, place]))
+            builder.store(integer(8), builder.gep(steps, [zero, place]))
+        builder.store(x.size.value, builder.gep(sizes, [zero, zero]))
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), 4 * [byte]), symbol)
+        pointers = [builder.bitcast(each, byte) for each in (places, sizes, steps)]
+        builder.call(function, [*pointers, ir.Constant(byte, None)])
+
     def when(self, condition: Any, body: Body, *carried: Any) -> tuple[Any, ...]:
         """Call body(*carried) where a condition holds; it returns what is carried on, and nothing changes elsewhere."""
         builder = self.builder

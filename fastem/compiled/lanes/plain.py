@@ -66,6 +66,9 @@ class Plain:
     def call(self, target: int, *arguments: Any) -> None:
         call(target, *(each._array if isinstance(each, PlainRows) else each for each in arguments))
 
+    def loop(self, _symbol: str, ufunc: Any, x: PlainRows, out: PlainRows) -> None:
+        out._flat[...] = ufunc(x._flat)
+
     def when(self, condition: Any, body: Body, *carried: Any) -> tuple[Any, ...]:
         return (body(*carried) or ()) if condition else carried
 

@@ -31,6 +31,11 @@ class Rows:
         return math.prod(self._shape[1:], start=self._shape[0])
 
     @property
+    def place(self) -> Any:
+        """Where it begins."""
+        return self._data
+
+    @property
     def code(self) -> str:
         """The type of its values, as NumPy writes it."""
         return next(code for code, numbers in KINDS.items() if numbers == self._numbers)

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastem.compiled.factors import raise_to_floor
-from fastem.compiled.jit import kernel, numbers_at, rounded, wide
+from fastem.compiled.jit import kernel, rounded, wide
 from fastem.compiled.lanes import staged
-from fastem.compiled.numpys import LONGEST, log_into, total_of
+from fastem.compiled.numpys import LONGEST, loop_in, total_in
 from fastem.compiled.squares import GROUP, in_groups, weighted_squares
 from fastem.families.base import Frame, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
@@ -77,49 +77,83 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
     weighted_squares(tile, resp, params, layout[0], rows, out, -1)
 
 
+def _moments_of(
+    machine: Any, statistics: Any, params: Any, ridge: Any, starving: Any, means: Any, variances: Any, squares: Any
+) -> None:
+    """Means, variances with the ridge, and the squares of the means' shifts, all OUT (K, d). As that of full."""
+    d = means.width
+
+    def component(k: Any) -> None:
+        count = machine.where(starving.number(0, k) == 0, statistics.number(k, 0), 1.0)
+
+        def feature(j: Any) -> None:
+            shift = statistics.number(k, 1 + j) / count
+            square = machine.product(shift, shift)
+            means.put(k, j, params.number(k, j) + shift)
+            squares.put(k, j, square)
+            variances.put(k, j, statistics.number(k, 1 + d + j) / count - square + ridge.number(0, j))
+
+        machine.repeat(0, d, feature)
+
+    machine.repeat(0, means.height, component)
+
+
+def _rows_of(machine: Any, means: Any, variances: Any, log_scales: Any, rows: Any, scratch: Any) -> None:
+    """Rows of params, OUT, from their parts. log_scales: the sum of the logs of the frame's scales; scratch (d,)."""
+    d = means.width
+    constant = machine.product(machine.float_of(d, log_scales), gaussian.LOG_2_PI)
+
+    def component(k: Any) -> None:
+        def feature(j: Any) -> None:
+            variance = variances.number(k, j)
+            rows.put(k, j, means.number(k, j))
+            rows.put(k, d + j, 1.0 / machine.root(variance))
+            rows.put(k, 2 * d + 1 + j, variance)
+            scratch.put(0, j, variance)
+
+        machine.repeat(0, d, feature)
+        loop_in(machine, np.log, scratch, scratch)
+        rows.put(k, 2 * d, machine.product(constant + total_in(machine, scratch), -0.5) - log_scales)
+
+    machine.repeat(0, means.height, component)
+
+
+@staged
+def _maximised(
+    machine: Any, statistics: Any, params: Any, constants: Any, layout: Any, rows: Any, scratch: Any, flags: Any
+) -> None:
+    """`_m_step`."""
+    d, n_components = layout.number(0, 0), layout.number(0, 1)
+    size, shape = n_components * d, (n_components, d)
+    means, variances, squares = (scratch.cut(i * size, shape) for i in range(3))
+    floor, ridge = constants.cut(0, (d,)), constants.cut(d, (d,))
+    _moments_of(machine, statistics, params, ridge, flags.cut(0, (n_components,)), means, variances, squares)
+
+    def healthy(i: Any, all_are: Any) -> list[Any]:
+        return [all_are & (variances.number(0, i) >= floor.number(0, i % d))]
+
+    (all_are,) = machine.repeat(0, size, healthy, n_components > 0)
+    flags.put(1, 0, machine.flag(all_are == 0))
+    _rows_of(machine, means, variances, constants.number(2, 0), rows, scratch.cut(3 * size, (d,)))
+
+
+_staged_moments, _staged_rows = staged(_moments_of), staged(_rows_of)
+
+
 @rounded
 def _moments(statistics, params, ridge, starving, means, variances, squares):
-    """Means, variances with the ridge, and the squares of the means' shifts, all OUT (K, d). As _moments of full."""
-    n_components, d = means.shape
-    for k in range(n_components):
-        count = 1.0 if starving[k] else statistics[k, 0]
-        for j in range(d):
-            shift = statistics[k, 1 + j] / count
-            square = shift * shift
-            means[k, j] = params[k, j] + shift
-            squares[k, j] = square
-            variances[k, j] = statistics[k, 1 + d + j] / count - square + ridge[j]
+    _staged_moments(statistics, params, ridge, starving, means, variances, squares)
 
 
 @rounded
 def _write_rows(means, variances, log_scales, rows, scratch):
-    """Rows of params, OUT, from their parts. log_scales: the sum of the logs of the frame's scales; scratch (d,)."""
-    n_components, d = means.shape
-    for k in range(n_components):
-        for j in range(d):
-            rows[k, j] = means[k, j]
-            rows[k, d + j] = 1.0 / np.sqrt(variances[k, j])
-            rows[k, 2 * d + 1 + j] = variances[k, j]
-            scratch[j] = variances[k, j]
-        log_into(scratch, scratch)
-        rows[k, 2 * d] = -0.5 * (d * gaussian.LOG_2_PI + total_of(scratch)) - log_scales
+    _staged_rows(means, variances, log_scales, rows, scratch)
 
 
 @rounded
 def _m_step(statistics, params, constants, layout, rows, scratch, flags):
     """`maximise` where no variance is below its floor. constants: floor, ridge, and the sum of log scales, (3, d)."""
-    d, n_components = layout[0], layout[1]
-    place, size = scratch.ctypes.data, n_components * d
-    means = numbers_at(place, (n_components, d))
-    variances = numbers_at(place + 8 * size, (n_components, d))
-    squares = numbers_at(place + 16 * size, (n_components, d))
-    _moments(statistics, params, constants[1], flags[0], means, variances, squares)
-    below = False
-    for k in range(n_components):
-        for j in range(d):
-            below = below or not variances[k, j] >= constants[0, j]
-    flags[1, 0] = below
-    _write_rows(means, variances, constants[2, 0], rows, scratch[3 * size : 3 * size + d])
+    _maximised(statistics, params, constants, layout, rows, scratch, flags)
 
 
 @dataclass(frozen=True)
@@ -155,7 +189,8 @@ class GaussianDiag(gaussian.GaussianFamily):
 
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         means, mean_squares, squares = np.empty((3, len(starving), len(frame.scale)))
-        _moments(statistics, params, limits.ridge, starving, means, mean_squares, squares)
+        statistics, ridge = np.ascontiguousarray(statistics), np.ascontiguousarray(limits.ridge)
+        _moments(statistics, np.ascontiguousarray(params), ridge, starving, means, mean_squares, squares)
         variances, floored, collapsed = raise_to_floor(
             mean_squares, limits.floor, limits.bound, limits.rounding, squares
         )
