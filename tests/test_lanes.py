@@ -49,8 +49,8 @@ def _arithmetic(machine, x, numbers, out):
     def terms(t, count):
         return [x.vector(0, t, count), x.vector(0, t, count) * x.vector(1, t, count)]
 
-    for row, in_pairs in ((8, False), (9, True)):
-        for i, value in enumerate(machine.totals(x, terms, 2, in_pairs=in_pairs)):
+    for row, in_pairs in ((8, [False, True]), (9, [True, False])):
+        for i, value in enumerate(machine.totals(x, terms, in_pairs)):
             out.put(row, i, value)
 
 

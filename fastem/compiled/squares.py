@@ -140,9 +140,8 @@ def scaled_distances(
     from_squares(machine, tile, tile, n_features, params, 0, constant, precision, rows, out)
 
 
-@staged
 def sums_of_16(machine: Any, resp: Any, tile: Any, k: Any, j: Any, out: Any) -> None:
-    """out[0, 4 a + b] = sum_t resp[k[a], t] tile[j[b], t] for four components k and four features j."""
+    """For staged functions: out[0, 4 a + b] = sum_t resp[k[a], t] tile[j[b], t] for four components and features."""
     n, n_rows = tile.lanes, 2 if FEW else 4
     for first in range(0, 4, n_rows):
 
@@ -155,30 +154,61 @@ def sums_of_16(machine: Any, resp: Any, tile: Any, k: Any, j: Any, out: Any) -> 
         out.put(0, 4 * first, machine.sums(sums))
 
 
+def fours(machine: Any, rows: Any, n_features: Any, body: Any) -> None:
+    """Call body(i, its four components, j, its four features) for every fourth component and feature.
+
+    A block that goes beyond the last component or feature repeats it.
+    """
+
+    def components(i: Any) -> None:
+        k = [rows.number(0, machine.at_most(i + a, rows.width - 1)) for a in range(4)]
+        features = lambda j: body(i, k, j, [machine.at_most(j + b, n_features - 1) for b in range(4)])
+        machine.repeat(0, n_features, features, step=4)
+
+    machine.repeat(0, rows.width, components, step=4)
+
+
+def sum_weights(machine: Any, resp: Any, rows: Any, out: Any) -> None:
+    """For staged functions: add sum_t resp[k, t] to out[k, 0]."""
+
+    def component(i: Any) -> None:
+        k = rows.number(0, i)
+        (count,) = machine.totals(resp, lambda t, n: [resp.vector(k, t, n)], [True])
+        out.add(k, 0, count)
+
+    machine.repeat(0, rows.width, component)
+
+
+def sum_products(machine: Any, resp: Any, tile: Any, n_features: Any, rows: Any, out: Any, scratch: Any) -> None:
+    """For staged functions: `weighted_sums`."""
+
+    def block(i: Any, k: Any, j: Any, features: Any) -> None:
+        sums_of_16(machine, resp, tile, k, features, scratch)
+
+        def add(a: Any) -> None:
+            own = rows.number(0, i + a)
+            last = machine.at_most(machine.integer(4), n_features - j)
+            machine.repeat(0, last, lambda b: out.add(own, 1 + j + b, scratch.number(0, 4 * a + b)))
+
+        machine.repeat(0, machine.at_most(machine.integer(4), rows.width - i), add)
+
+    sum_weights(machine, resp, rows, out)
+    fours(machine, rows, n_features, block)
+
+
+_weighted_sums = staged(sum_products)
+
+
 @part
 def weighted_sums(resp, tile, n_features, rows, out, scratch):
     """Add sum_t resp[k, t] to out[k, 0] and sum_t resp[k, t] tile[j, t] to out[k, 1 + j]. 2 flops per entry.
 
     scratch OUT (>= 1, T). Sixteen sums at a time take 0.023 ns per entry at d = 64 on a Zen 5; two components at a time
-    took 0.032. A block that goes beyond the last component or feature repeats it, to no effect.
+    took 0.032.
     """
-    wide()
-    for i in range(rows.size):
-        count = tile.dtype.type(0)
-        for t in range(tile.shape[1]):
-            count += resp[rows[i], t]
-        out[rows[i], 0] += count
-    last, end = rows.size - 1, n_features - 1
-    for i in range(0, rows.size, 4):
-        k = rows[i], rows[min(i + 1, last)], rows[min(i + 2, last)], rows[min(i + 3, last)]
-        for j in range(0, n_features, 4):
-            sums_of_16(resp, tile, k, (j, min(j + 1, end), min(j + 2, end), min(j + 3, end)), scratch)
-            for a in range(min(4, rows.size - i)):
-                for b in range(min(4, n_features - j)):
-                    out[rows[i + a], 1 + j + b] += scratch[0, 4 * a + b]
+    _weighted_sums(resp, tile, n_features, rows, out, scratch)
 
 
-@staged
 def _squares_of_4(
     machine: Any, tile: Any, resp: Any, params: Any, components: Any, j: Any, d: Any, out: Any, rows: Any
 ) -> None:
@@ -205,41 +235,50 @@ def _squares_of_4(
             out.add(rows[place], d + (j + 1), machine.sums(sums[8 * i + 4 : 8 * i + 8]))
 
 
-@part
-def weighted_squares(tile, resp, params, n_features, rows, out, shared):
-    """Add sum r and sum r z to out[k], and sum r z^2 to its columns 1 + d ..., z = x - mean_k. 5 d flops an entry.
+def weighted_squares(
+    machine: Any, tile: Any, resp: Any, params: Any, d: Any, rows: Any, out: Any, shared: Any = None
+) -> None:
+    """For staged functions: add sum r and sum r z to out[k], and sum r z^2 to its columns 1 + d ..., z = x - mean_k.
 
-    With shared >= 0 the squares of all components are pooled in that row.
+    5 d flops an entry. If `shared` is a row, the squares of all components are pooled there.
     """
-    wide()
-    d = n_features
-    size = tile.shape[1]
-    blocked = d // 4 * 4
-    paired = rows.size // 2 * 2
-    zero = tile.dtype.type(0)
-    for j in range(0, blocked, 4):
-        for i in range(0, paired, 2):
-            k, m = rows[i], rows[i + 1]
-            row_k = shared if shared >= 0 else k
-            row_m = shared if shared >= 0 else m
-            _squares_of_4(tile, resp, params, (k, m), j, d, out, (row_k, row_m))
-    for i in range(rows.size):
-        k = rows[i]
-        row_k = shared if shared >= 0 else k
-        s0 = zero
-        for t in range(size):
-            s0 += resp[k, t]
-        out[k, 0] += s0
-        for j in range(blocked if i < paired else 0, d):
-            mean = params[k, j]
-            s0 = q0 = zero
-            for t in range(size):
-                z0 = tile[j, t] - mean
-                w0 = resp[k, t] * z0
-                s0 += w0
-                q0 += w0 * z0
-            out[k, 1 + j] += s0
-            out[row_k, d + 1 + j] += q0
+    n_paired, blocked, repeat = rows.width // 2 * 2, d // 4 * 4, machine.repeat
+
+    def row_of(k: Any) -> Any:
+        return k if shared is None else shared
+
+    def group(j: Any) -> None:
+        def pair(i: Any) -> None:
+            k = rows.number(0, i), rows.number(0, i + 1)
+            _squares_of_4(machine, tile, resp, params, k, j, d, out, [row_of(each) for each in k])
+
+        repeat(0, n_paired, pair, step=2)
+
+    def component(i: Any) -> None:
+        k = rows.number(0, i)
+
+        def feature(j: Any) -> None:
+            mean = params.number(k, j)
+
+            def terms(t: Any, n: int) -> list[Any]:
+                z = tile.vector(j, t, n) - mean
+                weighted = machine.product(resp.vector(k, t, n), z)
+                return [weighted, weighted * z]
+
+            first, second = machine.totals(tile, terms, [False, True])
+            out.add(k, 1 + j, first)
+            out.add(row_of(k), d + 1 + j, second)
+
+        repeat(machine.choose(i < n_paired, blocked, 0), d, feature)
+
+    repeat(0, blocked, group, step=4)
+    sum_weights(machine, resp, rows, out)
+    repeat(0, rows.width, component)
+
+
+@staged
+def _pooled_squares(machine: Any, tile: Any, resp: Any, params: Any, d: Any, rows: Any, out: Any, shared: Any) -> None:
+    weighted_squares(machine, tile, resp, params, d, rows, out, shared)
 
 
 @kernel
@@ -265,4 +304,4 @@ def tied_squares(tile, resp, labels, latent, sample_weight, params, layout, rows
 
     tile IN (d, T); resp IN (K, T); params IN, beginning with the means; out INOUT float64; scratch unused.
     """
-    weighted_squares(tile, resp, params, layout[0], rows, out, layout[1])
+    _pooled_squares(tile, resp, params, layout[0], rows, out, layout[1])

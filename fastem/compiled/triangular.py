@@ -208,11 +208,11 @@ def deviations(
                 results.append(product)
             return results
 
-        first, second = machine.totals(tile, terms, 2)
+        first, second = machine.totals(tile, terms, [False, False])
         out.add(k, 1 + pair[0], first)
         out.add(k, 1 + pair[1], machine.where(pair[0] < pair[1], second))
 
-    (count,) = machine.totals(tile, lambda t, n: [resp.vector(k, t, n)], 1, in_pairs=True)
+    (count,) = machine.totals(tile, lambda t, n: [resp.vector(k, t, n)], [True])
     out.add(k, 0, count)
     pairs = (d + 1) // 2
     to_keep = machine.where(d > 4, pairs, 0)  # all pairs, or none

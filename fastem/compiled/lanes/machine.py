@@ -156,14 +156,14 @@ class Machine:
         return carried
 
     def totals(
-        self, rows: Rows, terms: Callable[[Any, int], Sequence[Number]], count: int, in_pairs: bool = False
+        self, rows: Rows, terms: Callable[[Any, int], Sequence[Number]], in_pairs: Sequence[bool]
     ) -> list[Number]:
-        """The sums over samples t of the `count` vectors terms(t, n).
+        """The sums over samples t of the vectors terms(t, n).
 
         Four vectors at a time are added up, to four sums each, as LLVM does it; what is left is added up to one more.
-        in_pairs: whether the four are added in pairs, or one after the other.
+        in_pairs: for each sum, whether the four are added in pairs, or one after the other.
         """
-        n, size = rows.lanes, rows.width
+        n, size, count = rows.lanes, rows.width, len(in_pairs)
         few = n // 2 if REGISTER == 64 else min(n, 4)
 
         def step(t: Any, *sums: Any) -> list[Any]:
@@ -182,7 +182,7 @@ class Machine:
         results = []
         for i in range(count):
             a, b, c, d = most[4 * i : 4 * i + 4]
-            total = (a + b) + (c + d) if in_pairs else a + b + c + d
+            total = (a + b) + (c + d) if in_pairs[i] else a + b + c + d
             results.append(self.sums([total]) + self.sums([rest[i]]))
         return results
 

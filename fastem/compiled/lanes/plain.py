@@ -88,9 +88,9 @@ class Plain:
         return carried
 
     def totals(
-        self, rows: PlainRows, terms: Callable[[Any, int], Sequence[Value]], count: int, in_pairs: bool = False
+        self, rows: PlainRows, terms: Callable[[Any, int], Sequence[Value]], in_pairs: Sequence[bool]
     ) -> list[Value]:
-        sums = np.zeros((count, 1), dtype=rows.dtype)
+        sums = np.zeros((len(in_pairs), 1), dtype=rows.dtype)
         for t in range(rows.width):
             self.left = 1
             sums += [[term[0]] for term in terms(t, 1)]

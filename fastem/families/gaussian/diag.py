@@ -68,13 +68,19 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
                 out[k, t] -= half * z0 * z0
 
 
+@staged
+def _gathered(machine: Any, tile: Any, resp: Any, params: Any, d: Any, rows: Any, out: Any) -> None:
+    """`accumulate`."""
+    weighted_squares(machine, tile, resp, params, d, rows, out)
+
+
 @kernel
 def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add sum r, sum r z and sum r z^2, z = x - mean_k, to row k of out. 5 d flops per entry.
 
     tile IN (d, T); resp IN (K, T); out INOUT float64; scratch unused.
     """
-    weighted_squares(tile, resp, params, layout[0], rows, out, -1)
+    _gathered(tile, resp, params, layout[0], rows, out)
 
 
 def _moments_of(

@@ -96,6 +96,9 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
             _add_products(tile, params, (four[0], four[1], four[2], four[3]), d, GROUP * group, out, sweep)
 
 
+_sums_of_16 = staged(sums_of_16)
+
+
 @kernel
 def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, out, scratch):
     """Add sum r, sum r z and sum r |z|^2, z = x - mean_k, to row k of out. 2 d flops per entry, or 5 d: see RAW_64.
@@ -135,7 +138,7 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
     for i in range(0, rows.size, 4):
         four = rows[i], rows[min(i + 1, last)], rows[min(i + 2, last)], rows[min(i + 3, last)]
         for j in range(0, d, 4):
-            sums_of_16(resp, tile, four, (j, min(j + 1, end), min(j + 2, end), min(j + 3, end)), scratch)
+            _sums_of_16(resp, tile, four, (j, min(j + 1, end), min(j + 2, end), min(j + 3, end)), scratch)
             for a in range(min(4, rows.size - i)):
                 k = rows[i + a]
                 twice = 2.0 if _raw(params, k, d) else 0.0
