@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastem.compiled.jit import kernel, part, wide
+from fastem.compiled.jit import kernel, part
 from fastem.compiled.lanes import fetching, staged
 from fastem.compiled.lanes.target import FEW
 
@@ -125,14 +125,6 @@ def distances(machine: Any, tile: Any, n_features: Any, centres: Any, rows: Any,
 
 
 @staged
-def distances_from(
-    machine: Any, tile: Any, points: Any, n_features: Any, params: Any, start: Any, constant: Any, rows: Any, out: Any
-) -> None:
-    """`from_squares` with a precision of 1."""
-    from_squares(machine, tile, points, n_features, params, start, constant, None, rows, out)
-
-
-@staged
 def scaled_distances(
     machine: Any, tile: Any, n_features: Any, params: Any, constant: Any, precision: Any, rows: Any, out: Any
 ) -> None:
@@ -162,7 +154,10 @@ def fours(machine: Any, rows: Any, n_features: Any, body: Any) -> None:
 
     def components(i: Any) -> None:
         k = [rows.number(0, machine.at_most(i + a, rows.width - 1)) for a in range(4)]
-        features = lambda j: body(i, k, j, [machine.at_most(j + b, n_features - 1) for b in range(4)])
+
+        def features(j: Any) -> None:
+            body(i, k, j, [machine.at_most(j + b, n_features - 1) for b in range(4)])
+
         machine.repeat(0, n_features, features, step=4)
 
     machine.repeat(0, rows.width, components, step=4)
@@ -281,6 +276,19 @@ def _pooled_squares(machine: Any, tile: Any, resp: Any, params: Any, d: Any, row
     weighted_squares(machine, tile, resp, params, d, rows, out, shared)
 
 
+@staged
+def _scaled(machine: Any, tile: Any, params: Any, layout: Any, rows: Any, out: Any, scratch: Any) -> None:
+    """`scaled_log_prob`."""
+    d, n_components, n = layout.number(0, 0), layout.number(0, 1), tile.lanes
+
+    def feature(j: Any) -> None:
+        factor = params.number(n_components, j)
+        machine.samples(tile.width, n, lambda t: scratch.put(j, t, tile.vector(j, t, n) * factor))
+
+    machine.repeat(0, d, feature)
+    from_squares(machine, tile, scratch, d, params, d, 2 * d, None, rows, out)
+
+
 @kernel
 def scaled_log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = constant_k - 1/2 |x_t / sd - mean_k / sd|^2 with one sd per feature; x is scaled once. 3 K d flops.
@@ -288,14 +296,7 @@ def scaled_log_prob(tile, params, layout, rows, out, latent, scratch):
     Row k of params: mean (d) | mean / sd (d) | constant; the shared row begins with 1/sd (d). tile IN (d, T);
     out OUT (K, T); scratch OUT (>= d, T).
     """
-    wide()
-    d, n_components = layout[0], layout[1]
-    size = tile.shape[1]
-    for j in range(d):
-        factor = params[n_components, j]
-        for t in range(size):
-            scratch[j, t] = tile[j, t] * factor
-    distances_from(tile, scratch, d, params, d, 2 * d, rows, out)
+    _scaled(tile, params, layout, rows, out, scratch)
 
 
 @kernel

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.compiled.jit import inline, part, routine
-from fastem.compiled.lanes import fetching, staged
+from fastem.compiled.lanes import fetching
 from fastem.compiled.lanes.target import FEW
 
 Array = NDArray[Any]
@@ -38,9 +37,6 @@ def row_of(i: Any) -> Any:
 def column_of(j: Any) -> Any:
     """How far behind the beginning of its row column j lies."""
     return 16 * (j // 4) + j % 4
-
-
-block_row, block_column = inline(row_of), inline(column_of)
 
 
 def _places(order: int) -> tuple[Array, Array]:
@@ -76,14 +72,6 @@ def blocks_of(matrices: Array) -> Array:
 def matrix_of(blocks: Array, order: int) -> Array:
     """Symmetric matrices (..., n, n) from the blocks (..., n_blocks * 16) of their lower triangles."""
     return blocks.take(_kept_places(order)[0], axis=-1)
-
-
-@part
-def pad(buffer, n, size):
-    """Zero the rows of a buffer from n to the next multiple of 4; the first n rows hold data."""
-    for j in range(n, (n + 3) // 4 * 4):
-        for t in range(size):
-            buffer[j, t] = 0
 
 
 def _block(strip: Any, column: Any) -> Any:
@@ -155,9 +143,8 @@ def whitened_squares(machine: Any, tile: Any, params: Any, k: Any, d: Any, scrat
     machine.samples(tile.width, 2 * tile.lanes, chunk)
 
 
-@staged
 def whitened(machine: Any, tile: Any, flat: Any, row: Any, d: Any, scratch: Any, y: Any) -> None:
-    """y = W tile, W in blocks from flat[row, 0] on. d(d+1) flops a sample.
+    """For staged functions: y = W tile, W in blocks from flat[row, 0] on. d(d+1) flops a sample.
 
     tile IN (>= d, T); y OUT (>= d rounded up to 4, T); scratch OUT (>= d, T), which may not overlap with y.
     """
@@ -289,15 +276,6 @@ def outer_products(machine: Any, a: Any, b: Any, n: Any, out: Any, row: Any, sta
         repeat(first, strips, pair, step=2)
 
     repeat(0, strips, panel, step=_PANEL)
-
-
-_outer_products = staged(outer_products)
-
-
-@routine
-def weighted_outer(a, b, n, out, row, start):
-    """`outer_products`, compiled once for all kernels that call it."""
-    _outer_products(a, b, n, out, row, start)
 
 
 def padded(machine: Any, rows: Any, n: Any) -> None:

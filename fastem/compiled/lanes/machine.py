@@ -259,7 +259,10 @@ class Machine:
         return self._by_llvm("llvm.sqrt", x)
 
     def _by_llvm(self, name: str, x: Number) -> Number:
-        function = self.builder.module.declare_intrinsic(name, [x.value.type])
+        kind = x.value.type
+        element = getattr(kind, "element", kind)
+        full = f"{name}.{f'v{kind.count}' if isinstance(kind, ir.VectorType) else ''}{element.intrinsic_name}"
+        function = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(kind, [kind]), full)
         return Number(self.builder, self.builder.call(function, [x.value]))
 
     def whole(self, x: Number) -> Number:

@@ -13,20 +13,21 @@ it loses no digits when components are far apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastem.compiled.arrays import for_each, some
 from fastem.compiled.factors import Factor, factorise
-from fastem.compiled.jit import kernel, wide
-from fastem.compiled.squares import distances_from, weighted_sums
+from fastem.compiled.jit import kernel
+from fastem.compiled.lanes import staged
+from fastem.compiled.squares import from_squares, sum_products
 from fastem.compiled.triangular import (
     blocks_of,
     matrix_of,
     n_blocks,
-    pad,
-    weighted_outer,
+    outer_products,
+    padded,
     whitened,
 )
 from fastem.families.base import Frame, Limits, Maximised
@@ -36,16 +37,73 @@ from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import COVARIANCE, Array, Parameter, Parameters
 
 
+@staged
+def _log_densities(machine: Any, tile: Any, params: Any, layout: Any, rows: Any, out: Any, scratch: Any) -> None:
+    """`log_prob`."""
+    d, n_components = layout.number(0, 0), layout.number(0, 1)
+    first = (d + 3) // 4 * 4
+    white = scratch.cut(first * scratch.width, (scratch.height - first, scratch.width))
+    whitened(machine, tile, params, n_components, d, scratch, white)
+    from_squares(machine, tile, white, d, params, d, 2 * d, None, rows, out)
+
+
 @kernel
 def log_prob(tile, params, layout, rows, out, latent, scratch):
     """out[k, t] = constant_k - 1/2 |W x_t - W mean_k|^2; x is whitened once. d(d+1) + 3 K d flops a sample.
 
     tile IN (d, T); params IN; out OUT (K, T); scratch OUT (>= 2 ceil4(d), T). Nothing is checked.
     """
-    d, n_components = layout[0], layout[1]
-    whitened_tile = scratch[(d + 3) // 4 * 4 :]
-    whitened(tile, params, n_components, d, scratch, whitened_tile)
-    distances_from(tile, whitened_tile, d, params, d, 2 * d, rows, out)
+    _log_densities(tile, params, layout, rows, out, scratch)
+
+
+def _residuals(machine: Any, tile: Any, resp: Any, params: Any, d: Any, residual: Any, share: Any) -> None:
+    """share_k = root r_k = resp_k / root and residual = root (x - sum_k r_k mean_k), with root = sqrt(w).
+
+    The outer products of residual and of share with themselves are then the two pooled matrices.
+    """
+    n, n_components, repeat = 2 * tile.lanes, resp.height, machine.repeat
+    whole = n_components // 4 * 4
+
+    def chunk(t: Any) -> None:
+        (weight,) = repeat(0, n_components, lambda k, total: [total + resp.vector(k, t, n)], machine.zeros(tile, n))
+        root = machine.root(weight)
+
+        def component(k: Any) -> None:
+            share.put(k, t, machine.where(root > 0.0, resp.vector(k, t, n) / root, 0.0))
+
+        def feature(j: Any) -> None:
+            def four(k: Any, left: Any) -> list[Any]:
+                first, *others = (2, 1, 3, 0)  # the order in which LLVM added them before this was written out
+                total = machine.product(share.vector(k + first, t, n), params.number(k + first, j))
+                for i in others:
+                    total = total + params.number(k + i, j) * share.vector(k + i, t, n)
+                return [left - total]
+
+            def one(k: Any, left: Any) -> list[Any]:
+                return [left - params.number(k, j) * share.vector(k, t, n)]
+
+            (left,) = repeat(0, whole, four, machine.product(root, tile.vector(j, t, n)), step=4)
+            residual.put(j, t, repeat(whole, n_components, one, left)[0])
+
+        repeat(0, n_components, component)
+        repeat(0, d, feature)
+
+    machine.samples(tile.width, n, chunk)
+
+
+@staged
+def _gathered(machine: Any, tile: Any, resp: Any, params: Any, layout: Any, rows: Any, out: Any, scratch: Any) -> None:
+    """`accumulate`."""
+    d, n_components = layout.number(0, 0), layout.number(0, 1)
+    first, strips = (d + 3) // 4 * 4, (d + 3) // 4
+    share = scratch.cut(first * scratch.width, (scratch.height - first, scratch.width))
+    sum_products(machine, resp, tile, d, rows, out, scratch)
+    _residuals(machine, tile, resp, params, d, scratch, share)
+    padded(machine, scratch, d)
+    padded(machine, share, n_components)
+    outer_products(machine, scratch, scratch, d, out, n_components, machine.integer(0))
+    place = 16 * (strips * (strips + 1) // 2)
+    outer_products(machine, share, share, n_components, out, n_components, place)
 
 
 @kernel
@@ -55,48 +113,7 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
     tile IN (d, T); resp IN (K, T), times the sample weights w, which are recovered as its column sums; 0 in rows that
     are not listed; out INOUT float64; scratch OUT (>= ceil4(d) + ceil4(K) + 1, T).
     """
-    wide()
-    d = layout[0]
-    n_components = layout[1]
-    size = tile.shape[1]
-    residual = scratch
-    share = scratch[(d + 3) // 4 * 4 :]
-    root = (n_components + 3) // 4 * 4
-    whole = n_components // 4 * 4
-    zero = tile.dtype.type(0)
-    weighted_sums(resp, tile, d, rows, out, scratch)
-    # With root = sqrt(w): share_k = root r_k = resp_k / root and residual = root (x - sum_k r_k mean_k), so that the
-    # outer products of residual and of share with themselves are the two matrices.
-    for t in range(size):
-        share[root, t] = zero
-    for k in range(n_components):
-        for t in range(size):
-            share[root, t] += resp[k, t]
-    for t in range(size):
-        share[root, t] = np.sqrt(share[root, t])
-    for k in range(n_components):
-        for t in range(size):
-            share[k, t] = resp[k, t] / share[root, t] if share[root, t] > zero else zero
-    for j in range(d):
-        for t in range(size):
-            residual[j, t] = share[root, t] * tile[j, t]
-        for k in range(0, whole, 4):
-            m0 = params[k, j]
-            m1 = params[k + 1, j]
-            m2 = params[k + 2, j]
-            m3 = params[k + 3, j]
-            for t in range(size):
-                residual[j, t] -= m0 * share[k, t] + m1 * share[k + 1, t] + m2 * share[k + 2, t] + m3 * share[k + 3, t]
-        for k in range(whole, n_components):
-            m0 = params[k, j]
-            for t in range(size):
-                residual[j, t] -= m0 * share[k, t]
-    pad(residual, d, size)
-    pad(share, n_components, size)
-    # They are int64 because numba would compile weighted_outer once for each literal.
-    strips = (d + 3) // 4
-    weighted_outer(residual, residual, d, out, n_components, np.int64(0))
-    weighted_outer(share, share, n_components, out, n_components, np.int64(16 * (strips * (strips + 1) // 2)))
+    _gathered(tile, resp, params, layout, rows, out, scratch)
 
 
 @dataclass(frozen=True)
