@@ -124,14 +124,6 @@ def distances(machine: Any, tile: Any, n_features: Any, centres: Any, rows: Any,
     from_squares(machine, tile, tile, n_features, centres, 0, None, None, rows, out)
 
 
-@staged
-def scaled_distances(
-    machine: Any, tile: Any, n_features: Any, params: Any, constant: Any, precision: Any, rows: Any, out: Any
-) -> None:
-    """`from_squares` of a tile itself, the means in the first columns of params."""
-    from_squares(machine, tile, tile, n_features, params, 0, constant, precision, rows, out)
-
-
 def sums_of_16(machine: Any, resp: Any, tile: Any, k: Any, j: Any, out: Any) -> None:
     """For staged functions: out[0, 4 a + b] = sum_t resp[k[a], t] tile[j[b], t] for four components and features."""
     n, n_rows = tile.lanes, 2 if FEW else 4

@@ -6,8 +6,8 @@ to LLVM in a kernel, which spills in the innermost loop where there are too few.
 compile, because numba never sees the statements. With NUMBA_DISABLE_JIT=1 the function computes with NumPy arrays.
 
 Its first argument is the machine. Arrays, contiguous ones alone, are `Rows`, and all other arguments are numbers or
-tuples of them. A value is a number or a vector of consecutive samples. Values are added and multiplied in the order that
-is written; a product and a sum become one operation where the processor has one.
+tuples of them. A value is a number or a vector of consecutive samples. Values are added and multiplied in the order in
+which they are written; a product and a sum become one operation where the processor has one.
 """
 
 from __future__ import annotations

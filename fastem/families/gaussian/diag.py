@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastem.compiled.factors import raise_to_floor
-from fastem.compiled.jit import kernel, rounded, wide
+from fastem.compiled.jit import kernel, rounded
 from fastem.compiled.lanes import staged
 from fastem.compiled.numpys import LONGEST, loop_in, total_in
 from fastem.compiled.squares import GROUP, in_groups, weighted_squares
@@ -23,8 +23,10 @@ from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
 
 @staged
-def _pair(machine: Any, tile: Any, params: Any, pair: Any, d: Any, j: Any, out: Any, sweep: Any) -> None:
-    """`log_prob` of two components and a group of features."""
+def _log_densities(machine: Any, tile: Any, params: Any, d: Any, rows: Any, out: Any) -> None:
+    """`log_prob`, of two components and a group of features at a time."""
+    n, repeat = 2 * tile.lanes, machine.repeat
+    n_pairs, n_groups = rows.width // 2, (d + (GROUP - 1)) // GROUP
 
     def coefficients(j: Any, k: Any) -> Any:
         return params.number(k, j), params.number(k, d + j)
@@ -35,8 +37,28 @@ def _pair(machine: Any, tile: Any, params: Any, pair: Any, d: Any, j: Any, out: 
     def lone(z: Any, slope: Any) -> Any:
         return (slope * z) * z
 
-    constants, slopes = [params.number(k, 2 * d) for k in pair], (0.5, 0.5)
-    in_groups(machine, tile, tile, d, j, pair, constants, slopes, lone, coefficients, deviation, out, sweep)
+    def group_of(group: Any) -> None:
+        def pair_of(i: Any) -> None:
+            pair, sweep = (rows.number(0, 2 * i), rows.number(0, 2 * i + 1)), (group * n_pairs + i, n_groups * n_pairs)
+            constants, slopes = [params.number(k, 2 * d) for k in pair], (0.5, 0.5)
+            functions = lone, coefficients, deviation
+            in_groups(machine, tile, tile, d, GROUP * group, pair, constants, slopes, *functions, out, sweep)
+
+        repeat(0, n_pairs, pair_of)
+
+    def left(i: Any) -> None:
+        k = rows.number(0, i)
+
+        def chunk(t: Any) -> None:
+            def one(j: Any, total: Any) -> list[Any]:
+                return [total - lone(deviation(tile.vector(j, t, n), coefficients(j, k)), 0.5)]
+
+            out.put(k, t, repeat(0, d, one, machine.zeros(tile, n) + params.number(k, 2 * d))[0])
+
+        machine.samples(tile.width, n, chunk)
+
+    repeat(0, n_groups, group_of)
+    repeat(2 * n_pairs, rows.width, left)
 
 
 @kernel
@@ -45,27 +67,7 @@ def log_prob(tile, params, layout, rows, out, latent, scratch):
 
     tile IN (d, T); params IN; out OUT (K, T); scratch unused. Nothing is checked.
     """
-    wide()
-    d = layout[0]
-    size = tile.shape[1]
-    half = tile.dtype.type(0.5)
-    n_pairs = rows.size // 2
-    n_groups = (d + GROUP - 1) // GROUP
-    for group in range(n_groups):
-        for i in range(n_pairs):
-            pair = rows[2 * i], rows[2 * i + 1]
-            _pair(tile, params, pair, d, GROUP * group, out, (group * n_pairs + i, n_groups * n_pairs))
-    for i in range(2 * n_pairs, rows.size):
-        k = rows[i]
-        constant = params[k, 2 * d]
-        for t in range(size):
-            out[k, t] = constant
-        for j in range(d):
-            s0 = params[k, d + j]
-            m0 = params[k, j] * s0
-            for t in range(size):
-                z0 = tile[j, t] * s0 - m0
-                out[k, t] -= half * z0 * z0
+    _log_densities(tile, params, layout[0], rows, out)
 
 
 @staged
