@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastem.compiled.arrays import some
 from fastem.compiled.jit import exact
-from fastem.compiled.lanes import staged
+from fastem.compiled.lanes import compact, staged
 
 Array = NDArray[Any]
 
@@ -82,7 +82,11 @@ def factorise_each(
     3.1.2). Rows are added to rows, because sums of products along a row must not be reassociated and took four times as
     long at 128.
     """
-    d, repeat, zero = floor.width, machine.repeat, machine.zero(work)
+    d, repeat, zero, n = floor.width, machine.repeat, machine.zero(work), work.lanes
+
+    def along(first: Any, last: Any, body: Any) -> None:
+        """Call body(t) for the entries first <= t < last of a row, n at a time."""
+        machine.samples(last - first, n, lambda t: body(first + t))
 
     def one(m: Any) -> None:
         first = m * d  # of the rows of this matrix
@@ -92,11 +96,11 @@ def factorise_each(
             positive = positive & (pivot > 0.0) & (pivot < np.inf)
             diagonal = machine.where(positive, machine.root(pivot), 1.0)
             factor = 1.0 / diagonal
-            repeat(j, d, lambda t: work.put(j, t, work.number(j, t) * factor))
+            along(j, d, lambda t: work.put(j, t, work.vector(j, t, n) * factor))
 
             def below(i: Any) -> None:
                 own = work.number(j, i)
-                repeat(i, d, lambda t: work.put(i, t, work.number(i, t) - own * work.number(j, t)))
+                along(i, d, lambda t: work.put(i, t, work.vector(i, t, n) - own * work.vector(j, t, n)))
 
             repeat(j + 1, d, below)
             return [log_determinant + machine.log(diagonal), positive]
@@ -110,9 +114,11 @@ def factorise_each(
 
             def above(k: Any) -> None:
                 own = work.number(k, i)
-                repeat(
-                    0, k + 1, lambda t: inverse.put(row, t, inverse.number(row, t) - own * inverse.number(first + k, t))
-                )
+
+                def less(t: Any) -> None:
+                    inverse.put(row, t, inverse.vector(row, t, n) - own * inverse.vector(first + k, t, n))
+
+                along(machine.integer(0), k + 1, less)
 
             def scale(t: Any, bound: Any) -> list[Any]:
                 value = inverse.number(row, t) * factor
@@ -134,7 +140,7 @@ def factorise_each(
     repeat(0, log_determinants.width, one)
 
 
-_each = staged(factorise_each)
+_each = compact(factorise_each)
 
 
 @exact

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.compiled.jit import exact
-from fastem.compiled.lanes import staged
+from fastem.compiled.lanes import compact
 
 Array = NDArray[Any]
 
@@ -38,7 +38,7 @@ def _log_det(machine: Any, scatter: Any, count: Any, epsilon: Any, work: Any) ->
     return machine.repeat(0, work.height, row, machine.zero(work))[0]
 
 
-@staged
+@compact
 def _merged(
     machine: Any, counts: Any, means: Any, scatters: Any, epsilon: Any, merges: Any, union: Any, work: Any, costs: Any,
     least: Any, gaps: Any, partner: Any,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem.compiled.jit import address, exact, matrix, vector
-from fastem.compiled.lanes import staged
+from fastem.compiled.lanes import compact
 from fastem.data import normalise
 from fastem.data.threads import Team
 from fastem.data.tiles import MAX_PARTIALS, Data, span_bounds
@@ -47,7 +47,7 @@ MODES = {
 }
 
 
-@staged
+@compact
 def _combined(machine: Any, partials: Any, n_spans: Any, out: Any) -> None:
     """`_combine`."""
     n, size = out.width, out.lanes

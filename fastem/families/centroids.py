@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastem.compiled.jit import kernel
-from fastem.compiled.lanes import staged
+from fastem.compiled.lanes import compact
 from fastem.compiled.squares import distances, weighted_sums
 
 
@@ -27,7 +27,7 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
     weighted_sums(resp, tile, layout[0], rows, out, scratch)
 
 
-@staged
+@compact
 def _gathered(machine: Any, tile: Any, labels: Any, sample_weight: Any, d: Any, out: Any) -> None:
     """`gather`. Four samples at a time."""
 

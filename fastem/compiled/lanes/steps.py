@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastem.compiled.jit import INTEGER, address, routine
-from fastem.compiled.lanes import staged
+from fastem.compiled.lanes import compact
 
 Body = Callable[[Any, str, Any, Any, Any], None]
 _BODY: Any = None  # each step has its own
@@ -36,7 +36,7 @@ def steps(body: Body) -> Callable[[Any], int]:
 
         # The same statement for all, so that it is the names by which machine code is kept that tell them apart.
         name = f"{body.__module__}.{body.__name__}.{code}"
-        named = FunctionType(_step.__code__, {**globals(), "_BODY": staged(of_this_type)}, name)
+        named = FunctionType(_step.__code__, {**globals(), "_BODY": compact(of_this_type)}, name)
         named.__qualname__, named.__module__ = name, __name__
         return address(routine(named), INTEGER, INTEGER, INTEGER)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastem.compiled.factors import raise_to_floor
 from fastem.compiled.jit import kernel, rounded
-from fastem.compiled.lanes import staged
+from fastem.compiled.lanes import compact, staged
 from fastem.compiled.numpys import LONGEST, loop_in, total_in
 from fastem.compiled.squares import GROUP, in_groups, weighted_squares
 from fastem.families.base import Frame, Limits, Maximised
@@ -126,7 +126,7 @@ def _rows_of(machine: Any, means: Any, variances: Any, log_scales: Any, rows: An
     machine.repeat(0, means.height, component)
 
 
-@staged
+@compact
 def _maximised(
     machine: Any, statistics: Any, params: Any, constants: Any, layout: Any, rows: Any, scratch: Any, flags: Any
 ) -> None:
@@ -145,7 +145,7 @@ def _maximised(
     _rows_of(machine, means, variances, constants.number(2, 0), rows, scratch.cut(3 * size, (d,)))
 
 
-_staged_moments, _staged_rows = staged(_moments_of), staged(_rows_of)
+_staged_moments, _staged_rows = compact(_moments_of), compact(_rows_of)
 
 
 @rounded

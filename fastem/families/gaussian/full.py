@@ -14,7 +14,7 @@ import numpy as np
 
 from fastem.compiled.factors import BLOCKED_ORDER, Factor, factorise, factorise_each
 from fastem.compiled.jit import exact, kernel
-from fastem.compiled.lanes import staged
+from fastem.compiled.lanes import compact, staged
 from fastem.compiled.triangular import (
     blocks_of,
     column_of,
@@ -142,7 +142,7 @@ def _rows_of(
     machine.repeat(0, means.height, component)
 
 
-@staged
+@compact
 def _maximised(
     machine: Any, statistics: Any, params: Any, constants: Any, layout: Any, rows: Any, scratch: Any, flags: Any
 ) -> None:
@@ -168,7 +168,7 @@ def _maximised(
     _rows_of(machine, means, covariances, inverse, log_determinants, scale, rows)
 
 
-_staged_moments, _staged_rows = staged(_moments_of), staged(_rows_of)
+_staged_moments, _staged_rows = compact(_moments_of), compact(_rows_of)
 
 
 @exact

@@ -14,7 +14,7 @@ import numpy as np
 from fastem.compiled.arrays import some
 from fastem.compiled.factors import raise_to_floor
 from fastem.compiled.jit import inline, kernel, rounded, wide
-from fastem.compiled.lanes import fetching, staged
+from fastem.compiled.lanes import compact, fetching, staged
 from fastem.compiled.numpys import LONGEST, loop_in, total_in
 from fastem.compiled.squares import GROUP, from_squares, sums_of_16
 from fastem.families.base import Frame, Limits, Maximised
@@ -75,6 +75,7 @@ def _log_densities(machine: Any, tile: Any, params: Any, layout: Any, rows: Any,
     d, when, repeat = layout.number(0, 0), machine.when, machine.repeat
     n, n_fours, n_groups = 2 * tile.lanes, rows.width // 4, (d + (GROUP - 1)) // GROUP
     few = d < 4
+    step = machine.choose(few, rows.width, 4)
 
     def raw(i: Any, four: list[Any]) -> None:
         """Four components, from the squares that all share."""
@@ -92,24 +93,23 @@ def _log_densities(machine: Any, tile: Any, params: Any, layout: Any, rows: Any,
 
         repeat(0, n_groups, products)
 
-    def apart(first: Any, count: Any) -> None:
-        from_squares(machine, tile, tile, d, params, 0, d + 1, d, rows.cut(first, (count,)), out)
-
-    def some(i: Any) -> None:
-        count = machine.at_most(machine.integer(4), rows.width - i)
-        four = [rows.number(0, machine.at_most(i + a, rows.width - 1)) for a in range(4)]
-        is_raw = count == 4
+    def some(first: Any) -> list[Any]:
+        """Four components, or all of them where there are few features."""
+        count = machine.at_most(step, rows.width - first)
+        four = [rows.number(0, machine.at_most(first + a, rows.width - 1)) for a in range(4)]
+        is_raw = (count == 4) & (few == 0)
         for k in four:
             is_raw = is_raw & _is_raw(machine, params, k, d)
-        when(is_raw, lambda: raw(i, four))
-        when(is_raw == 0, lambda: apart(i, count))
 
-    def many() -> None:
-        _squares(machine, tile, d, scratch)
-        repeat(0, rows.width, some, step=4)
+        def apart() -> None:
+            from_squares(machine, tile, tile, d, params, 0, d + 1, d, rows.cut(first, (count,)), out)
 
-    when(few, lambda: apart(machine.integer(0), rows.width))
-    when(few == 0, many)
+        when(is_raw, lambda: raw(first, four))
+        when(is_raw == 0, apart)
+        return [first + count >= rows.width, first + count]
+
+    when(few == 0, lambda: _squares(machine, tile, d, scratch))
+    machine.until(some, machine.integer(0))
 
 
 @kernel
@@ -242,7 +242,7 @@ def _rows_of(machine: Any, means: Any, variances: Any, log_scales: Any, rows: An
     machine.repeat(0, means.height, component)
 
 
-@staged
+@compact
 def _maximised(
     machine: Any, statistics: Any, params: Any, constants: Any, layout: Any, rows: Any, scratch: Any, flags: Any
 ) -> None:
@@ -263,7 +263,7 @@ def _maximised(
     _rows_of(machine, means, variances, log_scales, rows, row)
 
 
-_staged_moments, _staged_rows = staged(_moments_of), staged(_rows_of)
+_staged_moments, _staged_rows = compact(_moments_of), compact(_rows_of)
 
 
 @rounded

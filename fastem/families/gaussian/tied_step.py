@@ -6,7 +6,7 @@ from typing import Any
 
 from fastem.compiled.factors import factorise_each
 from fastem.compiled.jit import rounded
-from fastem.compiled.lanes import staged
+from fastem.compiled.lanes import compact
 from fastem.compiled.numpys import total_in
 from fastem.compiled.triangular import column_of, row_of
 from fastem.families.gaussian import shared as gaussian
@@ -135,7 +135,7 @@ def rows_of(
     repeat(0, d, lambda i: repeat(0, i + 1, lambda j: entry(i, j)))
 
 
-@staged
+@compact
 def _maximised(
     machine: Any, statistics: Any, params: Any, constants: Any, layout: Any, rows: Any, scratch: Any, flags: Any
 ) -> None:
@@ -159,7 +159,7 @@ def _maximised(
     rows_of(machine, means, covariance, inverse, log_determinant.number(0, 0), constants.number(2, 0), rows)
 
 
-_staged_moments, _staged_rows = staged(moments_of), staged(rows_of)
+_staged_moments, _staged_rows = compact(moments_of), compact(rows_of)
 
 
 @rounded
