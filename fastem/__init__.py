@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from fastem.families import Poisson as Poisson
     from fastem.families import register as register
     from fastem.families.base import Family as Family
+    from fastem.fitting.ahead import Compiled as Compiled
+    from fastem.fitting.ahead import compile as compile
     from fastem.fitting.fit import fit as fit
     from fastem.fitting.fits import Fits as Fits
     from fastem.fitting.many import fit_many as fit_many
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
 _HOME = {
     "fit": "fitting.fit",
     "fit_many": "fitting.many",
+    **dict.fromkeys(("Compiled", "compile"), "fitting.ahead"),
     "Fits": "fitting.fits",
     "Bernoulli": "families",
     "Gaussian": "families",

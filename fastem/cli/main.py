@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import fastem
 from fastem.cli import makers
+from fastem.cli.compiling import Compiling, expected
 from fastem.cli.parser import parse, search
 from fastem.cli.reading import CommandError, Table, read_table
 from fastem.judging.criteria import CRITERIA
@@ -106,11 +107,13 @@ def _grid(X: Array, options: argparse.Namespace) -> Selection:
     criteria = f"{'BIC':>14} {'AIC':>14}{extra}"
     print(f"\n{'model':>15} {'K':>4} {'log-likelihood':>16} {criteria} {'iter':>5} {'starts':>6}  status")
     bar = _bar(options.progress, len(families) * len(options.components))
+    compiling = Compiling(expected(families), None if bar is None else bar.say)
 
     def show(row: Row) -> None:
+        compiling.clear()
         _print_model(row, criterion, bar)
 
-    with bar or nullcontext():
+    with bar or nullcontext(), compiling:
         return fastem.select(
             X, families, options.components, seed=options.seed, n_threads=options.threads, callback=show, **settings
         )
@@ -185,7 +188,14 @@ def _print_mixture(chosen: Selection, names: list[str]) -> None:
             print(f"{parameter}\n{value}")
 
 
-_COMMANDS = {"fit": _fit, "families": _print_families}
+def _compile(options: argparse.Namespace) -> None:
+    done = fastem.compile(options.families, options.dtypes, options.jobs)
+    what = f"{done.n_kernels} function(s) compiled" if done.n_kernels else "all functions were compiled before"
+    where = done.folder or "no folder can be written, so nothing is kept: set NUMBA_CACHE_DIR"
+    print(f"{what} in {done.seconds:.1f} s; cache: {where}")
+
+
+_COMMANDS = {"fit": _fit, "families": _print_families, "compile": _compile}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -27,7 +27,7 @@ examples:
 
 
 def parse(arguments: Sequence[str] | None, version: str) -> argparse.Namespace:
-    """The options of a call; `command` is "fit" or "families"."""
+    """The options of a call; `command` is "fit", "families" or "compile"."""
     scout = argparse.ArgumentParser(prog="fastem fit", usage="fastem fit [--help]", add_help=False)
     scout.add_argument("--family")
     return _parser(scout.parse_known_args(arguments)[0].family, version).parse_args(arguments)
@@ -53,6 +53,21 @@ def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands.add_parser("families", help="name the families and their options")
+    ahead = commands.add_parser(
+        "compile",
+        help="compile ahead, so that no first fit waits",
+        description="Compile what fits and predictions need and keep it in the cache on disk, for this processor and "
+        "this version. Set NUMBA_CACHE_DIR to choose the folder.",
+    )
+    ahead.add_argument(
+        "--families",
+        type=_names,
+        help="comma-separated names, such as gaussian_full, gaussian or poisson (default: all)",
+    )
+    ahead.add_argument(
+        "--dtypes", type=_names, default=["float64", "float32"], help="of the data (default: float64,float32)"
+    )
+    ahead.add_argument("--jobs", type=int, metavar="N", help="processes that compile at a time (default: all cores)")
     _add_table(fit)
     fit.add_argument(
         "--family",

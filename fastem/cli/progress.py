@@ -42,6 +42,10 @@ class ProgressBar:
             self._bar.total = self._bar.n + total
             self._bar.refresh()
 
+    def say(self, text: str) -> None:
+        """Show a text beside the bar, until there is news."""
+        self._bar.set_postfix_str(text)
+
     def compiling(self, name: str) -> None:
         """Say that a function is being compiled, which keeps a first fit waiting."""
         self._bar.set_postfix_str(f"compiling {name} for its first use")

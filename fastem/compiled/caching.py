@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numba import config
 from numba.core import event as events
 from numba.core.runtime.nrt import rtsys
 
@@ -119,3 +120,9 @@ def listen(tell: Callable[[str], None]) -> Callable[[], Any]:
     listener = _Listener(tell)
     events.register(_KIND, listener)
     return weakref.finalize(tell.__self__, events.unregister, _KIND, listener)  # type: ignore[attr-defined]
+
+
+def folder_of(dispatcher: Any) -> str:
+    """The folder where a dispatcher's machine code is kept, NUMBA_CACHE_DIR if that is set; "" if it is not kept."""
+    path = getattr(getattr(dispatcher, "_cache", None), "cache_path", None)
+    return "" if path is None else str(config.CACHE_DIR or path)

@@ -16,7 +16,7 @@ from fastem.families.base import Array
 from fastem.families.kernels import Kernels
 
 CENTROIDS = Kernels(centroids.log_prob, centroids.accumulate)
-_POTENTIALS = Kernels(centroids.log_prob, centroids.add_up)
+POTENTIALS = Kernels(centroids.log_prob, centroids.add_up)
 _DOUBLE, _PLACE = np.dtype(np.float64), FIELDS.place
 
 
@@ -54,8 +54,8 @@ class Potentials:
         numbers = {
             **data.fields,
             **addresses,
-            "log_prob": log_prob_address(_POTENTIALS, dtype),
-            "accumulate": accumulate_address(_POTENTIALS, dtype),
+            "log_prob": log_prob_address(POTENTIALS, dtype),
+            "accumulate": accumulate_address(POTENTIALS, dtype),
             "known_rows": 1,
             "known_start": self.closest.strides[0],
             "known_tile": self.closest.strides[1],
@@ -110,7 +110,7 @@ class Potentials:
             "tile_size": data.tiles.shape[2], "n_tiles": data.n_tiles, "known_run": self.closest.strides[0],
         }  # fmt: skip
         self._job[_PLACE["n_starts"]] = 1
-        return Prepared(seeding.step(data.tiles.dtype), seeding.FIELDS.job(pointers, numbers), pointers, self)
+        return Prepared(seeding.address_of(data.tiles.dtype), seeding.FIELDS.job(pointers, numbers), pointers, self)
 
     def seeded(self, n_clusters: int, weights: Array, uniforms: Array) -> Array:
         """The centres (n_runs, n_clusters, d) of a whole seeding, by numbers (n_runs, ...) between 0 and 1."""

@@ -77,7 +77,7 @@ def _lloyd(machine: Any, real: str, job: Any, _span: Any, _worker: Any) -> None:
     machine.until(one, machine.integer(0), n_starts)
 
 
-_step = steps(_lloyd)
+address_of = steps(_lloyd)
 
 
 def prepare(plan: Plan, n_starts: int, tolerance: float, max_iter: int) -> Prepared | None:
@@ -105,7 +105,7 @@ def prepare(plan: Plan, n_starts: int, tolerance: float, max_iter: int) -> Prepa
         "density": buffers.addresses["density"],
     }  # fmt: skip
     job = FIELDS.job(pointers, numbers, {"tolerance": tolerance, "unit": plan.data.unit})
-    return Prepared(_step(plan.data.tiles.dtype), job, pointers, (plan, buffers))
+    return Prepared(address_of(plan.data.tiles.dtype), job, pointers, (plan, buffers))
 
 
 def lloyd(plan: Plan, prepared: Prepared, centres: Array) -> tuple[Array, Array]:

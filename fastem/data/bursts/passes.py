@@ -159,11 +159,12 @@ def _burst(machine: Any, real: str, job: Any, _span: Any, _worker: Any) -> None:
     machine.rows(job.done, (1,), "i8").put(0, 0, done)
 
 
-_step = steps(_burst)
+address_of = steps(_burst)
 
 
 @cache
-def _mixing_address(kernel: Any) -> int:
+def mixing_address(kernel: Any) -> int:
+    """The address of the M-step of a mixing."""
     return address(kernel, vector("f8"), vector("f8"))
 
 
@@ -194,7 +195,7 @@ def prepare(plan: Plan, m_step: MStep, mixing: Any, n_starts: int, n_passes: int
     }  # fmt: skip
     numbers = {
         "step": plan.step, "job": buffers.job_address, "n_spans": len(bounds) - 1,
-        "maximise": m_step_address(m_step.kernel), "mix": _mixing_address(mixing), "n_starts": n_starts,
+        "maximise": m_step_address(m_step.kernel), "mix": mixing_address(mixing), "n_starts": n_starts,
         "n_components": n_components, "n_passes": len(pointers["history"]), "sums_rows": size[0],
         "sums_width": size[1], "rows_rows": shape[0], "rows_width": shape[1], "constants_rows": len(constants),
         "constants_width": constants.shape[1], "n_layout": len(plan.layout), "n_scratch": n_scratch,
@@ -202,7 +203,7 @@ def prepare(plan: Plan, m_step: MStep, mixing: Any, n_starts: int, n_passes: int
         "density": buffers.addresses["density"], "weights": buffers.addresses["log_weights"],
     }  # fmt: skip
     job = FIELDS.job(pointers, numbers, {**rules._asdict(), "unit": plan.data.unit})
-    return Prepared(_step(plan.data.tiles.dtype), job, pointers, (plan, buffers))
+    return Prepared(address_of(plan.data.tiles.dtype), job, pointers, (plan, buffers))
 
 
 def burst(plan: Plan, prepared: Prepared, params: Array, log_weights: Array, before: Array) -> Outcome:

@@ -114,4 +114,4 @@ def _seeding(machine: Any, real: str, job: Any, _span: Any, _worker: Any) -> Non
     machine.repeat(0, job.n_runs, of_run)
 
 
-step = steps(_seeding)
+address_of = steps(_seeding)

@@ -135,7 +135,7 @@ def _whole(machine: Any, real: str, job: Any, s: Any, _worker: Any) -> None:
     machine.when(ordinary, lambda: machine.call(job.burst_step, job.burst, nothing, nothing))
 
 
-_step = steps(_whole)
+address_of = steps(_whole)
 
 
 class Parts(NamedTuple):
@@ -170,7 +170,7 @@ class Whole(NamedTuple):
         left = {name: np.empty((n_sets, *burst[name].shape), burst[name].dtype) for name in LEFT}
         for name, array in {**brought, **left}.items():
             job[FIELDS.place[name]], job[FIELDS.place[f"{name}_bytes"]] = array.ctypes.data, array.strides[0]
-        run_here(_step(self.dtype), job.ctypes.data, np.zeros(FAILED + 1, dtype=np.int64), n_sets)
+        run_here(address_of(self.dtype), job.ctypes.data, np.zeros(FAILED + 1, dtype=np.int64), n_sets)
         return left
 
 

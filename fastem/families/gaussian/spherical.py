@@ -13,12 +13,13 @@ import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.compiled.factors import raise_to_floor
-from fastem.compiled.jit import inline, kernel, rounded, wide
-from fastem.compiled.lanes import compact, fetching, staged
-from fastem.compiled.numpys import LONGEST, loop_in, total_in
+from fastem.compiled.jit import inline, kernel, wide
+from fastem.compiled.lanes import fetching, staged
+from fastem.compiled.numpys import LONGEST
 from fastem.compiled.squares import GROUP, from_squares, sums_of_16
 from fastem.families.base import Frame, Limits, Maximised
 from fastem.families.gaussian import shared as gaussian
+from fastem.families.gaussian import spherical_step
 from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import VARIANCE, Array, Parameter, Parameters
 
@@ -184,104 +185,6 @@ def accumulate(tile, resp, labels, latent, sample_weight, params, layout, rows, 
                 out[k, 1 + d] -= twice * cross
 
 
-def _moments_of(
-    machine: Any,
-    statistics: Any,
-    params: Any,
-    ridge: Any,
-    starving: Any,
-    means: Any,
-    variances: Any,
-    squares: Any,
-    scratch: Any,
-) -> None:
-    """Means (K, d), variances with the ridge and the squared lengths of the means' shifts, (K,), all OUT."""
-    d = means.width
-    n_features = machine.float_of(d, ridge)
-
-    def component(k: Any) -> None:
-        count = machine.where(starving.number(0, k) == 0, statistics.number(k, 0), 1.0)
-
-        def feature(j: Any) -> None:
-            shift = statistics.number(k, 1 + j) / count
-            means.put(k, j, params.number(k, j) + shift)
-            scratch.put(0, j, machine.product(shift, shift))
-
-        machine.repeat(0, d, feature)
-        square = total_in(machine, scratch)
-        squares.put(0, k, square)
-        variances.put(0, k, (statistics.number(k, 1 + d) / count - square) / n_features + ridge)
-
-    machine.repeat(0, means.height, component)
-
-
-def _rows_of(machine: Any, means: Any, variances: Any, log_scales: Any, rows: Any, scratch: Any) -> None:
-    """Rows of params, OUT, from their parts. log_scales: the sum of the logs of the frame's scales; scratch (d,)."""
-    d, product = means.width, machine.product
-    n_features, one = machine.float_of(d, log_scales), scratch.cut(0, (1,))
-
-    def component(k: Any) -> None:
-        variance = variances.number(0, k)
-        precision = 1.0 / variance
-        one.put(0, 0, variance)
-        loop_in(machine, np.log, one, one)
-        logs = product(n_features, gaussian.LOG_2_PI) + product(n_features, one.number(0, 0))
-        rows.put(k, d, precision)
-        rows.put(k, d + 1, product(logs, -0.5) - log_scales)
-        rows.put(k, d + 2, variance)
-
-        def feature(j: Any) -> None:
-            mean = means.number(k, j)
-            rows.put(k, j, mean)
-            rows.put(k, d + 4 + j, mean * precision)
-            scratch.put(0, j, product(mean, mean))
-
-        machine.repeat(0, d, feature)
-        rows.put(k, d + 3, total_in(machine, scratch))
-
-    machine.repeat(0, means.height, component)
-
-
-@compact
-def _maximised(
-    machine: Any, statistics: Any, params: Any, constants: Any, layout: Any, rows: Any, scratch: Any, flags: Any
-) -> None:
-    """`_m_step`."""
-    d, n_components = layout.number(0, 0), layout.number(0, 1)
-    size = n_components * d
-    means, row = scratch.cut(0, (n_components, d)), scratch.cut(size, (d,))
-    variances, squares = (scratch.cut(size + d + i * n_components, (n_components,)) for i in (0, 1))
-    floor, ridge, log_scales = (constants.number(0, i) for i in range(3))
-    starving = flags.cut(0, (n_components,))
-    _moments_of(machine, statistics, params, ridge, starving, means, variances, squares, row)
-
-    def healthy(k: Any, all_are: Any) -> list[Any]:
-        return [all_are & (variances.number(0, k) >= floor)]
-
-    (all_are,) = machine.repeat(0, n_components, healthy, n_components > 0)
-    flags.put(1, 0, machine.flag(all_are == 0))
-    _rows_of(machine, means, variances, log_scales, rows, row)
-
-
-_staged_moments, _staged_rows = compact(_moments_of), compact(_rows_of)
-
-
-@rounded
-def _moments(statistics, params, ridge, starving, means, variances, squares, scratch):
-    _staged_moments(statistics, params, ridge, starving, means, variances, squares, scratch)
-
-
-@rounded
-def _write_rows(means, variances, log_scales, rows, scratch):
-    _staged_rows(means, variances, log_scales, rows, scratch)
-
-
-@rounded
-def _m_step(statistics, params, constants, layout, rows, scratch, flags):
-    """`maximise` where no variance is below its floor. constants (1, 3): floor, ridge, the sum of log scales."""
-    _maximised(statistics, params, constants, layout, rows, scratch, flags)
-
-
 @dataclass(frozen=True)
 class GaussianSpherical(gaussian.GaussianFamily):
     __doc__ = gaussian.GaussianFamily.__doc__
@@ -325,7 +228,7 @@ class GaussianSpherical(gaussian.GaussianFamily):
         if d <= LONGEST:
             means, (mean_squares, squares) = np.empty((len(starving), d)), np.empty((2, len(starving)))
             own, ridge = (np.ascontiguousarray(statistics), np.ascontiguousarray(params)), limits.ridge.sum() / d
-            _moments(*own, ridge, starving, means, mean_squares, squares, np.empty(d))
+            spherical_step.moments(*own, ridge, starving, means, mean_squares, squares, np.empty(d))
         else:
             counts = statistics[:, 0] if not some(starving) else np.where(starving, 1.0, statistics[:, 0])
             shift = statistics[:, 1 : d + 1] / counts[:, None]
@@ -343,7 +246,7 @@ class GaussianSpherical(gaussian.GaussianFamily):
         if d > LONGEST:
             return None
         constants = np.array([[limits.floor[0], limits.ridge.sum() / d, np.log(frame.scale).sum()]])
-        return MStep(_m_step, constants, n_components * (d + 2) + d, 0)
+        return MStep(spherical_step.m_step, constants, n_components * (d + 2) + d, 0)
 
     def moved(
         self, statistics: Array, params: Array, frame: Frame, to_params: Array, to_frame: Frame, n_components: int
@@ -360,7 +263,7 @@ class GaussianSpherical(gaussian.GaussianFamily):
         rows = np.empty((n_components, 2 * d + 4))
         if d <= LONGEST and means.flags.c_contiguous and variances.flags.c_contiguous:
             # NumPy adds up others in another order.
-            _write_rows(means, variances, np.log(frame.scale).sum(), rows, np.empty(d))
+            spherical_step.write_rows(means, variances, np.log(frame.scale).sum(), rows, np.empty(d))
             return rows
         constant = gaussian.log_constant(len(frame.scale) * np.log(variances), frame)
         rows[:, :d], rows[:, d], rows[:, d + 1], rows[:, d + 2] = means, 1.0 / variances, constant, variances
