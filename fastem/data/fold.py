@@ -122,6 +122,11 @@ def shape_of(family: Family, n_features: int, n_components: int) -> Shape:
     return Shape(params, statistics, scratch, work, family.latent_rows(n_features, n_components))
 
 
+def work_of(family: Family, n_samples: int, n_features: int, n_components: int) -> float:
+    """The flops of a pass of one start, roughly."""
+    return (shape_of(family, n_features, n_components).work + 20.0 * n_components) * n_samples
+
+
 class Mixtures(NamedTuple):
     """The mixtures of several starts: params (n_starts, *Shape.params) and log_weights (n_starts, K), float64.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -232,12 +233,12 @@ class Covariance(Kind):
             factors = np.full(value.shape, np.nan)
         diagonal = np.arange(d)
         factors[..., diagonal, diagonal] = np.log(factors[..., diagonal, diagonal])
-        rows, columns = np.tril_indices(d)
+        rows, columns = _lower(d)
         return np.asarray(factors[..., rows, columns]).reshape(-1)
 
     def from_vector(self, vector: Array, shape: tuple[int, ...]) -> Array:
         d = shape[-1]
-        rows, columns = np.tril_indices(d)
+        rows, columns = _lower(d)
         factors = np.zeros(shape)
         factors[..., rows, columns] = vector.reshape(*shape[:-2], -1)
         diagonal = np.arange(d)
@@ -257,6 +258,14 @@ class Covariance(Kind):
     def perturbed(self, value: Array, rng: np.random.Generator, size: float) -> Array:
         tilt = np.eye(value.shape[-1]) + size * rng.standard_normal(value.shape[-2:])
         return np.asarray(tilt @ value @ tilt.T * np.exp(size * rng.standard_normal()))
+
+
+@lru_cache(maxsize=16)
+def _lower(d: int) -> tuple[Array, Array]:
+    """The rows and the columns of the entries of a lower triangle, read-only."""
+    rows, columns = np.tril_indices(d)
+    rows.flags.writeable = columns.flags.writeable = False
+    return rows, columns
 
 
 REAL, POSITIVE, NON_NEGATIVE, PROBABILITY = Real(), Positive(), NonNegative(), Probability()

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from fastem import validation
+from fastem.data.fold import work_of
 from fastem.data.samples import Samples
 from fastem.data.threads import Team, team
 from fastem.em.stopping import Stopping
@@ -102,7 +103,8 @@ def bootstrap(
     n_replicates : int >= 2
     tol, max_iter : as in `fit`. Each fit begins at `result`, and is accelerated by Anderson's method.
     seed : int >= 0, a sequence of them, or None. The same seed gives the same bits with any n_threads.
-    n_threads : int >= 1 or None, as in `fit`. This many fits run at a time, each in one thread.
+    n_threads : int >= 1 or None, as in `fit`. This many fits run at a time, each in one thread; on small data
+        one after the other, as they would only wait for the interpreter.
     callback : callable(Replicate) or None
         Called when a replicate is done, such as ``fastem.progress_bar()``. If it returns something true, no further
         ones are begun, and those that are done make the answer.
@@ -170,7 +172,8 @@ def bootstrap(
     def well(fitted: Result) -> bool:
         return fitted.status.rank == 0 and fitted.n_components == result.n_components
 
-    fits = each(replicate, children, n_threads, callback, well)
+    work = work_of(result.family, len(checked), checked.shape[1], result.n_components)
+    fits = each(replicate, children, n_threads, callback, well, work)
     good = [fitted for fitted in fits if well(fitted)]
     validation.check_replicates(len(good), fits[0].status.value)
     shapes = {name: np.asarray(value).shape for name, value in result.parameters.items()}

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from fastem import validation
+from fastem.data.fold import work_of
 from fastem.data.samples import Samples
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Family
@@ -163,7 +164,9 @@ def likelihood_ratio_test(
             one, two = pair(data, fits, alone)
         return _statistic(one, two) if max(one.status.rank, two.status.rank) == 0 else np.nan
 
-    found = np.array(each(replicate, children, n_threads, callback, lambda value: bool(np.isfinite(value))))
+    work = work_of(model.family, len(checked), checked.shape[1], k + 1)
+    answers = each(replicate, children, n_threads, callback, lambda value: bool(np.isfinite(value)), work)
+    found = np.array(answers)
     good = found[np.isfinite(found)]
     validation.check_replicates(len(good), Status.COLLAPSED.value)
     statistic = _statistic(null, alternative)
