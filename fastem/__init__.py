@@ -118,9 +118,10 @@ _HOME = {
     "FitWarning": "model.telling",
 }
 
-# Modules that are public as wholes. `from fastem import *` must not hide the standard library's `typing`.
+# Modules that are public as wholes. `from fastem import *` must not hide the standard library's `typing`, nor Python's
+# own `compile`.
 _MODULES = ("families", "jit", "typing")
-__all__ = ["__version__", "families", "jit", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", "families", "jit", *(name for name in _HOME if name != "compile")]  # noqa: PLE0604
 
 # Type checkers would take a module's __getattr__ to mean that it has any name whatever.
 if not TYPE_CHECKING:
@@ -136,4 +137,4 @@ if not TYPE_CHECKING:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "compile"])

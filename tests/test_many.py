@@ -136,6 +136,15 @@ def test_an_entry_is_a_mixture(rng):
     assert np.isnan(dropped.weights[0, 3])
 
 
+@pytest.mark.parametrize(("n", "d", "k"), [(1, 1, 1), (3, 1, 3), (16, 2, 1), (17, 5, 4), (300, 1, 2)])
+def test_small_and_narrow_data(n, d, k, rng):
+    X = rng.standard_normal((4, n, d))
+    for family in (fastem.Gaussian("diag"), fastem.Gaussian("full", ridge=1e-3), fastem.Gaussian("tied_spherical")):
+        fits = fastem.fit_many(X, family, k, seed=np.array([2, 9]))
+        for i in range(4):
+            same(fits, i, fastem.fit(X[i], family, k, start="kmeans", seed=[2, 9, i]))
+
+
 def test_frames_and_one_seed_for_all_calls(rng):
     pandas = pytest.importorskip("pandas")
     X = rng.standard_normal((3, 50, 2))

@@ -121,11 +121,12 @@ class Found:
             result.log_likelihood,
         )
         for parameter in self.model.family.parameters:
-            place, value = self.parameters[parameter.name][i], np.asarray(result.parameters[parameter.name])
+            array, value = self.parameters[parameter.name], np.asarray(result.parameters[parameter.name])
             if "K" in parameter.axes:
-                place = np.moveaxis(place, parameter.axes.index("K"), 0)[:k]
-                value = np.moveaxis(value, parameter.axes.index("K"), 0)
-            place[...] = value
+                axis = parameter.axes.index("K")
+                np.moveaxis(array, 1 + axis, 1)[i, :k] = np.moveaxis(value, axis, 0)
+            else:
+                array[i] = value
         self.n_iter[i], self.n_passes[i] = result.n_iter, result.n_passes
         self.n_samples[i], self.total_weight[i] = result.n_samples, result.total_weight
 

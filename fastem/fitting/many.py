@@ -171,7 +171,8 @@ class _Work(NamedTuple):
     def seed(self, i: int, child: tuple[int, ...] = ()) -> np.random.SeedSequence:
         """The seed of a data set: the call's, and its number."""
         entropy: Any = self.seeds.entropy
-        return np.random.SeedSequence([*(entropy if isinstance(entropy, Sequence) else [entropy]), i], spawn_key=child)
+        words = [entropy] if np.ndim(entropy) == 0 else list(entropy)
+        return np.random.SeedSequence([*words, i], spawn_key=child)
 
     def brief(self, share: list[int]) -> _Brief | None:
         """The brief fits of some data sets of one size and type, ready to run; None if they have none."""

@@ -137,6 +137,22 @@ def a_component_without_samples_goes_on(subject: Subject, rng: np.random.Generat
     assert result.weights.min() > 0
 
 
+def a_fit_that_is_watched_is_the_same(subject: Subject, rng: np.random.Generator) -> None:
+    """The loop, which a callback makes look at each pass, has the bits of bursts and of fits in one step."""
+    _, X = subject.blobs(rng, 150, 3, 2)
+    settings: tuple[dict[str, Any], ...] = ({"start": "kmeans"}, {"start": "random_from_data", "n_init": 2})
+    for more in settings:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitWarning)
+            alone = fit(X, subject.family, 3, seed=1, max_iter=80, **more)
+            watched = fit(X, subject.family, 3, seed=1, max_iter=80, callback=lambda record: False, **more)
+        np.testing.assert_array_equal(alone.history, watched.history)
+        np.testing.assert_array_equal(alone.weights, watched.weights)
+        for name, value in alone.parameters.items():
+            np.testing.assert_array_equal(value, watched.parameters[name], err_msg=name)
+        assert alone.starts == watched.starts
+
+
 def awkward_data_are_fitted(subject: Subject, rng: np.random.Generator) -> None:
     """Data of awkward shapes give finite parameters, weights that sum to 1, and a status."""
     for what, X, k in _awkward(subject.blobs(rng, 257, 3, 3)[1]):
