@@ -8,7 +8,6 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.np.arrayobj import populate_array
 
 from fastem.compiled.lanes.target import REGISTER
 from fastem.compiled.lanes.values import Number
@@ -86,6 +85,8 @@ class Rows:
 
     def passed(self) -> tuple[Any, Any]:
         """The type and the value of the array as numba passes it to a function."""
+        from numba.np.arrayobj import populate_array  # takes 25 ms, which a process with a warm cache does not need
+
         machine, kind = self._machine, types.Array(self._numbers, len(self._shape), "C")
         context, builder, integer = machine.context, machine.builder, ir.IntType(64)
         array = context.make_array(kind)(context, builder)
