@@ -113,6 +113,9 @@ SECTIONS: dict[str, Section] = {
                 f"\"fastem.fit(X, fastem.Gaussian(), 2, start='{how}', seed=0, n_threads=1)\""
                 for how in ("kmeans", "auto")
             ),
+            f'{TIMEIT} -n 1 -r 5 -s "import fastem, numpy as np; '
+            'X = np.random.default_rng(0).standard_normal((5000, 100, 2)); X[:, 50:] += 6" '
+            '"fastem.fit_many(X, fastem.Gaussian(), 2, seed=0)"',
         ),
         plain=True,
     ),

@@ -2,6 +2,8 @@
 
 import warnings
 
+import numpy as np
+
 import fastem
 
 from .cases import SHAPES, overlapping
@@ -50,7 +52,10 @@ class Driver:
     def setup(self):
         self.X = overlapping(300, 2, 3)
         self.families = [fastem.Gaussian(shape) for shape in SHAPES]
+        self.many = np.random.default_rng(0).standard_normal((500, 100, 2))
+        self.many[:, 50:] += 6.0
         self.time_select()
+        self.time_many()
 
     def time_select(self):
         fastem.select(self.X, self.families, range(1, 7), seed=0)
@@ -60,6 +65,9 @@ class Driver:
 
     def time_diagnose(self):
         fastem.diagnose(fastem.fit(self.X, self.families[0], 3, start="kmeans", seed=0), self.X)
+
+    def time_many(self):
+        fastem.fit_many(self.many, fastem.Gaussian(), 2, seed=0)
 
     def time_bootstrap(self):
         start = fastem.fit(self.X, self.families[0], 3, start="kmeans", seed=0)
