@@ -127,6 +127,8 @@ for family in (*families, fastem.Poisson()):
     result = fastem.fit(X, family, 2, seed=0, tol=0, max_iter=2)
     print(repr(float(result.log_likelihood)))
     fastem.responsibilities(X, result)
+    print(repr(float(fastem.fit(X, family, 2, start="kmeans", seed=1, max_iter=3).log_likelihood)))
+    print(repr(float(fastem.fit_many([X], family, 2, sample_weight=[X[:, 0]], seed=1, max_iter=3).log_likelihood[0])))
 """
     compiled = [float(line) for line in python(code).split()]
     plain = [float(line) for line in python(code, NUMBA_DISABLE_JIT="1").split()]
