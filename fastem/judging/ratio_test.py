@@ -87,7 +87,8 @@ def likelihood_ratio_test(
         good start gives it power. A fit with K + 1 components also begins at the fit with K, with each of its
         components in turn split in two.
     seed : int >= 0, a sequence of them, or None. The same seed gives the same bits with any n_threads.
-    n_threads : int >= 1 or None, as in `fit`. This many simulated data sets are fitted at a time.
+    n_threads : int >= 1 or None, as in `fit`. This many simulated data sets are fitted at a time, if they are not
+        small: then one after the other, as they would only wait for the interpreter.
     callback : callable(Replicate) or None
         Called when a simulated data set is fitted, such as ``fastem.progress_bar()``. If it returns something true, the
         p-value comes from those that were fitted so far.

@@ -1,4 +1,4 @@
-"""Replicates of a bootstrap: several run at a time, each by itself, and a callback hears of each."""
+"""Replicates of a bootstrap: of large data several run at a time, each by itself, and a callback hears of each."""
 
 from __future__ import annotations
 
