@@ -40,14 +40,15 @@ def _squares(machine: Any, tile: Any, d: Any, out: Any) -> None:
     """out[0, t] = |x_t|^2."""
     n = 2 * tile.lanes
 
-    def chunk(t: Any) -> None:
-        def more(j: Any, total: Any) -> list[Any]:
+    def feature(j: Any) -> None:
+        def chunk(t: Any) -> None:
             x = tile.vector(j, t, n)
-            return [total + x * x]
+            out.put(0, t, out.vector(0, t, n) + x * x)
 
-        out.put(0, t, machine.repeat(0, d, more, machine.zeros(tile, n))[0])
+        machine.samples(tile.width, n, chunk)
 
-    machine.samples(tile.width, n, chunk)
+    machine.repeat(0, tile.width, lambda t: out.put(0, t, machine.zero(out)))
+    machine.repeat(0, d, feature)
 
 
 def _add_products(machine: Any, tile: Any, params: Any, four: Any, d: Any, j: Any, out: Any, sweep: Any) -> None:
