@@ -14,7 +14,7 @@ FIRST, FURTHER = 29, 5
 
 
 class Compiling:
-    """A line on standard error, if that is a terminal, which goes away again. It is a context.
+    """A line on standard error, if that is a terminal, which goes away again. It is a context manager.
 
     expected: how many functions will be compiled if the cache is empty. write: tells the user in another way, as in a
     bar. clock: seconds.

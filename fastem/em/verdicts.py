@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.em.stopping import Stopping, distance
@@ -87,14 +90,18 @@ def settle(problem: Problem, track: Track, stopping: Stopping, rivals: Sequence[
             return exhausted(track, stopping)
     if stopping.criterion != "parameters":
         track.value = distance(stopping.criterion, track.history, total_weight)
-        fell = track.value <= -stopping.tol and bool(problem.limits.ridge.any())
-        small = track.value < stopping.tol and not track.jumped and not fell
+        small = not track.jumped and bool(is_small(track.value, stopping.tol, some(problem.limits.ridge)))
         if small and stopping.thorough and stopping.criterion == "gain" and stopping.tol > 0 and leads(track, rivals):
             # The best start is the one that counts, and its steps may be small long before it has arrived.
             small = not distance("aitken", track.history, total_weight) >= stopping.tol
         if arrived(track, small, stopping):
             return ended(track, Status.CONVERGED)
     return exhausted(track, stopping)
+
+
+def is_small(value: Any, tol: float, has_ridge: Any) -> Any:
+    """Whether a criterion is below tol, but is no fall on the way to the fixed point of a ridge; for arrays, too."""
+    return (value < tol) & ((value > -tol) | np.logical_not(has_ridge))
 
 
 def leads(track: Track, rivals: Sequence[Track]) -> bool:

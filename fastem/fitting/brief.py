@@ -29,11 +29,8 @@ from fastem.families.kernels import MStep
 from fastem.model.model import Model, Step
 from fastem.model.problem import Problem
 from fastem.starts import kmeans
-from fastem.starts.given import RUNS, SAMPLE, SMALL
+from fastem.starts.given import FIRST_START, SAMPLE, SMALL, runs_of
 from fastem.starts.potentials import CENTROIDS, Potentials
-
-# The child of a fit's seed that draws the numbers of its first start, see `starts.given`.
-CHILD = (1,)
 
 
 def room(model: Model, shape: tuple[int, int], stopping: Stopping) -> int:
@@ -52,7 +49,7 @@ def prepared(model: Model, data: Data, packing: Prepared | None, m_step: MStep, 
     d, n_components, family = data.n_features, model.n_components, model.family
     if m_step.centre is None:
         return None
-    n_runs = min(RUNS, n_components)
+    n_runs = runs_of(data.n_samples, d, n_components)
     # Each part has memory of its own, as all of their jobs are made before the first one runs.
     seeding, clustering, assigning, fitting = (Team(1, "serial") for _ in range(4))
     potentials = Potentials(data, n_runs, kmeans.n_trials(n_components), seeding)
@@ -73,12 +70,15 @@ def prepared(model: Model, data: Data, packing: Prepared | None, m_step: MStep, 
     return whole(Parts(packing, seed, steps, hard, burst, [*walks, potentials.walk], reference, m_step.centre))
 
 
-def uniforms(seeds: Iterable[np.random.SeedSequence], n_components: int) -> Array:
-    """The random numbers of the start "kmeans", for fits with these seeds: (n_fits, ...)."""
-    n_runs, n_tried = min(RUNS, n_components), kmeans.n_trials(n_components)
-    n = n_runs * (1 + (n_components - 1) * n_tried)
+def uniforms(seeds: Iterable[np.random.SeedSequence], shape: tuple[int, int], n_components: int) -> Array:
+    """The random numbers of the start "kmeans", (n_fits, ...), for fits of data of this shape.
+
+    seeds: those of the starts, which are children of the fits' seeds.
+    """
+    n_runs = runs_of(*shape, n_components)
+    n = n_runs * kmeans.n_numbers(n_components)
     numbers = np.stack([np.random.default_rng(seed).random(n) for seed in seeds])
-    return kmeans.in_turns(numbers, n_runs, n_components, n_tried)
+    return kmeans.in_turns(numbers, n_runs, n_components, kmeans.n_trials(n_components))
 
 
 def begun(problem: Problem, seed: np.random.SeedSequence, stopping: Stopping) -> tuple[Track, passes.Outcome] | None:
@@ -95,7 +95,7 @@ def begun(problem: Problem, seed: np.random.SeedSequence, stopping: Stopping) ->
         return None
     weights, rules = kmeans.weights_of(data), rules_of(problem, stopping)
     nothing = np.zeros((1, 1))
-    child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *CHILD))
+    child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *FIRST_START))
     brought = {
         "source": nothing,
         "shift": nothing,
@@ -108,7 +108,7 @@ def begun(problem: Problem, seed: np.random.SeedSequence, stopping: Stopping) ->
         "total_weight": np.array([rules.total_weight]),
         "least": np.array([rules.least]),
         "constants": np.ascontiguousarray(m_step.constants)[None],
-        "uniforms": uniforms([child], model.n_components),
+        "uniforms": uniforms([child], (source.n_samples, source.n_features), model.n_components),
     }
     left = fit.run(brought)
     if left["done"][0, 0] < 0:

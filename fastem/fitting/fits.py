@@ -20,7 +20,7 @@ class Fits:
     Attributes
     ----------
     model : the Model that was fitted to each.
-    weights : (n_sets, n_components) mixing proportions. Here and below, NaN where there is no fit, and
+    weights : (n_sets, n_components) mixing proportions. They and the parameters are NaN where there is no fit, and
         for a component that was dropped.
     parameters : named arrays (n_sets, ...), in the units of the data, float64.
     log_likelihood : (n_sets,) nats, of exactly these parameters.
@@ -100,7 +100,7 @@ class Fits:
 
 
 class Found:
-    """The arrays of Fits, before they are filled."""
+    """The arrays of Fits while they are filled."""
 
     def __init__(self, model: Model, data: Sequence[Any], weights: Sequence[Any] | None, n_features: int) -> None:
         m, self.model, self.n_features = len(data), model, n_features
@@ -115,11 +115,8 @@ class Found:
     def take(self, i: int, result: Result) -> None:
         """Write a Result, which may have fewer components, into the arrays."""
         k = result.n_components
-        self.weights[i, :k], self.status[i], self.log_likelihood[i] = (
-            result.weights,
-            result.status,
-            result.log_likelihood,
-        )
+        self.weights[i, :k], self.status[i] = result.weights, result.status
+        self.log_likelihood[i] = result.log_likelihood
         for parameter in self.model.family.parameters:
             array, value = self.parameters[parameter.name], np.asarray(result.parameters[parameter.name])
             if "K" in parameter.axes:

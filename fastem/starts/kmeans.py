@@ -85,9 +85,14 @@ def n_trials(n_clusters: int) -> int:
     return 2 + int(np.log(n_clusters))
 
 
+def n_numbers(n_clusters: int) -> int:
+    """How many random numbers a run of the seeding takes."""
+    return 1 + (n_clusters - 1) * n_trials(n_clusters)
+
+
 def uniforms(generators: Sequence[np.random.Generator], n_clusters: int, n_tried: int) -> Array:
     """The numbers of a seeding, (n_runs, 1 + (n_clusters - 1) n_tried). The runs of one generator take turns."""
-    drawn, each = [], 1 + (n_clusters - 1) * n_tried
+    drawn, each = [], n_numbers(n_clusters)
     for rng, repeats in groupby(generators):
         n = len(list(repeats))
         drawn.append(in_turns(rng.random(n * each), n, n_clusters, n_tried))

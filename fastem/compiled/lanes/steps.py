@@ -23,8 +23,8 @@ def _step(job: Any, span: Any, worker: Any) -> None:
 def steps(body: Body) -> Callable[[Any], int]:
     """A function that returns the address of a step for tiles of a dtype.
 
-    body(machine, code, job, span, worker): what the step does, a staged function that also gets the tiles' type, "f4"
-    or "f8".
+    body(machine, code, job, span, worker): what the step does, as a staged function. code: the type of the numbers in
+    the tiles, "f4" or "f8".
     """
 
     @cache
@@ -34,7 +34,7 @@ def steps(body: Body) -> Callable[[Any], int]:
         def of_this_type(machine: Any, job: Any, span: Any, worker: Any) -> None:
             body(machine, code, job, span, worker)
 
-        # The same statement for all, so that it is the names by which machine code is kept that tell them apart.
+        # All steps consist of the same statement, so the cache of machine code tells them apart by their names.
         name = f"{body.__module__}.{body.__name__}.{code}"
         named = FunctionType(_step.__code__, {**globals(), "_BODY": compact(of_this_type)}, name)
         named.__qualname__, named.__module__ = name, __name__

@@ -35,10 +35,6 @@ FIELDS = Fields(
 )
 
 
-def _places(fields: Fields, names: tuple[str, ...]) -> list[tuple[str, int]]:
-    return [(name, fields.place[name]) for name in names if name in fields.place]
-
-
 def _whole(machine: Any, real: str, job: Any, s: Any, _worker: Any) -> None:
     """Fit the data set s."""
     job = FIELDS.read(machine, job)
@@ -53,9 +49,9 @@ def _whole(machine: Any, real: str, job: Any, s: Any, _worker: Any) -> None:
     def put(fields: Fields, place: Any, names: tuple[str, ...]) -> None:
         """What this data set brings and leaves, in another job: addresses, and the bits of numbers."""
         target = machine.rows(place, (len(fields.names),), "i8")
-        for name, at in _places(fields, names):
-            number = name in NUMBERS
-            target.put(0, at, machine.rows(own[name], (1,), "i8").number(0, 0) if number else own[name])
+        for name in names:
+            number = machine.rows(own[name], (1,), "i8").number(0, 0) if name in NUMBERS else own[name]
+            target.put(0, fields.place[name], number)
 
     def told() -> None:
         """Tell each job what this data set brings."""
