@@ -34,6 +34,8 @@ SETTINGS = {
     "reseeded": {"start": "random_from_data", "min_samples": 60.0},
     "plain": {"start": "kmeans", "tol": 1e-9, "accelerate": None},
     "accelerated": {"start": "kmeans", "accelerate": "squarem"},
+    "leaping": {"start": "random_from_data", "n_init": 2, "accelerate": "anderson", "tol": 1e-9, "max_iter": 90},
+    "crawling": {"start": "auto", "tol": 1e-10, "max_iter": 400},
     "aitken": {"start": "kmeans", "criterion": "aitken"},
 }
 every_setting = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)

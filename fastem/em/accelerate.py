@@ -39,11 +39,14 @@ class Accelerator(Protocol):
     """A sequence on its way to a fixed point.
 
     name: one of NAMES. patience: how many small steps in a row mean that it has arrived; a single step between two
-    leaps may be small by chance.
+    leaps may be small by chance. n_plain: how many points it may be told before it makes a leap.
     """
 
     name: str
     patience: int
+
+    @property
+    def n_plain(self) -> int: ...
 
     def tell(self, point: Array, image: Array) -> Array | None:
         """The leap from a point (n,) with this image, or None. Both arrays are kept, so they must not be changed."""
@@ -80,6 +83,10 @@ class _Pauses:
     def accepted(self) -> None:
         self._next = max(self._next // 2, PAUSES[0])
 
+    @property
+    def n_left(self) -> int:
+        return max(self.wait, 0)
+
     def passing(self) -> bool:
         """Whether this is one of the plain steps."""
         self.wait -= 1
@@ -113,6 +120,10 @@ class Anderson:
         self._clear()
         self._pauses.refused()
         self._leapt = False
+
+    @property
+    def n_plain(self) -> int:
+        return self._pauses.n_left
 
     def _clear(self) -> None:
         self._moves: list[Array] = []  # differences of successive images
@@ -152,9 +163,13 @@ def _combination(residuals: list[Array], target: Array, moves: list[Array]) -> A
     It solves the normal equations of columns scaled to length 1. It does without BLAS, whose sums depend on its number
     of threads.
     """
-    lengths = np.array([np.sqrt(np.einsum("i,i", r, r)) for r in residuals])
+    gram = np.empty((len(residuals), len(residuals)))
+    for i, a in enumerate(residuals):
+        for j, b in enumerate(residuals[: i + 1]):
+            gram[i, j] = gram[j, i] = np.einsum("i,i", a, b)
+    lengths = np.sqrt(np.diagonal(gram))
     lengths[lengths == 0.0] = 1.0
-    gram = np.array([[np.einsum("i,i", a, b) for b in residuals] for a in residuals]) / lengths / lengths[:, None]
+    gram = gram / lengths / lengths[:, None]
     products = np.array([np.einsum("i,i", r, target) for r in residuals]) / lengths
     if not np.isfinite(gram).all():
         return np.full_like(target, np.nan)
@@ -180,6 +195,10 @@ class Squarem:
     def __init__(self) -> None:
         self._pauses = _Pauses()
         self.forget()
+
+    @property
+    def n_plain(self) -> int:
+        return self._pauses.n_left if self._first is None and not self._leapt else 0
 
     def forget(self) -> None:
         self._first: tuple[Array, Array] | None = None  # a point and its image: the beginning of a cycle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,8 +28,8 @@ FEWEST = 2
 class Bursts:
     """The bursts of one loop."""
 
-    def __init__(self, problem: Problem, passes: Plan, stopping: Stopping) -> None:
-        self._passes, self._stopping = passes, stopping
+    def __init__(self, problem: Problem, passes: Plan, stopping: Stopping, tracks: Sequence[Track]) -> None:
+        self._problem, self._passes, self._stopping, self._tracks = problem, passes, stopping, tracks
         self._m_step, self._mixing = problem.m_step(), problem.model.mixing.m_step
         self._shortest = crawling.shortest(problem)
         self._rest, self._pause = 0, 0  # passes until the next burst, and after the next one that ends at once
@@ -40,10 +41,11 @@ class Bursts:
         if self._rest > 0:
             self._rest -= 1
             return 0
-        if self._m_step is None or any(type(t.proposal) is not Plain or t.accelerator is not None for t in active):
+        if self._m_step is None or any(type(track.proposal) is not Plain for track in active):
             return 0
         steps = [len(track.history) for track in active]
         most = room(self._stopping, self._shortest, max(steps), max(t.n_passes for t in active), n_passes)
+        most = min([most, *(track.accelerator.n_plain for track in active if track.accelerator is not None)])
         if most >= FEWEST:
             most = min(most, burst.longest(self._passes, len(active), len(self._nobody)))
         return most if most >= FEWEST else 0
@@ -54,10 +56,13 @@ class Bursts:
         The tracks know about the ordinary ones.
         """
         assert self._m_step is not None
-        before = np.array([track.history[-1] if track.history else math.nan for track in active])
+        histories = [[math.nan] * burst.BEFORE + track.history[-burst.BEFORE :] for track in active]
+        before = np.array([history[-burst.BEFORE :] for history in histories]).T
         params = np.stack([track.proposal.step.params for track in active])
         log_weights = np.stack([track.proposal.step.log_weights for track in active])
-        ready = burst.prepare(self._passes, self._m_step, self._mixing, len(active), room, self._rules)
+        rules = self._rules._replace(ahead=ahead_of(self._stopping, self._tracks))
+        n_kept = burst.KEPT if all(track.accelerator is None for track in active) else room + 1
+        ready = burst.prepare(self._passes, self._m_step, self._mixing, len(active), room, rules, n_kept)
         return self.told(active, burst.burst(self._passes, ready, params, log_weights, before))
 
     def told(self, active: Sequence[Track], done: burst.Outcome) -> tuple[Array, Array, int]:
@@ -76,11 +81,22 @@ class Bursts:
         track.log_likelihood, track.n_small, track.jumped = track.history[-1], 0, False
         if len(track.history) > 1:
             track.value = (track.history[-1] - track.history[-2]) / self._rules.total_weight
-        nobody = self._nobody
-        first = track.proposal.step
-        steps = [Step(done.rows[i, g], done.log_weights[i, g], nobody, nobody, nobody) for i in (0, 1)]
-        track.accepted = first if done.n_done == 1 else steps[0]
-        track.proposal = Plain(steps[1])
+        first = 1 if track.accelerator is not None else max(done.n_done - 1, 1)
+        steps = (Step(*done.parameters(i, g), *3 * [self._nobody]) for i in range(first, done.n_done + 1))
+        points = [track.proposal, *map(Plain, steps)]
+        track.accepted, track.proposal = points[-2].step, points[-1]
+        if track.accelerator is not None:
+            vectors = self._problem.vectors([point.step for point in points])
+            for vector, image in pairwise(vectors):
+                track.accelerator.tell(vector, image)
+            track.proposal = Plain(track.proposal.step, vectors[-1])
+
+
+def ahead_of(stopping: Stopping, tracks: Sequence[Track]) -> float:
+    """The largest objective of a start that has ended and may win; infinity if no start is to be `thorough`."""
+    if not stopping.thorough or stopping.tol <= 0:
+        return math.inf
+    return max((track.objective for track in tracks if track.status is not None and track.may_win), default=-math.inf)
 
 
 def rules_of(problem: Problem, stopping: Stopping) -> burst.Rules:
@@ -107,7 +123,9 @@ def room(stopping: Stopping, shortest: int, n_steps: int, most_passes: int, n_pa
     return left
 
 
-def bursts(problem: Problem, passes: Passes, stopping: Stopping, looked_at: bool) -> Bursts | None:
+def bursts(
+    problem: Problem, passes: Passes, stopping: Stopping, tracks: Sequence[Track], looked_at: bool
+) -> Bursts | None:
     """The bursts of a loop; None if it has to look at each pass. looked_at: whether somebody else looks at each."""
     ordinary = stopping.criterion == "gain" and stopping.deadline == math.inf and not looked_at
-    return Bursts(problem, passes, stopping) if ordinary and isinstance(passes, Plan) else None
+    return Bursts(problem, passes, stopping, tracks) if ordinary and isinstance(passes, Plan) else None

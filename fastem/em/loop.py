@@ -41,7 +41,7 @@ def loop(
     number of passes made so far, those before included. begun: a first burst that has been made, if it may be made.
     """
     passes = problem.passes()
-    quick = bursts(problem, passes, stopping, looked_at=callback is not None or keep is not None)
+    quick = bursts(problem, passes, stopping, tracks, looked_at=callback is not None or keep is not None)
     active = [track for track in tracks if track.status is None]
     while active:
         room = 0 if quick is None or begun is not None else quick.room(active, n_passes)

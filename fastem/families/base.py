@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from fastem.compiled.arrays import some
 from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import Array, FloatArray, Parameter, Parameters
 
@@ -282,6 +283,18 @@ class Family(ABC):
         named = self.unpack(params, identity_frame(n_features), n_components)
         with np.errstate(divide="ignore"):
             return np.concatenate([p.kind.to_vector(np.asarray(named[p.name])) for p in self.parameters])
+
+    def to_vectors(self, params: Array, n_features: int, n_components: int) -> Array:
+        """`to_vector` of several parameter matrices, (m, rows, width): (m, n)."""
+        if len(params) > 1 and not self.pooled and all("K" in p.axes for p in self.parameters):
+            rows = params.reshape(-1, params.shape[-1])
+            named = self.unpack(rows, identity_frame(n_features), len(rows))
+            with np.errstate(divide="ignore"):
+                parts = [p.kind.to_vector(np.asarray(named[p.name])).reshape(len(params), -1) for p in self.parameters]
+            vector = np.concatenate(parts, axis=1)
+            if not some(np.isnan(vector)):  # one matrix without a factor leaves none to the others
+                return vector
+        return np.stack([self.to_vector(matrix, n_features, n_components) for matrix in params])
 
     def from_vector(self, vector: Array, frame: Frame, n_components: int) -> Array:
         """The inverse of `to_vector`: a parameter matrix in the coordinates of `frame`."""

@@ -107,6 +107,7 @@ def begun(problem: Problem, seed: np.random.SeedSequence, stopping: Stopping) ->
         "tol": np.array([rules.tol]),
         "total_weight": np.array([rules.total_weight]),
         "least": np.array([rules.least]),
+        "ahead": np.array([rules.ahead]),
         "constants": np.ascontiguousarray(m_step.constants)[None],
         "uniforms": uniforms([child], (source.n_samples, source.n_features), model.n_components),
     }
@@ -119,6 +120,5 @@ def begun(problem: Problem, seed: np.random.SeedSequence, stopping: Stopping) ->
 
 def track_of(done: passes.Outcome) -> Track:
     """A start before the passes of a burst."""
-    first = 1 if done.n_done == 0 else 0
     nobody = np.zeros(done.log_weights.shape[-1], dtype=np.bool_)
-    return Track(0, Plain(Step(done.rows[first, 0], done.log_weights[first, 0], nobody, nobody, nobody)))
+    return Track(0, Plain(Step(*done.parameters(max(done.n_done - 1, 0), 0), nobody, nobody, nobody)))

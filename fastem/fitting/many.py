@@ -11,6 +11,7 @@ import numpy as np
 
 from fastem import validation
 from fastem.compiled.arrays import some
+from fastem.data.bursts.passes import BEFORE
 from fastem.data.bursts.whole import Whole
 from fastem.data.columns import columns_of_each
 from fastem.data.pack import blank, prepare, weights_of_tiles
@@ -271,6 +272,7 @@ class _Brief:
             "tol": np.full(m, self._stopping.tol),
             "total_weight": totals,
             "least": np.array([work.model.policy.least(total, n) for total in totals]),
+            "ahead": np.full(m, np.inf),
             "constants": np.stack([step.constants for step in steps]),
             "uniforms": brief.uniforms(seeds, (n, d), work.model.n_components),
         }
@@ -283,7 +285,7 @@ class _Brief:
         """Which fits have converged in their last pass, and ended in no other way, bool."""
         done, totals, tol = left["done"][:, 0], left["totals"][:, 0], self._stopping.tol
         with np.errstate(all="ignore"):
-            last = left["history"][np.arange(len(done)), done - 1, 0]
+            last = left["history"][np.arange(len(done)), BEFORE - 1 + done, 0]
             small = is_small((totals - last) / self._totals[self._chosen], tol, self._ridged)
         return np.asarray((done > 0) & np.isfinite(totals) & small)
 

@@ -146,6 +146,12 @@ class Model:
         own = self.family.to_vector(step.params, n_features, self.n_components)
         return np.concatenate([self.mixing.to_vector(step.log_weights), own])
 
+    def vectors(self, steps: Sequence[Step], n_features: int) -> list[Array]:
+        """`vector` of several steps."""
+        own = self.family.to_vectors(np.stack([step.params for step in steps]), n_features, self.n_components)
+        mixed = (self.mixing.to_vector(step.log_weights) for step in steps)
+        return [np.concatenate(pair) for pair in zip(mixed, own, strict=True)]
+
     def step_at(self, vector: Array, alive: Array, frame: Frame) -> Step:
         """The inverse of `vector`; only the components that are `alive`, (n_components,) bool, have samples."""
         n = self.mixing.n_entries(self.n_components)

@@ -97,6 +97,10 @@ class Problem:
         """The parameters of a step as an unconstrained vector."""
         return self.model.vector(step, self.source.n_features)
 
+    def vectors(self, steps: Sequence[Step]) -> list[Array]:
+        """`vector` of several steps."""
+        return self.model.vectors(steps, self.source.n_features)
+
     def step_at(self, vector: Array, alive: Array) -> Step:
         """The inverse of `vector`; only the components that are `alive`, (n_components,) bool, have samples."""
         return self.model.step_at(vector, alive, self.source.frame)

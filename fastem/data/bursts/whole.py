@@ -22,11 +22,11 @@ from fastem.families.base import Array
 # next. weights are those of the tiles, plain_weights and shares those of the seeding.
 BROUGHT = (
     "source", "shift", "factor", "weights", "plain_weights", "shares", "unit", "tol", "total_weight", "least",
-    "constants", "uniforms",
+    "ahead", "constants", "uniforms",
 )  # fmt: skip
 # And what it leaves behind, as the arrays of a burst, with done = -1 if its start was not ordinary.
 LEFT = ("done", "history", "totals", "statistics", "rows", "log_weights")
-NUMBERS = ("unit", "tol", "total_weight", "least")
+NUMBERS = ("unit", "tol", "total_weight", "least", "ahead")
 _EACH = (*BROUGHT, *LEFT)
 FIELDS = Fields(
     "pack_step pack pack_spans seed_step seed lloyd_step lloyd burst_step burst walks n_walks hard hard_spans "
@@ -164,6 +164,7 @@ class Whole(NamedTuple):
         n_sets, job = len(brought["shift"]), self.job.copy()
         burst = self.kept.burst.arrays
         left = {name: np.empty((n_sets, *burst[name].shape), burst[name].dtype) for name in LEFT}
+        left["history"][:, : passes.BEFORE] = np.nan
         for name, array in {**brought, **left}.items():
             job[FIELDS.place[name]], job[FIELDS.place[f"{name}_bytes"]] = array.ctypes.data, array.strides[0]
         run_here(address_of(self.dtype), job.ctypes.data, np.zeros(FAILED + 1, dtype=np.int64), n_sets)
@@ -178,7 +179,6 @@ def whole(parts: Parts) -> Whole:
     hard = plan.prepared(1, bounds)
     hard.arrays["log_weights"][...] = 0.0
     hard.job[WALK.place["params"]] = hard.addresses["params"]
-    parts.burst.arrays["before"][...] = np.nan
     parts.lloyd.job[lloyd.FIELDS.place["centres"]] = parts.seed.job[seeding.FIELDS.place["centres"]]
     walks = np.array([*parts.walks, hard.job_address], dtype=np.int64)
     reference = np.ascontiguousarray(parts.reference)
