@@ -58,8 +58,8 @@ SECTIONS: dict[str, Section] = {
     ),
     "iterations-avx2": Section(
         (
-            f"{PEERS} run --cases {SIZES} --data overlapping --dtype float64 --covariance full,diag "
-            "--peers fastem,onedal --processor haswell --out peers/avx2",
+            f"{PEERS} run --cases grid --data overlapping --dtype float64 --covariance full,diag --peers fastem,onedal "
+            "--processor haswell --out peers/avx2",
         )
     ),
     "real": Section((f"{PEERS} run --cases real --dtype float64 --peers fastem,sklearn,onedal --out peers/real",)),
@@ -78,7 +78,7 @@ SECTIONS: dict[str, Section] = {
         )
     ),
     "float32": Section(
-        (f"{PEERS} run --cases {SIZES} --data overlapping --dtype float64,float32 --peers fastem --out peers/float32",)
+        (f"{PEERS} run --cases grid --data overlapping --dtype float64,float32 --peers fastem --out peers/float32",)
     ),
     "threads": Section(
         tuple(
