@@ -1,8 +1,8 @@
 """Fits with the arguments that `fastem.fit` does not offer: sizes of parts, a clock, an engine."""
 
 from fastem.data.threads import SMALL, team
-from fastem.fitting.fit import fitted
 from fastem.fitting.search import Search
+from fastem.fitting.solve import fitted
 from fastem.fitting.survey import samples_or_stream, survey
 from fastem.model.model import Model
 from fastem.model.starving import Policy

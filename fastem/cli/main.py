@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 import fastem
 from fastem.cli import makers
 from fastem.cli.compiling import Compiling, expected
-from fastem.cli.parser import parse, search
-from fastem.cli.reading import CommandError, Table, read_table
+from fastem.cli.parser import COMPONENTS, parse, search
+from fastem.cli.reading import CommandError, Table, read_labels, read_table
 from fastem.judging.criteria import CRITERIA
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def _fit(options: argparse.Namespace) -> None:
         if target is not None and not target.resolve().parent.is_dir():
             raise CommandError(f"{target} cannot be written: its folder does not exist.")
     begun = time.perf_counter()
+    labels = None if options.labels is None else _labels(options)
     table = read_table(options.data, options.key, options.columns, options.drop)
     print(
         f"{options.data}: {table.X.shape[0]} samples x {table.X.shape[1]} features ({', '.join(table.names[:8])}",
@@ -70,7 +71,7 @@ def _fit(options: argparse.Namespace) -> None:
     print(", ...)" if len(table.names) > 8 else ")")
     read = time.perf_counter()
     _print_constant(table)
-    chosen = _grid(table.X, options)
+    chosen = _grid(table.X, labels, options)
     _print_statuses(chosen)
     _print_ranking(chosen)
     best = chosen.best
@@ -96,7 +97,27 @@ def _shape(row: Row) -> str:
     return row.family.removeprefix("gaussian_")
 
 
-def _grid(X: Array, options: argparse.Namespace) -> Selection:
+def _labels(options: argparse.Namespace) -> Array:
+    """The known components of the rows; their column is then no feature."""
+    found = read_labels(options.data, options.labels)
+    if options.data.suffix.lower() != ".npz":
+        options.drop = [*(options.drop or []), options.labels]
+    least = int(found.codes.max(initial=0)) + 1
+    if options.components is COMPONENTS:
+        options.components = [least + k for k in range(len(COMPONENTS))]
+    smallest = min(options.components)
+    if smallest < least:
+        raise CommandError(
+            f"--components {smallest} is too few for the labels, which need {least}; give --components {least}, or "
+            f"such as {least}:{least + 3}."
+        )
+    known = int((found.codes >= 0).sum())
+    print(f"labels of {known} of {len(found.codes)} rows", end="")
+    print("".join(f"{':' if k == 0 else ','} component {k} is {name}" for k, name in enumerate(found.names)))
+    return found.codes
+
+
+def _grid(X: Array, labels: Array | None, options: argparse.Namespace) -> Selection:
     """Fit the grid, printing a row as each model is ready."""
     families = makers.families(options)
     settings = search(options)
@@ -115,7 +136,14 @@ def _grid(X: Array, options: argparse.Namespace) -> Selection:
 
     with bar or nullcontext(), compiling:
         return fastem.select(
-            X, families, options.components, seed=options.seed, n_threads=options.threads, callback=show, **settings
+            X,
+            families,
+            options.components,
+            labels=labels,
+            seed=options.seed,
+            n_threads=options.threads,
+            callback=show,
+            **settings,
         )
 
 

@@ -18,6 +18,8 @@ from fastem.judging.criteria import CRITERIA
 from fastem.model.starving import FATES
 from fastem.starts.names import METHODS as STARTS
 
+# The numbers of components if none are given; with labels, as many from the first that has room for them.
+COMPONENTS = [1, 2, 3]
 _EPILOG = """\
 examples:
   fastem fit faithful.csv --components 1:9 --covariance full,tied,diag,spherical
@@ -76,7 +78,7 @@ def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
         f"(default: {makers.DEFAULT})",
     )
     fit.add_argument(
-        "--components", type=_components, default=[1, 2, 3], help="such as 3, 1:9 (inclusive) or 2,4,8 (default: 1:3)"
+        "--components", type=_components, default=COMPONENTS, help="such as 3, 1:9 (inclusive) or 2,4,8 (default: 1:3)"
     )
     for name, settings in SEARCH.items():
         fit.add_argument(makers.flag(name), default=argparse.SUPPRESS, **settings)
@@ -93,6 +95,12 @@ def _add_table(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("--key", help="which array of a .npz archive (default: X, or its only array)")
     fit.add_argument("--columns", type=_names, help="comma-separated columns to use, by name or 0-based index")
     fit.add_argument("--drop", type=_names, help="comma-separated columns to leave out")
+    fit.add_argument(
+        "--labels",
+        metavar="COLUMN",
+        help="the column (of a .npz archive, the array) of known components: whole numbers from 0, with -1 for "
+        "unknown, or names, with empty cells for unknown",
+    )
 
 
 def _add_output(fit: argparse.ArgumentParser) -> None:

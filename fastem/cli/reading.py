@@ -40,6 +40,39 @@ def read_table(path: Path, key: str | None, columns: list[str] | None, drop: lis
         raise CommandError(f"{path} cannot be read: it is damaged, or no {path.suffix} file ({error}).") from None
 
 
+class Labels(NamedTuple):
+    """Known components, (n_samples,) int64 with -1 for unknown, and what the file calls each, [] if by its number."""
+
+    codes: Array
+    names: list[str]
+
+
+def read_labels(path: Path, name: str) -> Labels:
+    """The labels in a column of a .csv file, or in an array of a .npz archive.
+
+    Whole numbers are components. Other text is counted in alphabetical order; an empty cell is unknown.
+    """
+    if path.suffix.lower() == ".npz":
+        cells = _from_archive(path, name).reshape(-1).tolist()
+    elif path.suffix.lower() == ".npy":
+        raise CommandError(f"--labels needs a column of a .csv file or an array of a .npz archive; {path} is a matrix.")
+    else:
+        with _open_text(path) as file:
+            reader = csv.reader(file)
+            place = _index(name, [column.strip() for column in next(reader)])
+            cells = [row[place].strip() if place < len(row) else "" for row in reader]
+    texts = ["" if cell is None or cell != cell else str(cell) for cell in cells]  # noqa: PLR0124
+    known = sorted({text for text in texts if text})
+    if all(_is_whole(text) for text in known):
+        return Labels(np.array([int(float(text)) if text else -1 for text in texts]), [])
+    codes = {text: code for code, text in enumerate(known)}
+    return Labels(np.array([codes.get(text, -1) for text in texts]), known)
+
+
+def _is_whole(text: str) -> bool:
+    return _is_number(text) and float(text).is_integer() and float(text) >= -1
+
+
 def _read_table(path: Path, key: str | None, columns: list[str] | None, drop: list[str] | None) -> Table:
     if path.suffix.lower() in (".npy", ".npz"):
         X = _read_numpy(path, key)

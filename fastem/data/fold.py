@@ -47,6 +47,10 @@ MODES = {
 }
 
 
+# The kernels that take the place of `proportions` where something is known about the samples, see `Data.knowledge`.
+KNOWING = {"": normalise.proportions, "ranges": normalise.within, "prior": normalise.believed}
+
+
 @compact
 def _combined(machine: Any, partials: Any, n_spans: Any, out: Any) -> None:
     """`_combine`."""
@@ -91,10 +95,11 @@ def accumulate_address(kernels: Kernels, dtype: Any) -> int:
 
 
 @cache
-def mode_addresses(mode: str, dtype: Any) -> dict[str, int]:
+def mode_addresses(mode: str, dtype: Any, knowledge: str = "") -> dict[str, int]:
     """The addresses of the kernels of one of MODES, by the names of the fields of a job."""
     real, row, doubles, kernels = matrix(dtype), vector(dtype), vector("f8"), MODES[mode]
-    weigh = 0 if kernels.weigh is None else address(kernels.weigh, real, row, real)
+    weighing = KNOWING[knowledge] if kernels.weigh is normalise.proportions else kernels.weigh
+    weigh = 0 if weighing is None else address(weighing, real, row, real)
     if kernels.normalise is None:
         return {"weigh": weigh, "normalise": 0}
     return {"weigh": weigh, "normalise": address(kernels.normalise, real, row, real, row, row, doubles, real)}
@@ -185,7 +190,7 @@ class Plan:
             "rows": self._rows.ctypes.data,
             "layout": layout.ctypes.data,
             "log_prob": 0 if density is None else log_prob_address(density[0], dtype),
-            **mode_addresses(mode, dtype),
+            **mode_addresses(mode, dtype, data.knowledge),
             "accumulate": accumulate_address(statistics[0], dtype),
             "density_rows": density_shape.params[0],
             "density_width": density_shape.params[1],

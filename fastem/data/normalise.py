@@ -1,6 +1,7 @@
 """The kernels that turn log densities into responsibilities. They run between the two of a family, and know no family.
 
-`weigh` kernels, (block, log_weights, known), add the log mixing weights to the log densities.
+`weigh` kernels, (block, log_weights, known), add the log mixing weights to the log densities, and what is known about
+each sample.
 `normalise` kernels, (block, sample_weight, known, log_norm, labels, total, scratch), make responsibilities of these.
 
 For one tile and one mixture: block INOUT (K, T), log densities in, responsibilities times sample_weight out;
@@ -33,6 +34,29 @@ def proportions(block, log_weights, known):
         log_weight = log_weights[k]
         for t in range(block.shape[1]):
             block[k, t] += log_weight
+
+
+@routine
+def within(block, log_weights, known):
+    """Add the log weight of each component that may have produced a sample; the others become impossible.
+
+    known IN (2, T): the first of these components, and the one after the last.
+    """
+    real = block.dtype.type
+    for k in range(block.shape[0]):
+        log_weight, place = log_weights[k], real(k)
+        for t in range(block.shape[1]):
+            inside = known[0, t] <= place < known[1, t]
+            block[k, t] = block[k, t] + log_weight if inside else -real(np.inf)
+
+
+@routine
+def believed(block, log_weights, known):
+    """Add the log weight of each component and the log of what is believed of it; known IN (K, T)."""
+    for k in range(block.shape[0]):
+        log_weight = log_weights[k]
+        for t in range(block.shape[1]):
+            block[k, t] += log_weight + known[k, t]
 
 
 @rounded

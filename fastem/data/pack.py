@@ -11,6 +11,7 @@ import numpy as np
 from fastem.compiled.arrays import aligned
 from fastem.compiled.jit import address, matrix, vector
 from fastem.compiled.job import Prepared
+from fastem.data.samples import Known
 from fastem.data.threads import Team
 from fastem.data.tiles import Data, chunks, span_bounds, tile_size
 from fastem.data.walk import FIELDS, pack_address, walk_address
@@ -52,6 +53,21 @@ def pack(X: Array, sample_weight: Array | None, family: Family, frame: Frame, dt
         packing = prepare(data, piece, first, family)
         team.run(packing.step, packing.job.ctypes.data, len(packing.arrays["bounds"]) - 1, 3.0 * piece.size)
     return data
+
+
+def with_known(data: Data, known: Known | None) -> Data:
+    """The same tiles, with what is known about the components of their samples."""
+    if known is None:
+        nothing = dict.fromkeys(("known", "known_rows", "known_tile"), 0)
+        return replace(data, known=None, knowledge="", fields={**data.fields, **nothing})
+    (n_tiles, _, size), table = data.tiles.shape, known.table
+    rows = np.zeros((n_tiles * size, table.shape[1]), dtype=data.tiles.dtype)
+    with np.errstate(divide="ignore"):
+        rows[: len(table)] = table if known.prior is None else np.log(table)
+    arranged = np.ascontiguousarray(rows.reshape(n_tiles, size, -1).swapaxes(1, 2))
+    fields = {"known": arranged.ctypes.data, "known_rows": table.shape[1], "known_tile": arranged.strides[0]}
+    knowledge = "ranges" if known.prior is None else "prior"
+    return replace(data, known=arranged, knowledge=knowledge, fields={**data.fields, **fields})
 
 
 def blank(shape: tuple[int, ...], weights: Array, weighted: bool, family: Family, frame: Frame, dtype: Any) -> Data:

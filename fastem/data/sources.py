@@ -10,8 +10,8 @@ import numpy as np
 
 from fastem.data import evaluate as evaluating
 from fastem.data.fold import Mixtures, Plan, Task, shape_of
-from fastem.data.pack import pack
-from fastem.data.samples import Samples
+from fastem.data.pack import pack, with_known
+from fastem.data.samples import Known, Samples
 from fastem.data.threads import Team
 from fastem.data.tiles import Data
 from fastem.families.base import Array, Columns, Family, Frame
@@ -49,6 +49,15 @@ class Source(ABC):
     @abstractmethod
     def sample_weight(self) -> Array | None:
         """The weights of the samples, (n_samples,), or None if every sample counts 1."""
+
+    @property
+    @abstractmethod
+    def known(self) -> Known | None:
+        """What is known about the components of the samples, or None."""
+
+    @abstractmethod
+    def knowing(self, known: Known | None) -> Source:
+        """The same samples, of whose components this is known."""
 
     @abstractmethod
     def passes(self, task: Task) -> Passes:
@@ -102,7 +111,7 @@ class InMemory(Source):
     """Samples in memory. They are packed into tiles when they are first passed over.
 
     derived: the family whose derived rows the tiles hold; families with the same `tiles_key` share them. data: the
-    tiles, if they have been packed before.
+    tiles, if they have been packed before; what they know is that of the samples.
     resp_bytes: bytes of given responsibilities that exist at a time.
     """
 
@@ -127,11 +136,22 @@ class InMemory(Source):
         return self.samples.sample_weight
 
     @property
+    def known(self) -> Known | None:
+        return self.samples.known
+
+    def knowing(self, known: Known | None) -> InMemory:
+        samples, data = self.samples._replace(known=known), with_known(self.data, known)
+        source = InMemory(samples, self._derived, self.facts, self.frame, self.dtype, self.team, data)
+        source.memo = self.memo if known is None else {}
+        return source
+
+    @property
     def data(self) -> Data:
         """The samples in tiles."""
         if self._data is None:
-            X, sample_weight = self.samples
-            self._data = pack(X, sample_weight, self._derived, self.frame, self.dtype, self.team)
+            X, sample_weight, known = self.samples
+            packed = pack(X, sample_weight, self._derived, self.frame, self.dtype, self.team)
+            self._data = packed if known is None else with_known(packed, known)
         return self._data
 
     def passes(self, task: Task) -> Passes:

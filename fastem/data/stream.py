@@ -9,7 +9,7 @@ import numpy as np
 
 from fastem import validation
 from fastem.data.fold import Mixtures, Plan, Task
-from fastem.data.samples import Samples
+from fastem.data.samples import Known, Samples
 from fastem.data.sources import InMemory, Passes, Source
 from fastem.data.threads import Team
 from fastem.families.base import Array, Columns, Family, Frame
@@ -50,10 +50,11 @@ class Stream:
                 width = checked.shape[1]
                 yield checked
 
-    def pieces(self, kept: Array | None = None) -> Iterator[tuple[int, Samples]]:
+    def pieces(self, kept: Array | None = None, known: Known | None = None) -> Iterator[tuple[int, Samples]]:
         """Consecutive pieces of at most `PIECE` bytes, each with the number of its first sample.
 
-        kept: indices in rising order; only these samples are delivered, and counted.
+        kept: indices in rising order; only these samples are delivered, and counted. known: what is known about the
+        components of those that are delivered.
         """
         rows = self._rows or max(256, PIECE // (8 * self.n_features) // 256 * 256)
         begin, delivered = 0, 0
@@ -69,8 +70,11 @@ class Stream:
                     low, high = np.searchsorted(kept, (begin - len(X), begin))
                     samples = samples.take(kept[low:high] - (begin - len(X)), X.dtype)
                 if samples.n_samples:
+                    last = delivered + samples.n_samples
+                    if known is not None:
+                        samples = samples._replace(known=known.take(slice(delivered, last)))
                     yield delivered, samples
-                    delivered += samples.n_samples
+                    delivered = last
 
 
 def stream(source: Any, *, sample_weight: Any = None, rows: int | None = None) -> Stream:
@@ -122,7 +126,7 @@ def stream(source: Any, *, sample_weight: Any = None, rows: int | None = None) -
 class Chunks(Source):
     """The samples of a stream, or some of them.
 
-    kept: the indices of the samples, in rising order; None for all.
+    kept: the indices of the samples, in rising order; None for all. known: what is known about their components.
     """
 
     def __init__(
@@ -136,9 +140,11 @@ class Chunks(Source):
         dtype: Any,
         team: Team,
         kept: Array | None = None,
+        known: Known | None = None,
     ) -> None:
         super().__init__(facts, frame, dtype, team)
         self._stream, self._sample_weight, self._derived, self._kept = stream, sample_weight, derived, kept
+        self._known = known
         self.n_samples = n_samples
         self.total_weight = float(n_samples) if sample_weight is None else float(sample_weight.sum())
 
@@ -146,10 +152,20 @@ class Chunks(Source):
     def sample_weight(self) -> Array | None:
         return self._sample_weight
 
+    @property
+    def known(self) -> Known | None:
+        return self._known
+
+    def knowing(self, known: Known | None) -> Chunks:
+        fixed = self._derived, self.facts, self.frame, self.dtype, self.team
+        source = Chunks(self._stream, self._sample_weight, self.n_samples, *fixed, self._kept, known)
+        source.memo = self.memo if known is None else {}
+        return source
+
     def sources(self) -> Iterator[tuple[int, InMemory]]:
         """The pieces as sources of their own, each with the number of its first sample."""
         found = 0
-        for first, samples in self._stream.pieces(self._kept):
+        for first, samples in self._stream.pieces(self._kept, self._known):
             found = first + samples.n_samples
             yield first, InMemory(samples, self._derived, self.facts, self.frame, self.dtype, self.team)
         validation.check_same_length(found, self.n_samples)
@@ -172,14 +188,15 @@ class Chunks(Source):
         kept = rows if self._kept is None else self._kept[rows]
         weights = None if self._sample_weight is None else self._sample_weight[rows]
         fixed = self._derived, self.facts, self.frame, self.dtype, self.team
-        taken = Chunks(self._stream, weights, len(rows), *fixed, kept)
+        known = None if self._known is None else self._known.take(rows)
+        taken = Chunks(self._stream, weights, len(rows), *fixed, kept, known)
         return taken.in_memory() if len(rows) * self.n_features * self.dtype.itemsize <= self._stream.taken else taken
 
     def in_memory(self) -> InMemory:
         X = np.empty((self.n_samples, self.n_features), dtype=self.dtype)
         for first, source in self.sources():
             X[first : first + source.n_samples] = source.samples.X
-        samples = Samples(X, self._sample_weight)
+        samples = Samples(X, self._sample_weight, self._known)
         return InMemory(samples, self._derived, self.facts, self.frame, self.dtype, self.team)
 
 

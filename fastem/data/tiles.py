@@ -29,7 +29,8 @@ class Data:
 
     tiles: (n_tiles, tile_rows, tile_size) float32 or float64. sample_weight: (n_tiles, tile_size), or (2, tile_size)
     for unweighted data, the weights of a full tile and those of the last tile; in units of `unit`, a power of two.
-    fields: the fields of a job that say where these tiles are and how large.
+    fields: the fields of a job that say where these tiles are and how large. known: (n_tiles, rows, tile_size), what is
+    known about the samples' components as the kernel weigh[knowledge] of data/fold takes it; None if nothing is.
     """
 
     tiles: Array
@@ -41,6 +42,8 @@ class Data:
     total_weight: float
     frame: Frame
     fields: dict[str, int]
+    known: Array | None = None
+    knowledge: str = ""
 
     @property
     def n_tiles(self) -> int:

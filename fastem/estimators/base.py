@@ -35,6 +35,8 @@ NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
     "check for degenerate data."
 )
+# What `fit` is told as `labels` and `prior_resp`.
+Known = tuple[Any, Any]
 # The text of a warning, or None where there is nothing to tell, and its class.
 Told = tuple[str | None, type[Warning]]
 
@@ -79,6 +81,8 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         y: Any = None,
         *,
         sample_weight: Any = None,
+        labels: Any = None,
+        prior_resp: Any = None,
         resp_init: Any = None,
         callback: Any = None,
         checkpoint: Any = None,
@@ -90,9 +94,14 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         X : array-like of shape (n_samples, n_features)
             Finite numbers; never changed. float32 and float16 are computed in float32, everything else in float64.
         y : ignored
-            Labels are not used, as in scikit-learn. A warning says so if -1, for unknown, is among them.
+            Labels are not used, as in scikit-learn. A warning says so if -1, for unknown, is among them: known ones are
+            `labels`.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative, not all zero. Weight 2 is the same as the sample twice.
+        labels : array-like of shape (n_samples,), default=None
+            The component of each sample, from 0, where it is known; -1 or a missing value where it is not.
+        prior_resp : array-like of shape (n_samples, n_components), default=None
+            Factors >= 0 of the mixing weights, sample by sample, as in ``fastem.fit``.
         resp_init : array-like of shape (n_samples,) or (n_samples, n_components), default=None
             Integer labels from 0, or responsibilities, from which the first M-step is made instead of `init_params`.
         callback : callable, default=None
@@ -117,24 +126,29 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         ------
         ValueError, TypeError : unusable input; the message names the argument and the place.
         """
-        return self._fit_and_warn(X, y, sample_weight, resp_init, callback, checkpoint)
+        return self._fit_and_warn(X, y, sample_weight, (labels, prior_resp), resp_init, callback, checkpoint)
 
-    def _fit_and_warn(self, X: Any, y: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> Self:
+    def _fit_and_warn(
+        self, X: Any, y: Any, sample_weight: Any, known: Known, resp_init: Any, callback: Any, checkpoint: Any
+    ) -> Self:
         before = dict(vars(self))
         try:
             with validation.naming(X, sample_weight):
-                told = self._fit(X, sample_weight, resp_init, callback, checkpoint)
+                told = self._fit(X, sample_weight, known, resp_init, callback, checkpoint)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        for text, category in [*told, (checks.hint_about_labels(y, self.n_components), FitWarning)]:
+        hint = checks.hint_about_labels(y, self.n_components) if known[0] is None and known[1] is None else None
+        for text, category in [*told, (hint, FitWarning)]:
             if text is not None:
                 warnings.warn(text, category, stacklevel=3)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def _fit(self, X: Any, sample_weight: Any, resp_init: Any, callback: Any, checkpoint: Any) -> list[Told]:
+    def _fit(
+        self, X: Any, sample_weight: Any, known: Known, resp_init: Any, callback: Any, checkpoint: Any
+    ) -> list[Told]:
         """Fit. Returns the warnings that the user should get."""
         validation.check_callback(callback)
         if checkpoint is not None:
@@ -162,7 +176,9 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
             accelerate=self.accelerate,
             progressive=self.progressive,
         )
-        result = em.fit_model(X, sample_weight, model, search, seed, self.n_threads, progress or callback, checkpoint)
+        result = em.fit_model(
+            X, sample_weight, model, search, seed, self.n_threads, progress or callback, checkpoint, known=known
+        )
         if progress is not None and self.max_iter > 0:
             progress.end(result)
         names = vars(self).get("feature_names_in_")
@@ -287,6 +303,8 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         y: Any = None,
         *,
         sample_weight: Any = None,
+        labels: Any = None,
+        prior_resp: Any = None,
         resp_init: Any = None,
         callback: Any = None,
         checkpoint: Any = None,
@@ -299,7 +317,8 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        return self._fit_and_warn(X, y, sample_weight, resp_init, callback, checkpoint).predict(X)
+        known = labels, prior_resp
+        return self._fit_and_warn(X, y, sample_weight, known, resp_init, callback, checkpoint).predict(X)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_fastem_format": files.FORMAT}

@@ -61,6 +61,7 @@ def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Resul
         )
         for track in tracks
     )
+    known = problem.source.known
     return Result(
         model=replace(problem.model, n_components=len(weights)),
         weights=weights / weights.sum(),
@@ -79,6 +80,7 @@ def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Resul
         criterion_value=winner.value,
         collapsed=tuple(int(k) for k in np.flatnonzero(winner.solution.collapsed[kept])),
         notes=notes_of(problem, tracks, winner, stopping, kept),
+        n_labelled=0 if known is None else int(np.count_nonzero(known.informative(problem.n_components))),
     )
 
 

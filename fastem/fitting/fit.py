@@ -1,4 +1,4 @@
-"""Fitting: from checked arguments to a problem, starts, the loop and a result."""
+"""`fastem.fit`: its arguments, checked, become a model and a search, and its data are looked at."""
 
 from __future__ import annotations
 
@@ -6,34 +6,21 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any
 
-import numpy as np
-
 from fastem import validation
 from fastem.data.samples import Samples
 from fastem.data.threads import team
 from fastem.em.accelerate import Hastening
 from fastem.em.loop import Callback
 from fastem.em.stopping import Criterion
-from fastem.em.track import Plain
-from fastem.families.base import Array, Family
-from fastem.fitting import brief
-from fastem.fitting.best import best
-from fastem.fitting.checkpoint import Checkpoint, words
-from fastem.fitting.parts import Progress, move, random_parts
+from fastem.families.base import Family
 from fastem.fitting.search import Search, Start
-from fastem.fitting.solve import begin
-from fastem.fitting.survey import Survey, samples_or_stream, survey
-from fastem.model.model import Model, Step
+from fastem.fitting.solve import fitted
+from fastem.fitting.survey import samples_or_stream, survey
+from fastem.model.model import Model
 from fastem.model.packed import Packed
-from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result, Status
-from fastem.model.starving import POLICIES, RESEED, Policy, Starving
+from fastem.model.starving import POLICIES, Policy, Starving
 from fastem.model.telling import tell
-from fastem.starts import auto as starts
-from fastem.starts import given as initialise
-
-# What a fit does not depend on, or what `accelerate` says already.
-UNKEPT = ("deadline", "clock", "hasten")
 
 
 def fit(
@@ -42,6 +29,8 @@ def fit(
     n_components: int,
     *,
     sample_weight: Any = None,
+    labels: Any = None,
+    prior_resp: Any = None,
     start: Start = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
@@ -72,6 +61,13 @@ def fit(
     n_components : int, 1 <= n_components <= n_samples
     sample_weight : array-like, (n_samples,), or None
         Non-negative, not all zero. Weight 2 is the same as the sample twice.
+    labels : array-like, (n_samples,), or None
+        The component of each sample, an integer from 0, where it is known; -1, or a missing value, where it is not.
+        Categories of pandas and polars count by their codes. The likelihood is that of the samples and their labels.
+        If every sample has a label, the fit is the supervised one, in one pass.
+    prior_resp : array-like, (n_samples, n_components), or None
+        Softer knowledge: q_ik >= 0 multiplies the mixing weight of component k for sample i. Ones say nothing, and a
+        row with a single entry > 0 is a label. EM increases sum_i w_i log sum_k q_ik weight_k p(x_i | k).
     start : str, mapping, Result or array
         A method: "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; for
         full and tied Gaussians, one for long clusters instead of one by k-means; a single start if n_components is 1),
@@ -191,8 +187,9 @@ def fit(
         progressive=progressive,
     )
     model = model_of(family, n_components, min_samples, starving)
+    known = labels, prior_resp
     result = fit_model(
-        X, sample_weight, model, search, seed, n_threads, callback, checkpoint, checkpoint_interval=checkpoint_interval
+        X, sample_weight, model, search, seed, n_threads, callback, checkpoint, float(checkpoint_interval), known
     )
     tell(result.notes)
     return result
@@ -217,8 +214,12 @@ def fit_model(
     callback: Callback | None = None,
     checkpoint: str | PathLike[str] | None = None,
     checkpoint_interval: float = 60.0,
+    known: tuple[Any, Any] = (None, None),
 ) -> Result:
-    """Fit a model to a user's data, and keep what there is to tell in the result's notes."""
+    """Fit a model to a user's data, and keep what there is to tell in the result's notes.
+
+    known: `labels` and `prior_resp` of `fit`.
+    """
     validation.check_interval(checkpoint_interval)
     validation.check_n_threads(n_threads)
     validation.check_callback(callback)
@@ -231,104 +232,14 @@ def fit_model(
     with team(n_threads) as threads:
         with validation.naming(X):
             surveyed = survey(data, [model.family], threads)
+        if any(part is not None for part in known):
+            surveyed = surveyed.knowing(*known, model.n_components)
         result = fitted(surveyed, model, search, seed, callback, checkpoint, float(checkpoint_interval))
     notes, remark = result.notes, None
     names = data.feature_names if isinstance(data, Packed) else validation.feature_names_of(X)
     if isinstance(data, Samples | Packed):
         samples = data.samples if isinstance(data, Packed) else data
-        remark = validation.too_few_points(*samples, model.n_components)
+        remark = validation.too_few_points(samples.X, samples.sample_weight, model.n_components)
     if remark is not None:  # then it also says why components collapsed
         notes = (remark,) if result.status is Status.COLLAPSED else (*notes, remark)
     return replace(result, feature_names=names, notes=notes)
-
-
-def fitted(
-    surveyed: Survey,
-    model: Model,
-    search: Search,
-    seed: Any = None,
-    callback: Callback | None = None,
-    checkpoint: str | PathLike[str] | None = None,
-    checkpoint_interval: float = 60.0,
-) -> Result:
-    """Fit a model to data that have been surveyed; the other arguments are as in `fit`."""
-    seeds, model = validation.check_seed(seed), surveyed.settled(model)
-    n_samples, shape = surveyed.n_samples, (surveyed.n_samples, surveyed.n_features)
-    validation.check_n_components(model.n_components, n_samples, surveyed.sample_weight)
-    given = validation.check_start(search.start, starts.NAMES, model.family, model.n_components, shape)
-    method = given.method if isinstance(given, validation.Given) else None
-    stopping = search.stopping(method)
-    in_parts = search.is_in_parts(n_samples, sought=method is not None)
-    kept, resumed = None, None
-    if checkpoint is not None:
-        arguments = {
-            "X": surveyed.data.X if isinstance(surveyed.data, Samples) else surveyed.data,
-            "sample_weight": surveyed.sample_weight,
-            "family": model.family,
-            "n_components": model.n_components,
-            "start": given,
-            "n_init": search.n_init,
-            "accelerate": search.accelerate,
-            **model.to_json(),
-            "progressive": in_parts,
-            "seed": None if seed is None else words(seeds),
-            **{name: value for name, value in stopping._asdict().items() if name not in UNKEPT},
-        }
-        kept = Checkpoint(checkpoint, checkpoint_interval, arguments, seeds, search.clock)
-        resumed = kept.read()
-    seeds = seeds if resumed is None else resumed[1]
-    problem = problem_of(model, surveyed.source(model.family))
-    parts = random_parts(problem, seeds, search.smallest_part) if in_parts else None
-    whole = _is_brief(search, given, parts, kept, callback)
-    first = brief.begun(problem, seeds, stopping) if whole else None
-    if first is not None:
-        progress = Progress(0, 0, [first[0]])
-    elif resumed is None:
-        steps = _steps_from(parts.part(0) if parts and method else problem, given, int(search.n_init), seeds)
-        progress = begin(steps, search.accelerate)
-        if not isinstance(given, validation.Given) and search.max_iter == 0 and model.policy.starving == RESEED:
-            # There is no iteration that could seed the components without samples.
-            step, progress.tracks[0].reseeded = initialise.seeded(problem, steps[0], given)
-            progress.tracks[0].proposal = Plain(step)
-    else:
-        progress = resumed[0]
-        callback = None if callback is None else _resumed(callback, sum(track.n_iter for track in progress.tracks))
-    try:
-        keep, done = None if kept is None else kept.keep, None if first is None else first[1]
-        cut_short = move(problem, parts, progress, stopping, callback, keep, done)
-        result = best(problem, progress.tracks, stopping)
-    except BaseException:
-        if kept is not None:
-            kept.write()
-        raise
-    if kept is not None:
-        if cut_short:
-            kept.write()
-        else:
-            kept.done()
-    return result
-
-
-def _is_brief(search: Search, given: Any, parts: Any, kept: Any, callback: Any) -> bool:
-    """Whether a fit makes one start by k-means, and nobody looks at it on its way."""
-    by_kmeans = isinstance(given, validation.Given) and given.method == "kmeans" and not given.parameters
-    plain = search.n_init == 1 and search.accelerate in (None, "auto")
-    return by_kmeans and plain and parts is None and kept is None and callback is None
-
-
-def _resumed(callback: Callback, n_iter: int) -> Callback:
-    """A callback whose records say that the fit goes on from a checkpoint, after this many iterations."""
-    return lambda record: callback(record._replace(resumed=n_iter))
-
-
-def _steps_from(
-    problem: Problem, given: validation.Given | Array, n_init: int, seed: np.random.SeedSequence
-) -> list[Step]:
-    if not isinstance(given, validation.Given):
-        from_assignment = initialise.from_labels if given.ndim == 1 else initialise.from_responsibilities
-        return [from_assignment(problem, given)]
-    if given.method is None:
-        parameters = dict(given.parameters)
-        return [initialise.from_parameters(problem, parameters.pop("weights"), parameters)]
-    steps = starts.from_method(problem, given.method, n_init, seed)
-    return [initialise.with_given(problem, step, given.parameters) for step in steps] if given.parameters else steps

@@ -1,22 +1,36 @@
-"""Move starts to their ends, over parts of the data and then over all of it, and make a result from them."""
+"""From surveyed data, a model and a search to a result: starts are found and moved to their ends, and one is chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
+from fastem import validation
+from fastem.data.samples import Samples
 from fastem.em.accelerate import Hastening, accelerator
-from fastem.em.loop import Callback
+from fastem.em.loop import Callback, loop
 from fastem.em.stopping import Stopping
 from fastem.em.track import Plain, Track
+from fastem.families.base import Array
+from fastem.fitting import brief
 from fastem.fitting.best import best
+from fastem.fitting.checkpoint import Checkpoint, words
 from fastem.fitting.parts import Parts, Progress, move, random_parts
 from fastem.fitting.search import Search
-from fastem.model.model import Step
-from fastem.model.problem import Problem
-from fastem.model.result import Result
+from fastem.fitting.survey import Survey
+from fastem.model.model import Model, Step
+from fastem.model.problem import Problem, problem_of
+from fastem.model.result import Result, Status
+from fastem.model.starving import RESEED
 from fastem.starts import auto as starts
+from fastem.starts import given as initialise
+from fastem.starts.labelled import from_method, labels_of_all, settled
+
+# What a fit does not depend on, or what `accelerate` says already.
+UNKEPT = ("deadline", "clock", "hasten")
 
 
 def begin(steps: Sequence[Step], accelerate: Hastening | None) -> Progress:
@@ -36,12 +50,123 @@ def solve(
     return best(problem, progress.tracks, stopping)
 
 
+def _supervised(problem: Problem, stopping: Stopping) -> Result | None:
+    """The fit of samples all of whose components are known, which is one M-step; None for others."""
+    labels = labels_of_all(problem)
+    if labels is None:
+        return None
+    track = Track(0, Plain(settled(problem, labels)))
+    loop(problem, [track], stopping._replace(max_iter=0))
+    if track.status is Status.MAX_ITER:  # the M-step from labels is the maximum
+        track.status = Status.CONVERGED
+    return best(problem, [track], stopping)
+
+
 def search_for(problem: Problem, search: Search, seed: np.random.SeedSequence, more: Sequence[Step] = ()) -> Result:
     """Look for the best solution from the starts of a method, and from some more."""
     # A fresh sequence, as spawning changes a sequence: the same model must get the same starts in every call.
+    supervised = _supervised(problem, search.stopping(None))
+    if supervised is not None:
+        return supervised
     seed = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
     in_parts = search.is_in_parts(problem.source.n_samples)
     parts = random_parts(problem, seed, search.smallest_part) if in_parts else None
     assert isinstance(search.start, str)  # see Search.by_method
-    steps = starts.from_method(parts.part(0) if parts else problem, search.start, search.n_init, seed)
+    steps = from_method(problem, parts.part(0) if parts else problem, search.start, search.n_init, seed)
     return solve(problem, begin([*steps, *more], search.accelerate), search.stopping(search.start), None, parts)
+
+
+def fitted(
+    surveyed: Survey,
+    model: Model,
+    search: Search,
+    seed: Any = None,
+    callback: Callback | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_interval: float = 60.0,
+) -> Result:
+    """Fit a model to data that have been surveyed; the other arguments are as in `fit`."""
+    seeds, model = validation.check_seed(seed), surveyed.settled(model)
+    n_samples, shape = surveyed.n_samples, (surveyed.n_samples, surveyed.n_features)
+    validation.check_n_components(model.n_components, n_samples, surveyed.sample_weight)
+    given = validation.check_start(search.start, starts.NAMES, model.family, model.n_components, shape)
+    method = given.method if isinstance(given, validation.Given) else None
+    stopping = search.stopping(method)
+    in_parts = search.is_in_parts(n_samples, sought=method is not None)
+    kept, resumed = None, None
+    if checkpoint is not None:
+        arguments = {
+            "X": surveyed.data.X if isinstance(surveyed.data, Samples) else surveyed.data,
+            "sample_weight": surveyed.sample_weight,
+            "family": model.family,
+            "n_components": model.n_components,
+            "start": given,
+            "n_init": search.n_init,
+            "accelerate": search.accelerate,
+            **model.to_json(),
+            "progressive": in_parts,
+            "seed": None if seed is None else words(seeds),
+            **({} if surveyed.known is None else {"labels and prior_resp": list(surveyed.known)}),
+            **{name: value for name, value in stopping._asdict().items() if name not in UNKEPT},
+        }
+        kept = Checkpoint(checkpoint, checkpoint_interval, arguments, seeds, search.clock)
+        resumed = kept.read()
+    seeds = seeds if resumed is None else resumed[1]
+    problem = problem_of(model, surveyed.source(model.family))
+    supervised = _supervised(problem, stopping)
+    if supervised is not None:
+        return supervised
+    parts = random_parts(problem, seeds, search.smallest_part) if in_parts else None
+    whole = surveyed.known is None and _is_brief(search, given, parts, kept, callback)
+    first = brief.begun(problem, seeds, stopping) if whole else None
+    if first is not None:
+        progress = Progress(0, 0, [first[0]])
+    elif resumed is None:
+        steps = _steps_from(problem, parts.part(0) if parts and method else problem, given, int(search.n_init), seeds)
+        progress = begin(steps, search.accelerate)
+        if not isinstance(given, validation.Given) and search.max_iter == 0 and model.policy.starving == RESEED:
+            # There is no iteration that could seed the components without samples.
+            step, progress.tracks[0].reseeded = initialise.seeded(problem, steps[0], given)
+            progress.tracks[0].proposal = Plain(step)
+    else:
+        progress = resumed[0]
+        callback = None if callback is None else _resumed(callback, sum(track.n_iter for track in progress.tracks))
+    try:
+        keep, done = None if kept is None else kept.keep, None if first is None else first[1]
+        cut_short = move(problem, parts, progress, stopping, callback, keep, done)
+        result = best(problem, progress.tracks, stopping)
+    except BaseException:
+        if kept is not None:
+            kept.write()
+        raise
+    if kept is not None:
+        if cut_short:
+            kept.write()
+        else:
+            kept.done()
+    return result
+
+
+def _is_brief(search: Search, given: Any, parts: Any, kept: Any, callback: Any) -> bool:
+    """Whether a fit makes one start by k-means, and nobody looks at it on its way."""
+    by_kmeans = isinstance(given, validation.Given) and given.method == "kmeans" and not given.parameters
+    plain = search.n_init == 1 and search.accelerate in (None, "auto")
+    return by_kmeans and plain and parts is None and kept is None and callback is None
+
+
+def _resumed(callback: Callback, n_iter: int) -> Callback:
+    """A callback whose records say that the fit goes on from a checkpoint, after this many iterations."""
+    return lambda record: callback(record._replace(resumed=n_iter))
+
+
+def _steps_from(
+    problem: Problem, at: Problem, given: validation.Given | Array, n_init: int, seed: np.random.SeedSequence
+) -> list[Step]:
+    if not isinstance(given, validation.Given):
+        from_assignment = initialise.from_labels if given.ndim == 1 else initialise.from_responsibilities
+        return [from_assignment(problem, given)]
+    if given.method is None:
+        parameters = dict(given.parameters)
+        return [initialise.from_parameters(problem, parameters.pop("weights"), parameters)]
+    steps = from_method(problem, at, given.method, n_init, seed)
+    return [initialise.with_given(problem, step, given.parameters) for step in steps] if given.parameters else steps

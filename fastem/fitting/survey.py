@@ -10,7 +10,7 @@ import numpy as np
 
 from fastem import validation
 from fastem.data.columns import columns, columns_of
-from fastem.data.samples import Samples
+from fastem.data.samples import Known, Samples, known_of
 from fastem.data.sources import InMemory, Source, tiles_key
 from fastem.data.stream import Chunks, Stream, stream
 from fastem.data.threads import Team
@@ -26,7 +26,8 @@ MAPPED = 64 * 2**20
 class Survey(NamedTuple):
     """Checked data and the facts about their columns, from which sources for any family are made.
 
-    packed: the same data in tiles; then only sources of families that share these are made.
+    packed: the same data in tiles; then only sources of families that share these are made. known: what is known about
+    the components of the samples.
     """
 
     data: Samples | Stream
@@ -36,6 +37,7 @@ class Survey(NamedTuple):
     facts: Columns
     team: Team
     packed: Packed | None = None
+    known: Known | None = None
 
     @property
     def n_features(self) -> int:
@@ -52,12 +54,21 @@ class Survey(NamedTuple):
 
     def source(self, family: Family) -> Source:
         """The data in the coordinates of a family. They are packed in the first pass over them."""
+        source = self.unknowing(family)
+        return source if self.known is None else source.knowing(self.known)
+
+    def unknowing(self, family: Family) -> Source:
+        """`source` without what is known about the components."""
         if self.packed is not None:
             return self.packed.source(self.team)
         fixed = family, self.facts, self.frame(family), self.dtype, self.team
         if isinstance(self.data, Stream):
             return Chunks(self.data, self.sample_weight, self.n_samples, *fixed)
         return InMemory(self.data, *fixed)
+
+    def knowing(self, labels: Any, prior_resp: Any, n_components: int) -> Survey:
+        """The same data, with what their user knows about the components of the samples, after a check."""
+        return self._replace(known=known_of(labels, prior_resp, self.n_samples, n_components))
 
     def settled(self, model: Model) -> Model:
         """The model with those hyperparameters filled in that the data decide."""
@@ -101,7 +112,7 @@ def _survey_of_stream(data: Stream, families: Sequence[Family], team: Team) -> S
 
     def pieces() -> Iterator[tuple[Array, Array | None, Any]]:
         nonlocal n_samples, dtype
-        for first, (X, weights) in data.pieces():
+        for first, (X, weights, _) in data.pieces():
             n_samples, own = first + len(X), validation.working_dtype(X)
             dtype = np.promote_types(dtype, own)
             validation.check_piece(X, first, families, own)
@@ -116,6 +127,6 @@ def _survey_of_stream(data: Stream, families: Sequence[Family], team: Team) -> S
 
 def prepare(model: Model, samples: Samples, team: Team) -> Problem:
     """The problem of a model on checked samples."""
-    surveyed = survey(samples, [model.family], team)
+    surveyed = survey(samples, [model.family], team)._replace(known=samples.known)
     model = surveyed.settled(model)
     return problem_of(model, surveyed.source(model.family))

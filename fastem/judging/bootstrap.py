@@ -9,7 +9,7 @@ import numpy as np
 
 from fastem import validation
 from fastem.data.fold import work_of
-from fastem.data.samples import Samples
+from fastem.data.samples import Samples, known_of
 from fastem.data.threads import Team, team
 from fastem.em.stopping import Stopping
 from fastem.families.base import Array
@@ -18,7 +18,7 @@ from fastem.fitting.search import Search
 from fastem.fitting.solve import begin, solve
 from fastem.fitting.survey import prepare
 from fastem.judging.replicates import Callback, each, integers
-from fastem.model.evaluation import evaluated
+from fastem.model.evaluation import check_knowledge, evaluated
 from fastem.model.evidence import sample
 from fastem.model.matching import matched
 from fastem.model.result import Result, Status
@@ -84,6 +84,8 @@ def bootstrap(
     kind: BootstrapKind = "nonparametric",
     n_replicates: int = 200,
     sample_weight: Any = None,
+    labels: Any = None,
+    prior_resp: Any = None,
     tol: float = 1e-8,
     max_iter: int = 1000,
     seed: Any = None,
@@ -95,11 +97,12 @@ def bootstrap(
     Parameters
     ----------
     result : the Result of a fit to X, or the fitted estimator. It and X may change places.
-    X, sample_weight : the data of that fit; weight 2 is the same as the sample twice.
+    X, sample_weight, labels, prior_resp : the data of that fit; weight 2 is the same as the sample twice.
     kind : "nonparametric", "weighted" or "parametric"
         "nonparametric" draws samples with replacement, as many as the weights add up to. "weighted" keeps all samples
         and replaces each weight by a gamma-distributed one with that mean and variance (an exponential one for a weight
-        of 1), so no component loses its last sample. "parametric" draws as many samples from `result`.
+        of 1), so no component loses its last sample. "parametric" draws as many samples from `result`; with
+        labels or prior_resp, one for each sample, of a component that may have produced it, with its weight.
     n_replicates : int >= 2
     tol, max_iter : as in `fit`. Each fit begins at `result`, and is accelerated by Anderson's method.
     seed : int >= 0, a sequence of them, or None. The same seed gives the same bits with any n_threads.
@@ -149,22 +152,28 @@ def bootstrap(
     validation.check_usable(result)
     total = float(len(checked) if weights is None else weights.sum())
     validation.check_same_data(total, result)
+    known = known_of(labels, prior_resp, len(checked), result.n_components)
+    check_knowledge(result, known)
+    samples = Samples(checked, weights, known)
     if weights is not None:
         validation.check_weights_count(total, result.n_components)
-        checked, weights = checked[weights > 0], weights[weights > 0]
+        samples = samples.take(weights > 0, checked.dtype)
+        checked, weights, known = samples
     first, *children = seeds.spawn(1 + int(n_replicates))
     rng = np.random.default_rng(first)
     chosen = np.sort(rng.choice(len(checked), min(MATCHED, len(checked)), replace=False))
     judges = checked[chosen]
     with team(n_threads) as threads:
         resp = evaluated(judges, result, threads, "resp", alone=False).values
+    if known is not None:
+        resp = known.take(chosen).imposed(resp)
     if weights is not None:
         resp = resp * weights[chosen, None]
 
     def replicate(child: np.random.SeedSequence) -> Result:
-        drawn, drawn_weights = _drawn(result, checked, weights, kind, child)
+        drawn = _drawn(result, samples, kind, child)
         with team(1) as alone:
-            fitted = _fitted(drawn, drawn_weights, result, stopping, alone)
+            fitted = _fitted(drawn, result, stopping, alone)
             if fitted.status is Status.NOT_FINITE:
                 return fitted
             return _matched(fitted, resp, evaluated(judges, fitted, alone, "resp", alone=False).values)
@@ -184,22 +193,25 @@ def bootstrap(
     )
 
 
-def _drawn(
-    result: Result, X: Array, weights: Array | None, kind: str, child: np.random.SeedSequence
-) -> tuple[Array, Array | None]:
-    """One replicate's data and weights."""
-    rng = np.random.default_rng(child)
+def _drawn(result: Result, samples: Samples, kind: str, child: np.random.SeedSequence) -> Samples:
+    """One replicate's data, their weights, and what is known of them."""
+    rng, (X, weights, known) = np.random.default_rng(child), samples
     n = len(X) if weights is None else max(1, round(float(weights.sum())))
     if kind == "parametric":
-        return sample(result, n, seed=integers(child)).X.astype(validation.working_dtype(X)), None
+        dtype = validation.working_dtype(X)
+        if known is None:
+            return Samples(sample(result, n, seed=integers(child)).X.astype(dtype))
+        cumulative = (known.shares(result.n_components) * result.weights).cumsum(axis=1)
+        components = (rng.random((len(X), 1)) * cumulative[:, -1:] >= cumulative).sum(axis=1)
+        return Samples(result.family.sample(rng, result.parameters, components).astype(dtype), weights, known)
     if kind == "weighted":
-        return X, rng.standard_gamma(1.0 if weights is None else weights, len(X))
+        return samples._replace(sample_weight=rng.standard_gamma(1.0 if weights is None else weights, len(X)))
     counts = rng.multinomial(n, np.full(n, 1.0 / n) if weights is None else weights / weights.sum())
-    return X, counts.astype(np.float64)
+    return samples._replace(sample_weight=counts.astype(np.float64))
 
 
-def _fitted(X: Array, weights: Array | None, result: Result, stopping: Stopping, threads: Team) -> Result:
-    problem = prepare(result.model, Samples(X, weights), threads)
+def _fitted(samples: Samples, result: Result, stopping: Stopping, threads: Team) -> Result:
+    problem = prepare(result.model, samples, threads)
     step = initialise.from_parameters(problem, result.weights, dict(result.parameters))
     return solve(problem, begin([step], "anderson"), stopping)
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from fastem import validation
+from fastem.data.samples import Samples, known_of
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Tangent
 from fastem.families.parameters import FloatArray
-from fastem.model.evaluation import evaluated, mixture_frame, mixture_rows
+from fastem.model.evaluation import check_knowledge, evaluated, mixture_frame, mixture_rows
 from fastem.model.result import Result
 from fastem.model.showing import arrays_in_words
 
@@ -91,13 +92,21 @@ class Diagnosis:
         return "\n".join(lines)
 
 
-def diagnose(result: Any, X: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Diagnosis:
+def diagnose(
+    result: Any,
+    X: Any,
+    *,
+    sample_weight: Any = None,
+    labels: Any = None,
+    prior_resp: Any = None,
+    n_threads: int | None = None,
+) -> Diagnosis:
     """Whether a fit ended at a maximum of the likelihood, and how certain its parameters are.
 
     Parameters
     ----------
     result : the Result of a fit to X, or the fitted estimator. It and X may change places.
-    X, sample_weight : the data of that fit.
+    X, sample_weight, labels, prior_resp : the data of that fit.
     n_threads : as in `fit`, for the densities. The sums of products run in as many threads as NumPy uses.
 
     Returns
@@ -138,12 +147,14 @@ def diagnose(result: Any, X: Any, *, sample_weight: Any = None, n_threads: int |
         validation.check_support(checked, result.family)
     validation.check_n_threads(n_threads)
     validation.check_same_data(float(len(checked) if weights is None else weights.sum()), result)
+    known = known_of(labels, prior_resp, len(checked), result.n_components)
+    check_knowledge(result, known)
     with team(n_threads) as threads:
-        return diagnosed(result, checked, weights, threads)
+        return diagnosed(result, Samples(checked, weights, known), threads)
 
 
 def diagnosed(
-    result: Result, X: Array, weights: Array | None, threads: Team, largest: int = DENSE, n_bytes: int = CHUNK_BYTES
+    result: Result, samples: Samples, threads: Team, largest: int = DENSE, n_bytes: int = CHUNK_BYTES
 ) -> Diagnosis:
     """The diagnosis of a result on checked data.
 
@@ -154,7 +165,7 @@ def diagnosed(
     alive = np.isfinite(log_weights).all()
     tangent = result.family.tangent(params, result.n_features, result.n_components)
     _check_size(len(tangent.columns(0)))
-    sums = _Sums(X, weights, result, tangent, threads, n_bytes)
+    sums = _Sums(samples, result, tangent, threads, n_bytes)
     dense = sums.n <= largest
     score, complete = sums.score_and_complete(dense)
     information = sums.information(complete) if dense else None
@@ -167,7 +178,7 @@ def diagnosed(
         smallest = sums.smallest(inverse_root)
     stride = inverse_root @ score if dense else inverse_root * score
     gain = 0.5 * float((stride**2).sum()) / sums.total_weight
-    unbounded = result.family.is_unbounded(X.min(axis=0), X.max(axis=0))
+    unbounded = result.family.is_unbounded(samples.X.min(axis=0), samples.X.max(axis=0))
     verdict = Verdict.BOUNDARY if unbounded else _verdict(result, gain, smallest)
     errors = None
     if verdict is Verdict.MAXIMUM and information is not None:
@@ -222,31 +233,30 @@ class _Sums:
 
     def __init__(
         self,
-        X: Array,
-        sample_weight: Array | None,
+        samples: Samples,
         result: Result,
         tangent: Tangent,
         threads: Team,
         n_bytes: int = CHUNK_BYTES,
     ) -> None:
         self._n_bytes = n_bytes
-        self._X, self._sample_weight, self._result, self._tangent = X, sample_weight, result, tangent
+        self._samples, self._result, self._tangent = samples, result, tangent
         self._threads, self._frame = threads, mixture_frame(result)
         self.mixing = result.model.mixing.tangent(result.weights)
         first = self.mixing.n_free
         self.n = first + tangent.n_free
         self._columns = [first + tangent.columns(k) for k in range(result.n_components)]
-        self.total_weight = float(len(X) if sample_weight is None else sample_weight.sum())
+        self.total_weight = samples.total_weight
 
     def _pieces(self) -> Iterator[tuple[Array, Array, Array]]:
         """Samples in the frame, their weights, and their responsibilities."""
-        size = max(256, self._n_bytes // (8 * self.n))
-        for first in range(0, len(self._X), size):
-            piece = np.ascontiguousarray(self._X[first : first + size], dtype=np.float64)
+        size, (X, sample_weight, known) = max(256, self._n_bytes // (8 * self.n)), self._samples
+        for first in range(0, len(X), size):
+            piece = np.ascontiguousarray(X[first : first + size], dtype=np.float64)
             resp = evaluated(piece, self._result, self._threads, "resp", alone=False).values
-            weights = np.ones(len(piece))
-            if self._sample_weight is not None:
-                weights = self._sample_weight[first : first + size]
+            if known is not None:
+                resp = known.take(slice(first, first + size)).imposed(resp)
+            weights = np.ones(len(piece)) if sample_weight is None else sample_weight[first : first + size]
             yield (piece - self._frame.shift) / self._frame.scale, weights, resp
 
     def _scores(self, k: int, x: Array) -> Array:

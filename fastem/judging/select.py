@@ -43,6 +43,7 @@ def select(
     *,
     criterion: SelectionCriterion = "bic",
     sample_weight: Any = None,
+    labels: Any = None,
     start: StartMethod = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
@@ -69,6 +70,8 @@ def select(
         each part, it fits the samples outside it and takes the log-likelihood per sample inside it. It chooses the
         model with the fewest parameters within one standard error of the best (Breiman et al. 1984, section 3.4.3).
     sample_weight : as in `fit`. The n in BIC is their sum, and held-out samples count by their weights.
+    labels : as in `fit`; every number of components must have room for them. The criteria are then of the samples and
+        their labels; held-out samples of "cv" count without.
     start, n_init, tol, max_iter, accelerate, progressive, min_samples, starving, n_threads : as in `fit`
         The start must be the name of a method.
     n_folds : int from 2 to n_samples.
@@ -134,12 +137,13 @@ def select(
     names = validation.feature_names_of(X)
     with team(n_threads) as threads:
         with validation.naming(X):
-            surveyed = survey(Samples(checked, sample_weight), families, threads)
+            surveyed = survey(Samples(checked, sample_weight), families, threads).knowing(labels, None, min(counts))
         held_out: dict[_Cell, tuple[float, float]] = {}
         if criterion == "cv":
-            held_out = _cross_validated(checked, sample_weight, families, counts, settings, int(n_folds), threads)
+            samples = Samples(checked, sample_weight, surveyed.known)
+            held_out = _cross_validated(samples, families, counts, settings, int(n_folds), threads)
         for cell, result in _grid(surveyed, families, counts, settings):
-            entropy = _entropy(checked, sample_weight, result, threads)
+            entropy = _entropy(Samples(checked, sample_weight, surveyed.known), result, threads)
             models[cell] = replace(result, entropy=entropy, feature_names=names)
             rows[cell] = _row(models[cell], held_out.get(cell, (np.nan, np.nan)))
             if callback is not None and callback(rows[cell]):
@@ -197,15 +201,17 @@ def _row(result: Result, held_out: tuple[float, float]) -> Row:
     )
 
 
-def _entropy(X: Array, sample_weight: Array | None, result: Result, threads: Team) -> float:
+def _entropy(samples: Samples, result: Result, threads: Team) -> float:
     """The sum over samples of the entropy of their responsibilities times their weight, in nats."""
     if not result.family.is_representable(result.parameters):
         return np.nan
     if result.n_components == 1:
         return 0.0
-    total = 0.0
+    total, (X, sample_weight, known) = 0.0, samples
     for first in range(0, len(X), CHUNK):
         resp = evaluated(X[first : first + CHUNK], result, threads, "resp", alone=False).values
+        if known is not None:
+            resp = known.take(slice(first, first + CHUNK)).imposed(resp)
         terms = np.where(resp > 0, -resp * np.log(np.where(resp > 0, resp, 1.0)), 0.0).sum(axis=1, dtype=np.float64)
         weights = 1.0 if sample_weight is None else sample_weight[first : first + CHUNK]
         total += float((weights * terms).sum())
@@ -213,8 +219,7 @@ def _entropy(X: Array, sample_weight: Array | None, result: Result, threads: Tea
 
 
 def _cross_validated(
-    X: Array,
-    sample_weight: Array | None,
+    samples: Samples,
     families: Sequence[Family],
     counts: Sequence[int],
     settings: _Settings,
@@ -222,6 +227,7 @@ def _cross_validated(
     threads: Team,
 ) -> dict[_Cell, tuple[float, float]]:
     """For each model the mean over folds of the held-out log-likelihood per sample, and its standard error."""
+    X, sample_weight, known = samples
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
     rng = np.random.default_rng(settings.seed.spawn(1)[0])
     positive = rng.permutation(np.flatnonzero(weights > 0))
@@ -232,6 +238,7 @@ def _cross_validated(
         inside = None if sample_weight is None else sample_weight[kept]
         held = np.sort(part)
         surveyed = survey(Samples(X[kept], inside), families, threads)
+        surveyed = surveyed._replace(known=None if known is None else known.take(kept))
         for cell, result in _grid(surveyed, families, counts, settings):
             score = np.nan
             if result.family.is_representable(result.parameters):

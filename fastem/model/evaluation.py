@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastem import validation
 from fastem.compiled.arrays import identify
 from fastem.data import evaluate as evaluating
-from fastem.data.samples import Samples
+from fastem.data.samples import Known, Samples, known_of
 from fastem.data.threads import Team, team
 from fastem.families.base import Array, Columns, Family, Frame, Limits
 from fastem.families.parameters import FloatArray, IntArray
@@ -208,7 +208,22 @@ def component_log_density(X: Any, mixture: Any, *, n_threads: int | None = None)
     return values
 
 
-def evaluate(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int | None = None) -> Result:
+def check_knowledge(result: Result, known: Known | None) -> None:
+    """Refuse what is known about the data of a fit if it is not what the fit knew."""
+    found = 0 if known is None else int(np.count_nonzero(known.informative(result.n_components)))
+    if result.n_samples:
+        validation.check_same_knowledge(result.n_labelled, found)
+
+
+def evaluate(
+    X: Any,
+    mixture: Any,
+    *,
+    sample_weight: Any = None,
+    labels: Any = None,
+    prior_resp: Any = None,
+    n_threads: int | None = None,
+) -> Result:
     """A mixture with the likelihood of some data, so that its BIC is that of these data.
 
     Parameters
@@ -217,12 +232,14 @@ def evaluate(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int 
     mixture : a Result, such as one from `from_parameters`, from `maximise`, or fitted to other data; or a fitted
         estimator. X and the mixture may change places.
     sample_weight : (n_samples,) or None
+    labels, prior_resp : as in `fit`; the likelihood is then of the samples and their labels.
     n_threads : as in `fit`.
 
     Returns
     -------
-    Result : the same mixture with `log_likelihood`, `objective`, `n_samples` and `total_weight` of these data; and with
-        them `bic` and `aic`; `icl` is NaN. All other fields, such as `status` and `history`, stay what they were.
+    Result : the same mixture with `log_likelihood`, `objective`, `n_samples`, `total_weight` and `n_labelled` of these
+        data; and with them `bic` and `aic`; `icl` is NaN. All other fields, such as `status` and `history`, stay what
+        they were.
 
     Raises
     ------
@@ -236,7 +253,12 @@ def evaluate(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int 
     15.5
     """
     X, mixture = validation.data_and_mixture(X, mixture)
-    density = _evaluate_at(X, mixture, n_threads, "log_density")
+    known = None
+    if labels is not None or prior_resp is not None:
+        known = known_of(labels, prior_resp, len(X.samples.X if isinstance(X, Packed) else X), mixture.n_components)
+    density = _evaluate_at(X, mixture, n_threads, "log_density" if known is None else "log_prob")
+    if known is not None:
+        density = _joint(density, mixture, known)
     if isinstance(X, Packed):
         validation.check_weights_are_packed(sample_weight)
         samples = X.samples
@@ -255,4 +277,16 @@ def evaluate(X: Any, mixture: Any, *, sample_weight: Any = None, n_threads: int 
         n_samples=samples.n_samples,
         total_weight=samples.total_weight,
         entropy=float("nan"),
+        n_labelled=0 if known is None else int(np.count_nonzero(known.informative(mixture.n_components))),
     )
+
+
+def _joint(log_prob: Array, mixture: Result, known: Known) -> Array:
+    """The log densities (n,) of samples and what is known of them, from those of the components, (n, K)."""
+    factors = known.shares(mixture.n_components) > 0 if known.prior is None else known.prior
+    with np.errstate(divide="ignore"):
+        terms = log_prob.astype(np.float64) + np.log(mixture.weights) + np.log(factors)
+    largest = terms.max(axis=1, keepdims=True)
+    shift = np.where(np.isfinite(largest), largest, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray((shift + np.log(np.exp(terms - shift).sum(axis=1, keepdims=True)))[:, 0])

@@ -65,6 +65,7 @@ def arrays_of(result: Result) -> dict[str, Any]:
         "starts": reports,
         "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
         "feature_names": np.array(json.dumps(result.feature_names)),
+        "n_labelled": np.array(result.n_labelled),
         **{f"parameter_{name}": np.asarray(value) for name, value in result.parameters.items()},
     }
 
@@ -128,6 +129,7 @@ def result_of(stored: dict[str, Any]) -> Result:
         notes=tuple(str(note) for note in stored.get("notes", ())),
         entropy=float(stored.get("entropy", np.nan)),  # older files had none
         feature_names=None if names is None else tuple(names),
+        n_labelled=int(stored.get("n_labelled", 0)),  # older files had none
     )
 
 

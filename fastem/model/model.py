@@ -36,7 +36,8 @@ class Setting(NamedTuple):
     """What an M-step must know about the data: their frame, its limits, the sum of the weights, how many samples.
 
     team: the threads that it may use, or None for the caller's alone. m_step: the family's M-step as a kernel for so
-    many components, and its layout; None if it is not to be used.
+    many components, and its layout; None if it is not to be used. held: which components never starve, (n_components,)
+    bool, because samples are known to be of them; None for none.
     """
 
     frame: Frame
@@ -45,6 +46,7 @@ class Setting(NamedTuple):
     n_samples: float
     team: Team | None = None
     m_step: Callable[[int], tuple[MStep | None, Array]] | None = None
+    held: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Model:
     def maximise(self, statistics: Array, params: Array, setting: Setting) -> Step:
         """The M-step of one start from its statistics, which were gathered at `params`."""
         counts = statistics[: self.n_components, 0]
-        starving = who_starves(counts, setting.total_weight, setting.n_samples, self.policy.min_samples)
+        starving = self._starving(counts, setting)
         rows, floored, collapsed = self._maximised(statistics, params, starving, setting)
         return Step(rows, self.mixing.maximise(counts, starving), starving, floored, collapsed)
 
@@ -89,7 +91,7 @@ class Model:
         if n_starts < 2:
             return [self.maximise(statistics[0], params[0], setting)] if n_starts else []
         counts = statistics[:, :n_components, 0]
-        starving = who_starves(counts, setting.total_weight, setting.n_samples, self.policy.min_samples)
+        starving = self._starving(counts, setting)
         if self.family.pooled:
             arguments = statistics, np.stack(params), starving
         else:
@@ -101,6 +103,11 @@ class Model:
         held = floored.reshape(shape), collapsed.reshape(shape)
         parts = new.reshape(n_starts, -1, new.shape[-1]), log_weights, starving, *held
         return [Step(*part) for part in zip(*parts, strict=True)]
+
+    def _starving(self, counts: Array, setting: Setting) -> Array:
+        """Which components starve, from their summed responsibilities (..., n_components)."""
+        starving = who_starves(counts, setting.total_weight, setting.n_samples, self.policy.min_samples)
+        return starving if setting.held is None else starving & ~setting.held
 
     def _maximised(
         self, statistics: Array, params: Array, starving: Array, setting: Setting

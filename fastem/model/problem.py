@@ -16,6 +16,7 @@ from fastem.families.base import Array, Family, Limits, identity_frame
 from fastem.families.kernels import Kernels, MStep
 from fastem.model.matching import distances, matched, nearest, smallest_gap
 from fastem.model.model import WIDE, Model, Setting, Step
+from fastem.model.starving import STARVING
 
 Responsibilities = Callable[[int, int], Array]  # (first, last) -> (last - first, n_components)
 
@@ -50,7 +51,18 @@ class Problem:
             return family.m_step(source.frame, self.limits, n_components), family.layout(d, n_components)
 
         as_kernel = m_step if maximises_alike(family) and not wide else None
-        return Setting(source.frame, self.limits, source.total_weight, source.n_samples, source.team, as_kernel)
+        return Setting(
+            source.frame, self.limits, source.total_weight, source.n_samples, source.team, as_kernel, self._held()
+        )
+
+    def _held(self) -> Array | None:
+        """Which components certain samples are known to be of, (n_components,) bool; None if that does not matter."""
+        known, weights = self.source.known, self.source.sample_weight
+        if known is None or self.model.policy.min_samples <= STARVING:
+            return None
+        labels = known.labels(self.n_components)
+        certain = labels >= 0 if weights is None else (labels >= 0) & (weights > 0)
+        return np.bincount(labels[certain], minlength=self.n_components) > 0
 
     @property
     def n_parameters(self) -> int:
@@ -73,8 +85,18 @@ class Problem:
         return self.source.passes(Task(self.n_components, layout, density or own, own, mode))
 
     def gather(self, responsibilities: Responsibilities, params: Array) -> Array:
-        """Statistics of responsibilities that are given rather than computed, about `params`."""
-        return self.source.gather(self.family, self.n_components, responsibilities, params)
+        """Statistics of responsibilities that are given rather than computed, about `params`.
+
+        What is known about the samples is imposed on them.
+        """
+        known, given = self.source.known, responsibilities
+        if known is not None:
+            table = known
+
+            def given(first: int, last: int) -> Array:
+                return table.take(slice(first, last)).imposed(responsibilities(first, last))
+
+        return self.source.gather(self.family, self.n_components, given, params)
 
     def evaluate(self, step: Step, want: str) -> Array:
         """Log densities (n,) or responsibilities (n, K) of the samples under a step."""
@@ -126,17 +148,19 @@ class Problem:
             return False
         return self.change(best, self._taken(other, order)) < min(change, share * smallest_gap(places))
 
+    def named(self, step: Step) -> dict[str, Array]:
+        """The family's parameters by name, in the coordinates of the frame."""
+        return self.family.unpack(step.params, identity_frame(self.source.n_features), self.n_components)
+
     def places(self, step: Step) -> Array:
         """Where components are, in the coordinates of the frame, (n_components, m)."""
-        own = identity_frame(self.source.n_features)
-        return self.family.comparable(self.family.unpack(step.params, own, self.n_components))
+        return self.family.comparable(self.named(step))
 
     def _taken(self, step: Step, order: Array) -> Step:
-        """A step with its components in another order."""
-        own, n = identity_frame(self.source.n_features), self.n_components
+        """A step with its components in another order, for comparisons."""
         # The identity frame changes no digit of the named parameters.
-        named = self.family.take(self.family.unpack(step.params, own, n), order)
-        return step._replace(params=self.family.pack(named, own), log_weights=step.log_weights[order])
+        params = self.family.pack(self.family.take(self.named(step), order), identity_frame(self.source.n_features))
+        return step._replace(params=params, log_weights=step.log_weights[order])
 
 
 def maximises_alike(family: Family) -> bool:

@@ -139,6 +139,8 @@ class Result(Showing):
     collapsed : the components that are held at the floor of floating point.
     notes : sentences about a fit that needs a second look; `fit` gives them as a FitWarning.
     entropy : of the responsibilities, summed over the (weighted) samples, nats, for `icl`; NaN if never evaluated.
+    n_labelled : samples about whose components something was known, from `labels` or `prior_resp`. With such samples,
+        `log_likelihood`, `bic` and `aic` are of the samples and their labels together, not of the samples alone.
     feature_names : the names of the columns of the data frame that was fitted, if all are strings; otherwise None.
         Functions that take a mixture and a frame refuse one with other columns, or with these in another order.
     """
@@ -162,6 +164,7 @@ class Result(Showing):
     notes: tuple[str, ...] = ()
     entropy: float = float("nan")
     feature_names: tuple[str, ...] | None = None
+    n_labelled: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields. Addresses in memory, which predictions keep with a result, stay out of pickles and copies."""

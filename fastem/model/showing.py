@@ -73,7 +73,8 @@ def summary_of(result: Any, names: Sequence[str] | None) -> str:
         if not np.isnan(result.icl):
             fit.append(f"ICL {result.icl:.2f}")
         weight = "" if result.total_weight == result.n_samples else f" of total weight {result.total_weight:g}"
-        lines.append(f"{counted(result.n_samples, 'sample')}{weight}, {', '.join(fit)}")
+        labelled = f", {result.n_labelled} of them labelled" if result.n_labelled else ""
+        lines.append(f"{counted(result.n_samples, 'sample')}{weight}{labelled}, {', '.join(fit)}")
     lines += ["", "Mean (and standard deviation) of each feature in each component:"]
     head = ["component", "weight", *features_of(d, names)]
     means, variances = result.family.moments(result.parameters)

@@ -11,8 +11,9 @@ import numpy as np
 from fastem.data.samples import Samples
 from fastem.data.threads import team
 from fastem.families.base import Array
-from fastem.fitting.fit import fit, fitted
+from fastem.fitting.fit import fit
 from fastem.fitting.search import Search
+from fastem.fitting.solve import fitted
 from fastem.fitting.survey import survey
 from fastem.model.evaluation import log_density, responsibilities
 from fastem.model.evidence import fold, from_parameters, maximise

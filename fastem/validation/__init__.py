@@ -25,6 +25,15 @@ from fastem.validation.data import (
 from fastem.validation.datasets import check_datasets
 from fastem.validation.files import check_checkpoint, check_model_file
 from fastem.validation.frames import check_feature_names, check_names, feature_names_of, naming
+from fastem.validation.known import (
+    check_agree,
+    check_all_held,
+    check_labels,
+    check_labels_fit,
+    check_prior_resp,
+    check_same_knowledge,
+    check_whole,
+)
 from fastem.validation.mixtures import (
     Given,
     check_alike,
@@ -79,7 +88,9 @@ from fastem.validation.streams import (
 
 __all__ = [
     "Given",
+    "check_agree",
     "check_alike",
+    "check_all_held",
     "check_assignment",
     "check_callback",
     "check_checkpoint",
@@ -105,6 +116,8 @@ __all__ = [
     "check_healthy",
     "check_integer",
     "check_interval",
+    "check_labels",
+    "check_labels_fit",
     "check_level",
     "check_limits",
     "check_min_samples",
@@ -122,11 +135,13 @@ __all__ = [
     "check_packed_features",
     "check_parameters",
     "check_piece",
+    "check_prior_resp",
     "check_registrable",
     "check_regularisation",
     "check_replicates",
     "check_representable",
     "check_same_data",
+    "check_same_knowledge",
     "check_same_length",
     "check_same_tiles",
     "check_sample_weight",
@@ -140,6 +155,7 @@ __all__ = [
     "check_usable",
     "check_weights_are_packed",
     "check_weights_count",
+    "check_whole",
     "check_writable",
     "data_and_mixture",
     "feature_names_of",

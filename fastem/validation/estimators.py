@@ -81,9 +81,63 @@ def hint_about_labels(y: Any, n_components: int) -> str | None:
         return None
     return (
         "y is ignored: components are found without labels, also where y holds known ones and -1 for unknown, as it "
-        "seems to do here. To begin from the known labels, pass the means of their samples as initial values, such as "
-        "means_init=[X[y == k].mean(axis=0) for k in range(n_components)]."
+        "seems to do here. Pass the known ones as labels=y."
     )
+
+
+def check_target(estimator: Any, y: Any) -> None:
+    """Refuse a classifier's fit without classes."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None: give the class of each "
+            "sample."
+        )
+
+
+def check_same_lengths(n_samples: int, n_labels: int) -> None:
+    """Refuse classes of another number of samples."""
+    if n_samples != n_labels:
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: [{n_samples}, {n_labels}]")
+
+
+def check_sizes(n_components: Any, classes: Array) -> tuple[int, ...]:
+    """The number of components of each class."""
+    if isinstance(n_components, Integral):
+        return (int(n_components),) * len(classes)
+    if isinstance(n_components, Mapping):
+        missing = [label for label in classes.tolist() if label not in n_components]
+        if missing:
+            raise ValueError(f"n_components says nothing about the class {missing[0]!r}.")
+        sizes = [n_components[label] for label in classes.tolist()]
+    else:
+        sizes = list(n_components)
+    if len(sizes) != len(classes):
+        raise ValueError(f"n_components has {len(sizes)} entries for {len(classes)} classes.")
+    for size, label in zip(sizes, classes.tolist(), strict=True):
+        if not isinstance(size, Integral) or size < 1:
+            raise ValueError(f"n_components of the class {label!r} is {size!r}; it must be an integer >= 1.")
+    return tuple(int(size) for size in sizes)
+
+
+def check_classes(codes: Array, classes: Array, sample_weight: Array | None, sizes: tuple[int, ...]) -> None:
+    """Refuse a class with fewer samples of positive weight than components."""
+    counted = codes >= 0 if sample_weight is None else (codes >= 0) & (sample_weight > 0)
+    held = np.bincount(codes[counted], minlength=len(classes))
+    for label, n, size in zip(classes.tolist(), held, sizes, strict=True):
+        if n < size:
+            raise ValueError(f"the class {label!r} has {n} labelled sample(s), fewer than its {size} component(s).")
+
+
+def check_class_prior(prior: Any, n_classes: int) -> Array | None:
+    """Probabilities of classes, (n_classes,) float64 with sum 1, or None."""
+    if prior is None:
+        return None
+    array = _finite("class_prior", prior)
+    if array.shape != (n_classes,):
+        raise ValueError(f"class_prior has shape {array.shape}; expected ({n_classes},), one for each class.")
+    if (array < 0).any() or abs(array.sum() - 1.0) > 1e-8:
+        raise ValueError(f"class_prior is {array}; it must be >= 0 and sum to 1.")
+    return array
 
 
 def check_theirs(estimator: Any, expected: type[Any]) -> None:
