@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastem import families as families
     from fastem import jit as jit
     from fastem import typing as typing
+    from fastem.applied.classifier import MixtureClassifier as MixtureClassifier
     from fastem.cli.progress import ProgressBar as ProgressBar
     from fastem.cli.progress import progress_bar as progress_bar
     from fastem.data.stream import Stream as Stream
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from fastem.estimators import KMeans as KMeans
     from fastem.estimators import Mixture as Mixture
     from fastem.estimators import PoissonMixture as PoissonMixture
-    from fastem.estimators.applied.classifier import MixtureClassifier as MixtureClassifier
     from fastem.families import Bernoulli as Bernoulli
     from fastem.families import Gaussian as Gaussian
     from fastem.families import Poisson as Poisson
@@ -113,7 +113,7 @@ _HOME = {
     **dict.fromkeys(("Match", "match"), "judging.match"),
     **dict.fromkeys(("ProgressBar", "progress_bar"), "cli.progress"),
     **dict.fromkeys(("BernoulliMixture", "GaussianMixture", "KMeans", "Mixture", "PoissonMixture"), "estimators"),
-    "MixtureClassifier": "estimators.applied.classifier",
+    "MixtureClassifier": "applied.classifier",
     "Model": "model.model",
     **dict.fromkeys(("Record", "Result", "StartReport", "Status"), "model.result"),
     **dict.fromkeys(("load", "save"), "model.files"),

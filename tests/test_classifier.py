@@ -7,28 +7,16 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.naive_bayes import GaussianNB
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastem
 from fastem import MixtureClassifier
 
 DATA = Path(__file__).parent / "data"
-ESTIMATORS = [
-    MixtureClassifier(random_state=0),
-    MixtureClassifier(covariance_type="tied", random_state=0),
-    MixtureClassifier(covariance_type="diag", min_variance=1e-3, random_state=0),
-]
 
 
 def iris():
     rows = np.genfromtxt(DATA / "iris.csv", delimiter=",", skip_header=1, dtype=str)
     return rows[:, :4].astype(float), np.char.strip(rows[:, 4], '"')
-
-
-@parametrize_with_checks(ESTIMATORS)
-@pytest.mark.filterwarnings("ignore")
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from conftest import HERE
 from tables import FAMILIES, blobs
 
 import fastem
+from fastem.data.samples import Samples
 from fastem.data.threads import team
 from fastem.judging import diagnose as diagnosing
 from fastem.judging.diagnose import Verdict
@@ -57,8 +58,8 @@ def test_the_score_is_the_gradient_and_vanishes_at_a_maximum(case, rng):
 def test_the_smallest_eigenvalue_is_found_without_the_matrix(case, rng):
     X, w, result = fitted(case, rng, k=3, d=6)
     with team(1) as threads:
-        dense = diagnosing.diagnosed(result, X, w, threads, n_bytes=50_000)
-        sparse = diagnosing.diagnosed(result, X, w, threads, largest=0, n_bytes=50_000)
+        dense = diagnosing.diagnosed(result, Samples(X, w), threads, n_bytes=50_000)
+        sparse = diagnosing.diagnosed(result, Samples(X, w), threads, largest=0, n_bytes=50_000)
     assert sparse.information is None
     assert sparse.standard_errors is None
     scale = np.sqrt(np.diagonal(_complete(result, X, w)))
@@ -72,7 +73,7 @@ def _complete(result, X, w):
     params, _ = mixture_rows(result, mixture_frame(result))
     tangent = result.family.tangent(params, result.n_features, result.n_components)
     with team(1) as threads:
-        return diagnosing._Sums(X, w, result, tangent, threads).score_and_complete(True)[1]
+        return diagnosing._Sums(Samples(X, w), result, tangent, threads).score_and_complete(True)[1]
 
 
 def twins(family, one):

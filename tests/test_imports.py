@@ -16,7 +16,10 @@ from fastem.compiled import caching
 PACKAGE = Path(fastem.__file__).parent
 # A room imports from its own folder and from those before it. `validation` is called from everywhere, and looks at
 # families alone.
-RANKS = ("compiled", "families", "data", "model", "em", "starts", "fitting", "judging", "estimators", "cli", "testing")
+RANKS = (
+    *("compiled", "families", "data", "model", "em", "starts", "fitting", "judging"),
+    *("estimators", "applied", "cli", "testing"),
+)
 # The rooms at the top: the public names, the door for users' own compiled code, and the types of users' annotations.
 TOP = {
     "__init__": RANKS.index("cli"),
@@ -105,9 +108,10 @@ def test_an_edited_docstring_of_an_estimator_recompiles_nothing(tmp_path):
         assert (stamp() != before) is changes, room
 
 
-def test_only_the_estimators_import_sklearn():
+def test_only_the_estimators_and_what_is_made_of_them_import_sklearn():
     users = {module for module, path in MODULES.items() if re.search("(import|from) sklearn", path.read_text())}
-    assert users and all(module.startswith("estimators.") for module in users)
+    assert users
+    assert all(module.startswith(("estimators.", "applied.")) for module in users)
 
 
 def test_files_stay_one_room():

@@ -167,8 +167,11 @@ KNOWN = np.r_[np.full(100, -1), np.zeros(25, int), np.ones(25, int)]
 
 @pytest.mark.parametrize("y", [KNOWN, KNOWN.tolist(), KNOWN.astype(float), KNOWN[:, None][:, 0]])
 def test_labels_with_unknown_ones_are_told_to_be_ignored(y):
-    for model in (fastem.GaussianMixture(3, random_state=0), fastem.KMeans(3, random_state=0, n_init=1)):
-        with pytest.warns(fastem.FitWarning, match=r"y is ignored.*means_init") as given:
+    for model, words in (
+        (fastem.GaussianMixture(3, random_state=0), "labels=y"),
+        (fastem.KMeans(3, random_state=0, n_init=1), r"init=\[X"),
+    ):
+        with pytest.warns(fastem.FitWarning, match=rf"y is ignored.*{words}") as given:
             model.fit(IRIS, y)
         assert [warning.filename for warning in given] == [__file__]
         means = getattr(model, "means_", getattr(model, "cluster_centers_", None))

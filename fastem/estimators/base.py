@@ -24,6 +24,7 @@ from fastem.families.base import Array, Family
 from fastem.families.parameters import IntArray
 from fastem.fitting import fit as em
 from fastem.fitting.search import Search
+from fastem.fitting.survey import Knowledge
 from fastem.model.model import Model
 from fastem.model.result import Fitted, Result, Status
 from fastem.model.starving import DROP, POLICIES, Policy
@@ -177,7 +178,15 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
             progressive=self.progressive,
         )
         result = em.fit_model(
-            X, sample_weight, model, search, seed, self.n_threads, progress or callback, checkpoint, known=known
+            X,
+            sample_weight,
+            model,
+            search,
+            seed,
+            self.n_threads,
+            progress or callback,
+            checkpoint,
+            known=Knowledge(*known),
         )
         if progress is not None and self.max_iter > 0:
             progress.end(result)

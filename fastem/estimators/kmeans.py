@@ -176,7 +176,8 @@ class KMeans(
         n_distinct = int(np.count_nonzero(np.bincount(self.labels_, minlength=self.n_clusters)))
         if n_distinct < self.n_clusters:
             warnings.warn(validation.few_clusters(n_distinct, self.n_clusters), ConvergenceWarning, stacklevel=3)
-        hint = checks.hint_about_labels(y, self.n_clusters)
+        begin = "To begin from the known ones, pass init=[X[y == k].mean(axis=0) for k in range(n_clusters)]."
+        hint = checks.hint_about_labels(y, self.n_clusters, begin)
         if hint is not None:
             warnings.warn(hint, FitWarning, stacklevel=3)  # above scikit-learn's wrapper of fit
         return self

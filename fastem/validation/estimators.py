@@ -63,10 +63,11 @@ def check_sample_size(n_samples: Any) -> None:
         raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
 
 
-def hint_about_labels(y: Any, n_components: int) -> str | None:
+def hint_about_labels(y: Any, n_components: int, remedy: str = "Pass the known ones as labels=y.") -> str | None:
     """What to do instead of passing labels 0, 1, ... with -1 for unknown as `y`, which is ignored.
 
-    None for any other y. Classes such as -1 and 1 are not taken for labels of components, because they leave out 0.
+    remedy: the sentence that says it. None for any other y. Classes such as -1 and 1 are not taken for labels of
+    components, because they leave out 0.
     """
     if y is None:
         return None
@@ -81,7 +82,7 @@ def hint_about_labels(y: Any, n_components: int) -> str | None:
         return None
     return (
         "y is ignored: components are found without labels, also where y holds known ones and -1 for unknown, as it "
-        "seems to do here. Pass the known ones as labels=y."
+        f"seems to do here. {remedy}"
     )
 
 

@@ -15,9 +15,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from fastem import validation
+from fastem.applied.classes import Classes, fit_classes
 from fastem.data.samples import Samples
 from fastem.em.accelerate import Acceleration
-from fastem.estimators.applied.classes import Classes, fit_classes
 from fastem.estimators.base import BaseMixture
 from fastem.estimators.keeping import checked_array, entropy_of
 from fastem.families import SHAPES, Gaussian

@@ -1,0 +1,5 @@
+"""What is made of mixtures for scikit-learn: classifiers.
+
+Estimators of mixtures themselves are in `estimators`. An estimator here fits one or several mixtures by the core, and
+answers in other terms than components. No other room of the package imports this one.
+"""
