@@ -149,7 +149,7 @@ def _propose(problem: Problem, track: Track, gathered: Array, image: Step, stopp
             image = reseed(problem, step, image, gathered)
             track.reseeded += 1
             track.jumped = True
-        elif np.isfinite(step.log_weights[image.starving]).any():
+        elif (np.isfinite(step.log_weights) & np.isneginf(image.log_weights) & image.starving).any():
             track.jumped = True  # a dropped component takes some likelihood with it
     if stopping.criterion == "parameters" and not track.jumped:
         track.value = problem.change(step, image)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -12,14 +11,12 @@ import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.families.kernels import Kernels, MStep
-from fastem.families.parameters import Array, FloatArray, Parameter, Parameters
+from fastem.families.parameters import Array, FloatArray, Parameter, Parameters, first_where
 
 __all__ = [
     "Array", "Columns", "Family", "Frame", "Kernels", "Limits", "Maximised", "Parameter", "Parameters", "Tangent",
     "first_where", "identity_frame",
 ]  # fmt: skip
-
-_PIECE = 2**16  # rows
 
 
 class Frame(NamedTuple):
@@ -35,17 +32,6 @@ class Frame(NamedTuple):
 def identity_frame(n_features: int) -> Frame:
     """The coordinates of the data themselves."""
     return Frame(np.zeros(n_features), np.ones(n_features))
-
-
-def first_where(X: Array, is_bad: Callable[[Array], Array]) -> tuple[int, int, Any] | None:
-    """The row, the column and the value of the first entry of X (n, d) that is bad, looked for piece by piece."""
-    for first in range(0, len(X), _PIECE):
-        piece = X[first : first + _PIECE]
-        bad = is_bad(piece)
-        if bad.any():
-            i, j = (int(index[0]) for index in np.nonzero(bad))
-            return first + i, j, piece[i, j]
-    return None
 
 
 class Columns(NamedTuple):
@@ -311,6 +297,19 @@ class Family(ABC):
     @abstractmethod
     def maximise(self, statistics: Array, params: Array, frame: Frame, limits: Limits, starving: Array) -> Maximised:
         """The M-step from statistics gathered at `params`; components marked starving are left alone."""
+
+    def targeted(
+        self, statistics: Array, params: Array, fixed: Parameters, shared: Any, frame: Frame, counts: Array
+    ) -> Array:
+        """Statistics of one mixture that make `maximise` right under constraints, see families/constraints.
+
+        This is for families each of whose numbers has a maximum of its own, with the mean by counts as the shared one.
+        """
+        return statistics
+
+    def why_not_shared(self, name: str) -> str | None:
+        """Why components cannot share a parameter; None if they can."""
+        return None
 
     def m_step(self, frame: Frame, limits: Limits, n_components: int) -> MStep | None:
         """`maximise` as a kernel; None if there is none, or none for data of this size."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ Parameters = Mapping[str, Array]
 
 # In a vector, this stands for the border of a kind, such as a rate of 0: exp(-FARTHEST) is 0 in float64.
 FARTHEST = 800.0
+# Rows that `first_where` looks at in one go.
+_PIECE = 2**16
 # Positive numbers below this have fewer than nine digits in float64. The smallest of all, 5e-324, has none.
 SMALLEST = 1e-315
 
@@ -36,10 +38,12 @@ def all_finite(value: Array) -> bool:
 class Kind(ABC):
     """The values that a parameter may take.
 
-    phrase: what such values are, as in "'rates' should be positive".
+    phrase: what such values are, as in "'rates' should be positive". whole: whether the numbers of one value depend on
+    each other, so that it is fixed as a whole.
     """
 
     phrase: str
+    whole: ClassVar[bool] = False
 
     def why_not(self, name: str, value: Array) -> str | None:
         """A sentence that says why a finite value is not of this kind, or None if it is."""
@@ -197,6 +201,7 @@ class Probability(Kind):
 class Covariance(Kind):
     """Symmetric positive definite matrices, (..., d, d). A vector holds Cholesky factors with logarithmic diagonals."""
 
+    whole: ClassVar[bool] = True
     phrase = "symmetric, positive-definite"
 
     def why_not(self, name: str, value: Array) -> str | None:
@@ -284,6 +289,11 @@ class Parameter(NamedTuple):
     kind: Kind
     has_units: bool = True
 
+    @property
+    def is_place(self) -> bool:
+        """Whether its values are places in the space of the data, which move with its origin."""
+        return self.has_units and isinstance(self.kind, Real)
+
     def shape(self, n_features: int, n_components: int) -> tuple[int, ...]:
         """The shape of its values."""
         lengths = {"K": n_components, "d": n_features}
@@ -302,6 +312,17 @@ class Parameter(NamedTuple):
     def n_features_of(self, value: Array) -> int | None:
         """The number of features, from the shape of a value; None if the shape does not tell it."""
         return value.shape[self.axes.index("d")] if "d" in self.axes and value.ndim == len(self.axes) else None
+
+
+def first_where(X: Array, is_bad: Callable[[Array], Array]) -> tuple[int, int, Any] | None:
+    """The row, the column and the value of the first entry of X (n, d) that is bad, looked for piece by piece."""
+    for first in range(0, len(X), _PIECE):
+        piece = X[first : first + _PIECE]
+        bad = is_bad(piece)
+        if bad.any():
+            i, j = (int(index[0]) for index in np.nonzero(bad))
+            return first + i, j, piece[i, j]
+    return None
 
 
 def n_features_of(parameters: tuple[Parameter, ...], values: Parameters) -> int:

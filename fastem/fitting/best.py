@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from fastem.data.fold import Mixtures
 from fastem.em.stopping import Stopping
 from fastem.em.track import Track
 from fastem.families.base import Array
+from fastem.families.constraints import put_in
 from fastem.fitting.notes import notes_of
 from fastem.model.model import Step
 from fastem.model.problem import Problem
@@ -32,6 +32,7 @@ def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Resul
     for track in tracks:
         with np.errstate(over="ignore", under="ignore"):
             named = problem.family.unpack(track.solution.params, problem.source.frame, problem.n_components)
+        named = put_in(named, problem.model.constraints.fixed)  # without the rounding of units
         if problem.model.policy.starving == DROP:
             named = problem.family.take(named, np.flatnonzero(_kept(track.solution)))
         found.append(named)
@@ -63,7 +64,7 @@ def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Resul
     )
     known = problem.source.known
     return Result(
-        model=replace(problem.model, n_components=len(weights)),
+        model=problem.model.take(kept),
         weights=weights / weights.sum(),
         parameters=found[winner.index],
         log_likelihood=winner.log_likelihood,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -15,7 +16,7 @@ from fastem.em.stopping import Criterion
 from fastem.families.base import Family
 from fastem.fitting.search import Search, Start
 from fastem.fitting.solve import fitted
-from fastem.fitting.survey import samples_or_stream, survey
+from fastem.fitting.survey import Knowledge, samples_or_stream, survey
 from fastem.model.model import Model
 from fastem.model.packed import Packed
 from fastem.model.result import Result, Status
@@ -31,6 +32,9 @@ def fit(
     sample_weight: Any = None,
     labels: Any = None,
     prior_resp: Any = None,
+    fixed: Mapping[str, Any] | None = None,
+    shared: Sequence[str] = (),
+    weights: Any = "free",
     start: Start = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
@@ -68,6 +72,12 @@ def fit(
     prior_resp : array-like, (n_samples, n_components), or None
         Softer knowledge: q_ik >= 0 multiplies the mixing weight of component k for sample i. Ones say nothing, and a
         row with a single entry > 0 is a label. EM increases sum_i w_i log sum_k q_ik weight_k p(x_i | k).
+    fixed : mapping or None
+        Values of the family's parameters that are known, by name, such as ``{"means": [[0.0], [nan]]}``: NaN is free. A
+        covariance matrix is fixed as a whole. An array of another shape is broadcast.
+    shared : names of parameters of which all components have the same values, such as ``("means",)``
+    weights : "free", "equal" or array-like, (n_components,)
+        Mixing weights that are estimated, all equal, or known.
     start : str, mapping, Result or array
         A method: "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; for
         full and tied Gaussians, one for long clusters instead of one by k-means; a single start if n_components is 1),
@@ -187,9 +197,9 @@ def fit(
         progressive=progressive,
     )
     model = model_of(family, n_components, min_samples, starving)
-    known = labels, prior_resp
+    known = Knowledge(labels, prior_resp, fixed, shared, weights)
     result = fit_model(
-        X, sample_weight, model, search, seed, n_threads, callback, checkpoint, float(checkpoint_interval), known
+        X, sample_weight, model, search, seed, n_threads, callback, checkpoint, checkpoint_interval, known
     )
     tell(result.notes)
     return result
@@ -214,12 +224,9 @@ def fit_model(
     callback: Callback | None = None,
     checkpoint: str | PathLike[str] | None = None,
     checkpoint_interval: float = 60.0,
-    known: tuple[Any, Any] = (None, None),
+    known: Knowledge | None = None,
 ) -> Result:
-    """Fit a model to a user's data, and keep what there is to tell in the result's notes.
-
-    known: `labels` and `prior_resp` of `fit`.
-    """
+    """Fit a model to a user's data, and keep what there is to tell in the result's notes."""
     validation.check_interval(checkpoint_interval)
     validation.check_n_threads(n_threads)
     validation.check_callback(callback)
@@ -232,8 +239,9 @@ def fit_model(
     with team(n_threads) as threads:
         with validation.naming(X):
             surveyed = survey(data, [model.family], threads)
-        if any(part is not None for part in known):
-            surveyed = surveyed.knowing(*known, model.n_components)
+        if known is not None:
+            surveyed = surveyed.knowing(known, model.n_components)
+            model = known.model(model, surveyed.n_features)
         result = fitted(surveyed, model, search, seed, callback, checkpoint, float(checkpoint_interval))
     notes, remark = result.notes, None
     names = data.feature_names if isinstance(data, Packed) else validation.feature_names_of(X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -52,7 +53,7 @@ def solve(
 
 def _supervised(problem: Problem, stopping: Stopping) -> Result | None:
     """The fit of samples all of whose components are known, which is one M-step; None for others."""
-    labels = labels_of_all(problem)
+    labels = None if problem.model.constraints else labels_of_all(problem)
     if labels is None:
         return None
     track = Track(0, Plain(settled(problem, labels)))
@@ -72,8 +73,21 @@ def search_for(problem: Problem, search: Search, seed: np.random.SeedSequence, m
     in_parts = search.is_in_parts(problem.source.n_samples)
     parts = random_parts(problem, seed, search.smallest_part) if in_parts else None
     assert isinstance(search.start, str)  # see Search.by_method
-    steps = from_method(problem, parts.part(0) if parts else problem, search.start, search.n_init, seed)
-    return solve(problem, begin([*steps, *more], search.accelerate), search.stopping(search.start), None, parts)
+    at = parts.part(0) if parts else problem
+    steps = [*_found(problem, at, search.start, search.n_init, seed), *more]
+    return solve(problem, begin(steps, search.accelerate), search.stopping(search.start), None, parts)
+
+
+def _found(problem: Problem, at: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
+    """The starts of a method, which satisfy what is known; they are looked for at a part of the data, without that."""
+    model = problem.model
+    if not model.is_held:
+        return from_method(problem, at, method, n_init, seed)
+    known = initialise.wholly_held(problem)
+    if known is not None:
+        return [known]
+    free, part = replace(problem, model=model.unheld()), replace(at, model=at.model.unheld())
+    return [initialise.held(problem, step) for step in from_method(free, part, method, n_init, seed)]
 
 
 def fitted(
@@ -159,14 +173,19 @@ def _resumed(callback: Callback, n_iter: int) -> Callback:
     return lambda record: callback(record._replace(resumed=n_iter))
 
 
+def _held(problem: Problem, step: Step) -> Step:
+    """A given start, which satisfies what is known of the parameters."""
+    return initialise.held(problem, step, match=False) if problem.model.is_held else step
+
+
 def _steps_from(
     problem: Problem, at: Problem, given: validation.Given | Array, n_init: int, seed: np.random.SeedSequence
 ) -> list[Step]:
     if not isinstance(given, validation.Given):
         from_assignment = initialise.from_labels if given.ndim == 1 else initialise.from_responsibilities
-        return [from_assignment(problem, given)]
+        return [_held(problem, from_assignment(replace(problem, model=problem.model.unheld()), given))]
     if given.method is None:
         parameters = dict(given.parameters)
-        return [initialise.from_parameters(problem, parameters.pop("weights"), parameters)]
-    steps = from_method(problem, at, given.method, n_init, seed)
+        return [_held(problem, initialise.from_parameters(problem, parameters.pop("weights"), parameters))]
+    steps = _found(problem, at, given.method, n_init, seed)
     return [initialise.with_given(problem, step, given.parameters) for step in steps] if given.parameters else steps

@@ -15,12 +15,32 @@ from fastem.data.sources import InMemory, Source, tiles_key
 from fastem.data.stream import Chunks, Stream, stream
 from fastem.data.threads import Team
 from fastem.families.base import Array, Columns, Family, Frame
+from fastem.families.constraints import Constraints
+from fastem.model.mixing import FixedProportions
 from fastem.model.model import Model
 from fastem.model.packed import Packed
 from fastem.model.problem import Problem, problem_of
 
 # A memory map of more bytes than this is read in chunks rather than copied.
 MAPPED = 64 * 2**20
+
+
+class Knowledge(NamedTuple):
+    """What a user knows before the fit: arguments of `fit`."""
+
+    labels: Any = None
+    prior_resp: Any = None
+    fixed: Any = None
+    shared: Any = ()
+    weights: Any = validation.FREE
+
+    def model(self, model: Model, n_features: int) -> Model:
+        """The model with what is known of its parameters, after a check."""
+        weights = validation.check_mixing(self.weights, model.n_components)
+        mixing = model.mixing if isinstance(weights, str) else FixedProportions(weights)
+        fixed = validation.check_fixed(self.fixed, model.family, n_features, model.n_components)
+        shared = validation.check_shared(self.shared, model.family, fixed)
+        return replace(model, mixing=mixing, constraints=Constraints(fixed, shared))
 
 
 class Survey(NamedTuple):
@@ -66,9 +86,9 @@ class Survey(NamedTuple):
             return Chunks(self.data, self.sample_weight, self.n_samples, *fixed)
         return InMemory(self.data, *fixed)
 
-    def knowing(self, labels: Any, prior_resp: Any, n_components: int) -> Survey:
+    def knowing(self, knowledge: Knowledge, n_components: int) -> Survey:
         """The same data, with what their user knows about the components of the samples, after a check."""
-        return self._replace(known=known_of(labels, prior_resp, self.n_samples, n_components))
+        return self._replace(known=known_of(knowledge.labels, knowledge.prior_resp, self.n_samples, n_components))
 
     def settled(self, model: Model) -> Model:
         """The model with those hyperparameters filled in that the data decide."""

@@ -118,6 +118,7 @@ def likelihood_ratio_test(
     if validation.is_mixture(X) or validation.is_mixture(family):
         X, mixture = validation.data_and_mixture(X, family)
         model: Model = mixture.model
+        validation.check_unconstrained(model.is_held)
         n_components = model.n_components if n_components is None else n_components
     else:
         validation.check_family(family)

@@ -17,7 +17,7 @@ from fastem.families.base import Array, Family
 from fastem.fitting.best import REACHED
 from fastem.fitting.search import Search
 from fastem.fitting.solve import search_for
-from fastem.fitting.survey import Survey, survey
+from fastem.fitting.survey import Knowledge, Survey, survey
 from fastem.judging.criteria import CRITERIA, SelectionCriterion
 from fastem.judging.selection import Row, Selection
 from fastem.model.evaluation import evaluated
@@ -137,7 +137,9 @@ def select(
     names = validation.feature_names_of(X)
     with team(n_threads) as threads:
         with validation.naming(X):
-            surveyed = survey(Samples(checked, sample_weight), families, threads).knowing(labels, None, min(counts))
+            surveyed = survey(Samples(checked, sample_weight), families, threads).knowing(
+                Knowledge(labels), min(counts)
+            )
         held_out: dict[_Cell, tuple[float, float]] = {}
         if criterion == "cv":
             samples = Samples(checked, sample_weight, surveyed.known)

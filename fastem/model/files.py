@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from fastem.families import FAMILIES
-from fastem.model.mixing import MIXINGS, Proportions
+from fastem.families.constraints import from_json
+from fastem.model.mixing import mixing_of
 from fastem.model.model import Model
 from fastem.model.result import Fitted, Result, StartReport, Status
 from fastem.model.starving import Policy
@@ -137,5 +138,5 @@ def _model(stored: dict[str, Any]) -> Model:
     family = FAMILIES[str(stored["family"])](**json.loads(str(stored["hyperparameters"])))
     # Before format 4, every model had free proportions, and a file did not keep its policy.
     kept = json.loads(str(stored.get("model", "{}")))
-    mixing = MIXINGS[kept.pop("mixing", Proportions.name)]()
-    return Model(family, len(stored["weights"]), mixing, Policy(**kept))
+    mixing, constraints = mixing_of(kept), from_json(kept.pop("constraints", {}))
+    return Model(family, len(stored["weights"]), mixing, Policy(**kept), constraints)

@@ -63,6 +63,14 @@ class Proportions:
         """The length of `to_vector`."""
         return n_components
 
+    def take(self, order: Array) -> Proportions:
+        """The mixing of some of the components, in this order."""
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """What a file keeps of it, besides its name."""
+        return {}
+
     def change(self, before: Array, after: Array) -> float:
         """The largest difference between two proportions of the same component; the arguments are log proportions."""
         return float(np.abs(np.exp(after) - np.exp(before)).max())
@@ -72,11 +80,50 @@ class Proportions:
         return ProportionsTangent(np.asarray(weights))
 
 
+@dataclass(frozen=True, eq=False)
+class FixedProportions(Proportions):
+    """Mixing proportions that are known: equal ones, or given ones. A component without samples keeps its own.
+
+    weights: (n_components,) with sum 1; None if all are equal.
+    """
+
+    name: ClassVar[str] = "fixed"
+    m_step: ClassVar[Any] = None
+    weights: Array | None = None
+
+    def maximise(self, counts: Array, starving: Array) -> Array:
+        if self.weights is None:
+            return np.full(counts.shape, -np.log(counts.shape[-1]))
+        with np.errstate(divide="ignore"):
+            return np.array(np.broadcast_to(np.log(self.weights), counts.shape))
+
+    def n_free(self, n_components: int) -> int:
+        return 0
+
+    def to_vector(self, log_weights: Array) -> Array:
+        return log_weights[:0]
+
+    def from_vector(self, vector: Array, alive: Array) -> Array:
+        return self.maximise(np.ones(len(alive)), ~alive)
+
+    def n_entries(self, n_components: int) -> int:
+        return 0
+
+    def tangent(self, weights: Array) -> ProportionsTangent:
+        return ProportionsTangent(np.asarray(weights), fixed=True)
+
+    def take(self, order: Array) -> Proportions:
+        return self if self.weights is None else FixedProportions(self.weights[order])
+
+    def to_json(self) -> dict[str, Any]:
+        return {"proportions": None if self.weights is None else self.weights.tolist()}
+
+
 class ProportionsTangent:
     """Derivatives of sum_k z_k log weight_k by the logits, log weight_k - log weight_K for k < K."""
 
-    def __init__(self, weights: Array) -> None:
-        self._weights, self.n_free = weights, len(weights) - 1
+    def __init__(self, weights: Array, fixed: bool = False) -> None:
+        self._weights, self.n_free = weights, 0 if fixed else len(weights) - 1
 
     def scores(self, k: int, n: int) -> Array:
         """d log weight_k / d logits, for n samples of component k: (n, n_free)."""
@@ -103,4 +150,9 @@ class ProportionsTangent:
         return np.sqrt(np.maximum(variances, 0.0))
 
 
-MIXINGS = {Proportions.name: Proportions}
+def mixing_of(kept: dict[str, Any]) -> Proportions:
+    """A mixing from what a file keeps; the names of what is read are taken out of it."""
+    name, weights = kept.pop("mixing", Proportions.name), kept.pop("proportions", None)
+    if name != FixedProportions.name:
+        return Proportions()
+    return FixedProportions(None if weights is None else np.array(weights))

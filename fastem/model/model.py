@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastem.compiled.arrays import some
 from fastem.data.threads import Team
+from fastem.families import constraints
 from fastem.families.base import Array, Family, Frame, Limits
+from fastem.families.constraints import Constraints
 from fastem.families.kernels import MStep
 from fastem.model.mixing import Proportions
 from fastem.model.starving import Policy
@@ -59,16 +61,33 @@ class Model:
     n_components : int
     mixing : how the components are mixed.
     policy : how many samples a component must hold, and what becomes of one that holds fewer.
+    constraints : which values of the family's parameters are known, and which all components share.
     """
 
     family: Family
     n_components: int
     mixing: Proportions = field(default_factory=Proportions)
     policy: Policy = field(default_factory=Policy)
+    constraints: Constraints = field(default_factory=Constraints)
 
     def n_parameters(self, n_features: int) -> int:
         """Free parameters: the components' and the mixing's."""
-        return self.family.n_parameters(n_features, self.n_components) + self.mixing.n_free(self.n_components)
+        n = self.family.n_parameters(n_features, self.n_components) + self.mixing.n_free(self.n_components)
+        return n - self.constraints.n_taken(self.family, n_features, self.n_components)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether something is known of its parameters."""
+        return bool(self.constraints) or self.mixing.n_free(2) == 0
+
+    def unheld(self) -> Model:
+        """The model of whose parameters nothing is known."""
+        return replace(self, mixing=Proportions(), constraints=Constraints())
+
+    def take(self, order: Array) -> Model:
+        """The model of some of the components, in this order."""
+        constraints = self.constraints.take(self.family, order)
+        return replace(self, n_components=len(order), mixing=self.mixing.take(order), constraints=constraints)
 
     def objective(self, log_likelihood: float, step: Step | None) -> float:
         """What EM increases: the log-likelihood of a step, as there are no priors on its parameters."""
@@ -88,8 +107,8 @@ class Model:
         operations on each start are the same as alone.
         """
         n_starts, n_components = len(params), self.n_components
-        if n_starts < 2:
-            return [self.maximise(statistics[0], params[0], setting)] if n_starts else []
+        if n_starts < 2 or self.constraints:
+            return [self.maximise(*own, setting) for own in zip(statistics, params, strict=True)]
         counts = statistics[:, :n_components, 0]
         starving = self._starving(counts, setting)
         if self.family.pooled:
@@ -113,6 +132,10 @@ class Model:
         self, statistics: Array, params: Array, starving: Array, setting: Setting
     ) -> tuple[Array, Array, Array]:
         """The family's M-step: rows, floored and collapsed as in Maximised."""
+        if self.constraints:
+            known = setting.frame, setting.limits, starving, self.constraints
+            under = constraints.maximise(self.family, statistics, params, *known)
+            return under.params, under.floored, under.floored if under.collapsed is None else under.collapsed
         if setting.m_step is not None and not some(starving):
             new = self._by_kernel(statistics, params, starving.shape[-1], setting.m_step)
             if new is not None:
@@ -166,7 +189,14 @@ class Model:
         nobody = np.zeros(self.n_components, dtype=np.bool_)
         with np.errstate(all="ignore"):  # a leap may overflow; its likelihood shows that
             params = self.family.from_vector(vector[n:], frame, self.n_components)
+            params = self.constrained(params, log_weights, frame)
         return Step(params, log_weights, nobody, nobody, nobody)
+
+    def constrained(self, params: Array, log_weights: Array, frame: Frame) -> Array:
+        """Rows with fixed values put in, and with what is shared the same for all."""
+        if not self.constraints:
+            return params
+        return self.constraints.imposed(self.family, params, frame, np.exp(log_weights))
 
     def change(self, before: Step, after: Step, n_features: int) -> float:
         """The largest difference between two steps: of the mixing, and of the family's vectors."""
@@ -180,4 +210,5 @@ class Model:
 
     def to_json(self) -> dict[str, Any]:
         """The mixing and the policy, for `save`, which writes the family and the weights itself."""
-        return {"mixing": self.mixing.name, **self.policy._asdict()}
+        kept = {"mixing": self.mixing.name, **self.mixing.to_json(), **self.policy._asdict()}
+        return {**kept, "constraints": self.constraints.to_json()} if self.constraints else kept

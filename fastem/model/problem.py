@@ -50,7 +50,7 @@ class Problem:
         def m_step(n_components: int) -> tuple[MStep | None, Array]:
             return family.m_step(source.frame, self.limits, n_components), family.layout(d, n_components)
 
-        as_kernel = m_step if maximises_alike(family) and not wide else None
+        as_kernel = m_step if maximises_alike(family) and not wide and not self.model.constraints else None
         return Setting(
             source.frame, self.limits, source.total_weight, source.n_samples, source.team, as_kernel, self._held()
         )
@@ -111,8 +111,8 @@ class Problem:
         return self.model.maximise_each(statistics, params, self.setting)
 
     def m_step(self) -> MStep | None:
-        """The family's M-step as a kernel, if it has one."""
-        m_step = self.setting.m_step
+        """The family's M-step as a kernel, if it and the mixing have one."""
+        m_step = self.setting.m_step if self.model.mixing.m_step is not None else None
         return None if m_step is None else m_step(self.n_components)[0]
 
     def vector(self, step: Step) -> Array:

@@ -160,7 +160,14 @@ class Showing:
         notes = () if collapsed else result.notes  # those of a collapse name components by their old numbers
         return cast(
             Self,
-            replace(result, weights=result.weights[places], parameters=parameters, collapsed=collapsed, notes=notes),
+            replace(
+                result,
+                model=result.model.take(places),
+                weights=result.weights[places],
+                parameters=parameters,
+                collapsed=collapsed,
+                notes=notes,
+            ),
         )
 
     def sorted_by(self, name: str = "means", feature: int | str | None = None, *, descending: bool = False) -> Self:

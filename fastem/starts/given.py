@@ -12,7 +12,8 @@ from fastem.data.fold import Mixtures
 from fastem.data.sources import InMemory
 from fastem.data.tiles import Data
 from fastem.em.reseed import worst_explained
-from fastem.families.base import Array, identity_frame
+from fastem.families.base import Array, Parameter, identity_frame
+from fastem.families.constraints import put_in
 from fastem.model.matching import matched
 from fastem.model.model import Step
 from fastem.model.problem import Problem, Responsibilities
@@ -147,6 +148,52 @@ def with_given(problem: Problem, step: Step, given: dict[str, Array]) -> Step:
         found, log_weights = family.take(found, order), log_weights[order]
     weights = given.get("weights", np.exp(log_weights))
     return from_parameters(problem, weights, {**found, **replaced})
+
+
+def held(problem: Problem, step: Step, match: bool = True) -> Step:
+    """A start that satisfies what is known of the model's parameters.
+
+    match: whether to match components to the fixed values first, unless labels have put them in order.
+    """
+    model, frame, n_components = problem.model, problem.source.frame, problem.n_components
+    family, fixed = model.family, model.constraints.fixed
+    named, log_weights = family.unpack(step.params, frame, n_components), step.log_weights
+    own = [p for p in family.parameters if p.name in fixed and "K" in p.axes]
+    costs = [_costs(p, fixed[p.name], named[p.name], frame.scale) for p in own] if match else []
+    weights = np.exp(model.mixing.maximise(np.exp(log_weights), np.isneginf(log_weights)))
+    if match and (weights != np.exp(log_weights)).any():
+        costs.append((weights[:, None] - np.exp(log_weights)) ** 2)
+    if costs and problem.source.known is None:
+        order = matched(np.sum(costs, axis=0))
+        named, log_weights = family.take(named, order), log_weights[order]
+    weights = np.exp(model.mixing.maximise(np.exp(log_weights), np.isneginf(log_weights)))
+    found = from_parameters(problem, weights, put_in(named, fixed))
+    return found._replace(params=model.constrained(found.params, found.log_weights, frame))
+
+
+def wholly_held(problem: Problem) -> Step | None:
+    """The start where no parameter of the components is free: their weights are equal, or known, too."""
+    model, n_components = problem.model, problem.n_components
+    if not model.constraints.all_fixed(problem.family):
+        return None
+    weights = np.exp(model.mixing.maximise(np.ones(n_components), np.zeros(n_components, dtype=np.bool_)))
+    return from_parameters(problem, weights, dict(model.constraints.fixed))
+
+
+def _costs(p: Parameter, fixed: Array, found: Array, scale: Array) -> Array:
+    """How far each component's fixed values are from what has been found for each, (n_components, n_components)."""
+    costs = np.zeros((len(fixed), len(fixed)))
+    for k, value in enumerate(fixed):
+        known = ~np.isnan(value)
+        if not known.any():
+            continue
+        if p.is_place:
+            apart = ((found - value) / scale)[:, known]
+        else:
+            chosen = ... if p.kind.whole else known
+            apart = np.array([p.kind.to_vector(each[chosen]) for each in found]) - p.kind.to_vector(value[chosen])
+        costs[k] = np.nan_to_num((apart**2).sum(axis=1), nan=1e300)
+    return costs
 
 
 def _places(problem: Problem, parameters: dict[str, Array]) -> Array:

@@ -1,5 +1,6 @@
 """Every check of user input; errors say what was expected, what came, where, and what to do. NumPy only."""
 
+from fastem.validation.constraints import FREE, check_fixed, check_mixing, check_shared, check_unconstrained
 from fastem.validation.data import (
     check_callback,
     check_columns,
@@ -87,6 +88,7 @@ from fastem.validation.streams import (
 )
 
 __all__ = [
+    "FREE",
     "Given",
     "check_agree",
     "check_alike",
@@ -110,6 +112,7 @@ __all__ = [
     "check_feature_names",
     "check_finite",
     "check_fit_arguments",
+    "check_fixed",
     "check_fixed_point",
     "check_fraction",
     "check_given_resp",
@@ -121,6 +124,7 @@ __all__ = [
     "check_level",
     "check_limits",
     "check_min_samples",
+    "check_mixing",
     "check_mixture",
     "check_model_file",
     "check_movable",
@@ -146,12 +150,14 @@ __all__ = [
     "check_same_tiles",
     "check_sample_weight",
     "check_seed",
+    "check_shared",
     "check_sortable",
     "check_spread",
     "check_start",
     "check_stream",
     "check_support",
     "check_theta",
+    "check_unconstrained",
     "check_usable",
     "check_weights_are_packed",
     "check_weights_count",

@@ -12,6 +12,7 @@ from fastem.compiled.arrays import some
 from fastem.compiled.factors import Factor, factorise
 from fastem.compiled.squares import scaled_log_prob, tied_squares
 from fastem.families.base import Columns, Family, Frame, Limits, Maximised, Tangent, identity_frame
+from fastem.families.gaussian import constrained
 from fastem.families.gaussian.tangent import GaussianTangent
 from fastem.families.kernels import Kernels
 from fastem.families.parameters import REAL, Array, Parameter, Parameters
@@ -144,6 +145,16 @@ class GaussianFamily(Family):
     @property
     def is_regularised(self) -> bool:
         return bool(self.ridge or self.reg_covar)
+
+    def targeted(
+        self, statistics: Array, params: Array, fixed: Parameters, shared: Any, frame: Frame, counts: Array
+    ) -> Array:
+        return constrained.targeted(self, statistics, params, fixed, shared, frame, counts)
+
+    def why_not_shared(self, name: str) -> str | None:
+        tied = {"full": "tied", "diag": "tied_diag", "spherical": "tied_spherical"}
+        shape = tied.get(self.name.removeprefix("gaussian_"), "tied")
+        return None if name == "means" else f"components share their covariance in Gaussian({shape!r})."
 
     @abstractmethod
     def variances(self, parameters: Parameters, n_components: int, n_features: int) -> Array:

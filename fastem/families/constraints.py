@@ -1,0 +1,128 @@
+"""What is known of a family's parameters: values that are fixed, and parameters that all components share.
+
+An M-step under constraints is the family's own, from statistics that `Family.targeted` has changed where its parameters
+depend on each other; fixed values are then put in. Where that is no closed form it is conditional maximisation (Meng
+and Rubin 1993, Biometrika 80), which never lowers the likelihood either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fastem.families.base import Family, Frame, Limits, Maximised
+from fastem.families.parameters import Array, Parameters
+
+
+@dataclass(frozen=True, eq=False)
+class Constraints:
+    """fixed: by the name of a parameter, its values in the user's units and its whole shape, NaN where they are free.
+
+    shared: the names of parameters of which all components have the same values.
+    """
+
+    fixed: Mapping[str, Array] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.fixed or self.shared)
+
+    def n_taken(self, family: Family, n_features: int, n_components: int) -> int:
+        """How many degrees of freedom they take."""
+        taken = 0
+        for p in family.parameters:
+            shape = p.shape(n_features, n_components)
+            one = (1, *shape[1:]) if p.name in self.shared else shape
+            free = p.kind.n_free(one)
+            if p.name in self.fixed:
+                # A matrix is fixed as a whole, so the share of its entries is that of its free numbers.
+                value = self.fixed[p.name]
+                held = ~np.isnan(value[:1] if p.name in self.shared else value)
+                free -= round(float(held.mean()) * free)
+            taken += p.kind.n_free(shape) - free
+        return taken
+
+    def all_fixed(self, family: Family) -> bool:
+        """Whether no parameter of the components is free."""
+        return all(p.name in self.fixed and not np.isnan(self.fixed[p.name]).any() for p in family.parameters)
+
+    def about(self, family: Family, frame: Frame) -> dict[str, Array]:
+        """The fixed values in the coordinates `about_origin` of a frame."""
+        places = {p.name for p in family.parameters if p.is_place}
+        return {name: value - frame.shift if name in places else value for name, value in self.fixed.items()}
+
+    def imposed(self, family: Family, params: Array, frame: Frame, counts: Array) -> Array:
+        """Rows of one mixture with fixed values put in; what is shared becomes the mean by `counts` (n_components,)."""
+        about, n_components = about_origin(frame), len(counts)
+        named = dict(family.unpack(params, about, n_components))
+        total = counts.sum()
+        shares = counts / total if total > 0 else np.full(n_components, 1.0 / n_components)
+        for name in self.shared:
+            named[name] = np.broadcast_to(np.tensordot(shares, named[name], axes=1), named[name].shape)
+        return family.pack(put_in(named, self.about(family, frame)), about)
+
+    def take(self, family: Family, order: Array) -> Constraints:
+        """The constraints on some of the components, in this order."""
+        parameters = {p.name: p for p in family.parameters}
+        return Constraints({name: parameters[name].take(v, order) for name, v in self.fixed.items()}, self.shared)
+
+    def to_json(self) -> dict[str, Any]:
+        """For files; NaN becomes null."""
+        return {"fixed": {k: _listed(v) for k, v in self.fixed.items()}, "shared": list(self.shared)} if self else {}
+
+
+def from_json(kept: Mapping[str, Any]) -> Constraints:
+    """The inverse of `Constraints.to_json`."""
+    fixed = {name: np.array(value, dtype=np.float64) for name, value in kept.get("fixed", {}).items()}
+    return Constraints(fixed, tuple(kept.get("shared", ())))
+
+
+def _listed(value: Array) -> Any:
+    if np.ndim(value):
+        return [_listed(part) for part in value]
+    return None if math.isnan(float(value)) else float(value)
+
+
+def put_in(named: Parameters, fixed: Parameters) -> dict[str, Array]:
+    """Named parameters with fixed values, which are NaN where they are free, put in."""
+    return {**named, **{name: np.where(np.isnan(value), named[name], value) for name, value in fixed.items()}}
+
+
+def about_origin(frame: Frame) -> Frame:
+    """Coordinates in the user's units, but about the origin of a frame, in which places lose no digits."""
+    return Frame(np.zeros(len(frame.scale)), frame.scale)
+
+
+def maximise(
+    family: Family,
+    statistics: Array,
+    params: Array,
+    frame: Frame,
+    limits: Limits,
+    starving: Array,
+    constraints: Constraints,
+) -> Maximised:
+    """`Family.maximise` of one mixture under constraints, which `params` satisfy."""
+    n_components = starving.shape[-1]
+    counts = np.where(starving, 0.0, statistics[:n_components, 0])
+    targeted = family.targeted(statistics, params, constraints.about(family, frame), constraints.shared, frame, counts)
+    found = family.maximise(targeted, params, frame, limits, starving)
+    rows = constraints.imposed(family, found.params, frame, counts)
+    collapsed = found.floored if found.collapsed is None else found.collapsed
+    free = ~_held(family, constraints, n_components)
+    return Maximised(rows, starving, found.floored & free, collapsed & free)
+
+
+def _held(family: Family, constraints: Constraints, n_components: int) -> Array:
+    """The components all of whose values, but for places, are fixed: none of these is held by a floor."""
+    held = np.ones(n_components, dtype=np.bool_)
+    for p in family.parameters:
+        if not p.is_place:
+            value = constraints.fixed.get(p.name)
+            known = np.zeros(1, dtype=np.bool_) if value is None else ~np.isnan(value)
+            held &= known.reshape(n_components, -1).all(axis=1) if known.size > 1 and "K" in p.axes else known.all()
+    return held

@@ -1,0 +1,118 @@
+"""Checks of what is known about parameters: fixed and shared ones, and mixing weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.validation.data import as_array
+
+Array = NDArray[Any]
+FREE, EQUAL = "free", "equal"
+
+
+def check_fixed(fixed: Any, family: Any, n_features: int, n_components: int) -> dict[str, Array]:
+    """Fixed values by name, each in its parameter's whole shape, float64, NaN where it is free."""
+    if fixed is None:
+        return {}
+    if not isinstance(fixed, Mapping):
+        raise TypeError(f'fixed is a {type(fixed).__name__}; expected a mapping such as {{"means": array}}.')
+    parameters = {p.name: p for p in family.parameters}
+    _check_names("fixed", list(fixed), parameters, family)
+    found = {}
+    for name, value in fixed.items():
+        p = parameters[name]
+        shape = p.shape(n_features, n_components)
+        try:
+            array = np.array(np.broadcast_to(as_array(f"fixed[{name!r}]", value).astype(np.float64), shape))
+        except ValueError as error:
+            if "broadcast" not in str(error):
+                raise
+            raise ValueError(
+                f"fixed[{name!r}] has shape {np.shape(value)}; expected {shape}, NaN where a value is free."
+            ) from None
+        if np.isinf(array).any():
+            place = ", ".join(map(str, np.argwhere(np.isinf(array))[0]))
+            raise ValueError(f"fixed[{name!r}][{place}] is infinite; it must be finite, or NaN where it is free.")
+        reason = _why_not(p, array)
+        if reason is not None:
+            raise ValueError(reason)
+        if not np.isnan(array).all():
+            found[name] = array
+    return found
+
+
+def _why_not(p: Any, array: Array) -> str | None:
+    """Why fixed values are none of a parameter, or not fixed in one piece."""
+    known, name = ~np.isnan(array), f"fixed[{p.name!r}]"
+    if not known.any():
+        return None
+    if not p.kind.whole:
+        return p.kind.why_not(name, array[known])
+    matrices = array.reshape(-1, *array.shape[-2:])
+    for k, (matrix, mask) in enumerate(zip(matrices, known.reshape(matrices.shape), strict=True)):
+        where = name if array.ndim == 2 else f"{name}[{k}]"
+        if mask.any() and not mask.all():
+            return f"{where} is NaN in some places only; a matrix is fixed as a whole, or free."
+        reason = p.kind.why_not(where, matrix) if mask.all() else None
+        if reason is None and mask.all() and np.linalg.eigvalsh(matrix)[0] <= 0:
+            reason = f"{where} is not positive definite."
+        if reason is not None:
+            return str(reason)
+    return None
+
+
+def check_shared(shared: Any, family: Any, fixed: Mapping[str, Array]) -> tuple[str, ...]:
+    """The names of shared parameters."""
+    names = (shared,) if isinstance(shared, str) else tuple(shared or ())
+    parameters = {p.name: p for p in family.parameters}
+    _check_names("shared", names, parameters, family)
+    for name in names:
+        if "K" not in parameters[name].axes:
+            raise ValueError(f"shared has {name!r}, which components of {family.name} share anyway.")
+        reason = family.why_not_shared(name)
+        if reason is not None:
+            raise ValueError(f"shared has {name!r}: {reason}")
+        if name in fixed:
+            value = fixed[name]
+            known = ~np.isnan(value)
+            if (known != known[:1]).any() or (value != value[:1])[known].any():
+                raise ValueError(
+                    f"{name} is shared, but fixed[{name!r}] differs from component to component; they contradict."
+                )
+    return names
+
+
+def _check_names(argument: str, names: Any, parameters: Mapping[str, Any], family: Any) -> None:
+    for name in names:
+        if name not in parameters:
+            hint = '; mixing weights are fixed by weights="equal" or an array' if name == "weights" else ""
+            raise ValueError(f"{argument} has {name!r}; the parameters of {family.name} are {list(parameters)}{hint}.")
+
+
+def check_mixing(weights: Any, n_components: int) -> Array | str | None:
+    """ "free"; None for equal weights; or given ones (n_components,), float64."""
+    if isinstance(weights, str):
+        if weights not in (FREE, EQUAL):
+            raise ValueError(f"weights is {weights!r}; expected {FREE!r}, {EQUAL!r} or {n_components} numbers.")
+        return None if weights == EQUAL else FREE
+    array = as_array("weights", weights).astype(np.float64)
+    if array.shape != (n_components,):
+        raise ValueError(f"weights has shape {array.shape}; expected ({n_components},), a weight for each component.")
+    if not (np.isfinite(array) & (array > 0)).all():
+        raise ValueError(f"weights is {array}; fixed mixing weights must be finite and > 0.")
+    if abs(array.sum() - 1.0) > 1e-8:
+        raise ValueError(f"weights sums to {array.sum():.10g}; it must sum to 1.")
+    return np.asarray(array / array.sum())
+
+
+def check_unconstrained(constrained: bool) -> None:
+    """Refuse a model with constraints where there is no other number of components for it."""
+    if constrained:
+        raise ValueError(
+            "the model has fixed or shared parameters, or fixed weights, which say nothing about one component more; "
+            "test a family without them."
+        )
