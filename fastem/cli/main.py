@@ -18,7 +18,7 @@ import fastem
 from fastem.cli import makers
 from fastem.cli.compiling import Compiling, expected
 from fastem.cli.parser import COMPONENTS, parse, search
-from fastem.cli.reading import CommandError, Table, read_labels, read_table
+from fastem.cli.reading import CommandError, Table, read_fixed, read_labels, read_table
 from fastem.judging.criteria import CRITERIA
 
 if TYPE_CHECKING:
@@ -140,6 +140,9 @@ def _grid(X: Array, labels: Array | None, options: argparse.Namespace) -> Select
             families,
             options.components,
             labels=labels,
+            fixed=None if options.fixed is None else read_fixed(options.fixed),
+            shared=options.shared,
+            weights=options.weights,
             seed=options.seed,
             n_threads=options.threads,
             callback=show,

@@ -80,6 +80,11 @@ def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
     fit.add_argument(
         "--components", type=_components, default=COMPONENTS, help="such as 3, 1:9 (inclusive) or 2,4,8 (default: 1:3)"
     )
+    fit.add_argument("--fixed", type=Path, metavar="FILE.npz", help="known values by parameter; NaN is free")
+    fit.add_argument("--shared", type=_names, help="parameters of which all components have the same values: means")
+    fit.add_argument(
+        "--weights", type=_weights, default="free", help="mixing weights: free (default), equal, or numbers"
+    )
     for name, settings in SEARCH.items():
         fit.add_argument(makers.flag(name), default=argparse.SUPPRESS, **settings)
     fit.add_argument("--seed", type=int, default=0, help="of all randomness; one seed, one result (default: 0)")
@@ -128,6 +133,15 @@ def _default(choices: Iterable[str]) -> str:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _weights(text: str) -> str | list[float]:
+    if text in ("free", "equal"):
+        return text
+    try:
+        return [float(part) for part in _names(text)]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither free nor equal nor numbers such as 0.3,0.7") from None
 
 
 def _components(text: str) -> list[int]:

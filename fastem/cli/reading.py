@@ -69,6 +69,15 @@ def read_labels(path: Path, name: str) -> Labels:
     return Labels(np.array([codes.get(text, -1) for text in texts]), known)
 
 
+def read_fixed(path: Path) -> dict[str, Array]:
+    """Known values of parameters from a .npz archive, by their names."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise CommandError(f"{path} cannot be read as a .npz archive of known values ({error}).") from None
+
+
 def _is_whole(text: str) -> bool:
     return _is_number(text) and float(text).is_integer() and float(text) >= -1
 

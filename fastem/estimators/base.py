@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -65,6 +66,9 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         "progressive": ["boolean", None],
         "min_samples": [Interval(Real, 0.0, None, closed="left")],
         "starving": [StrOptions(set(POLICIES))],
+        "fixed": [Mapping, None],
+        "shared": ["array-like", str, None],
+        "weights": [StrOptions({"free", "equal"}), "array-like"],
     }
 
     # Whether data must be non-negative. scikit-learn's tools want to know; a subclass asks its family.
@@ -186,7 +190,7 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
             self.n_threads,
             progress or callback,
             checkpoint,
-            known=Knowledge(*known),
+            known=Knowledge(*known, self.fixed, self.shared, self.weights),
         )
         if progress is not None and self.max_iter > 0:
             progress.end(result)
@@ -270,8 +274,8 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         Parameters
         ----------
         result : a Result of this estimator's family, or another fitted estimator of it.
-        **settings : further arguments of the constructor. `n_components`, the arguments of the family, `min_samples`
-            and `starving` are taken from the result.
+        **settings : further arguments of the constructor. `n_components`, the arguments of the family, `min_samples`,
+            `starving`, `fixed`, `shared` and `weights` are taken from the result.
 
         Returns
         -------
@@ -286,6 +290,7 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         mixture: Result = validation.check_mixture(result)
         policy = mixture.model.policy
         kept = {"min_samples": policy.min_samples, "starving": policy.starving, **cls._arguments(mixture.family)}
+        kept |= Knowledge.of(mixture.model).parameters()
         return cls(n_components=mixture.n_components, **{**kept, **settings})._fitted_by(mixture)
 
     def _checked(self, X: Any, reset: bool) -> Array:

@@ -40,7 +40,7 @@ def write(estimator: Any, path: str | PathLike[str]) -> None:
         for name, value in values.items():
             if isinstance(value, Family):
                 plain[name] = {"family": value.name, "hyperparameters": value.to_json()}
-            elif isinstance(value, Mapping) and name.endswith("_init"):
+            elif isinstance(value, Mapping) and (name.endswith("_init") or name == "fixed"):
                 plain[name] = {}
                 arrays.update({f"{kind}_{name}.{key}": as_array(name, entry) for key, entry in value.items()})
             elif _is_array(kind, name, value):
@@ -59,7 +59,9 @@ def _is_array(kind: str, name: str, value: Any) -> bool:
     """Whether a value is kept as an array. Initial parameters are, even if they are lists or data frames."""
     if kind == "attribute":
         return isinstance(value, np.ndarray)
-    return (name.endswith("_init") or name == "init") and not (isinstance(value, int | str | None) or callable(value))
+    return (name.endswith("_init") or name in ("init", "weights")) and not (
+        isinstance(value, int | str | None) or callable(value)
+    )
 
 
 def read(cls: type[Any], path: str | PathLike[str]) -> Any:

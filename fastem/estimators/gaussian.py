@@ -70,9 +70,8 @@ class GaussianMixture(GaussianTwin, BaseMixture):
         An integer gives the same bits on any number of threads.
     warm_start : bool, default=False
         Continue from the last solution.
-    verbose : int, default=0
+    verbose, verbose_interval : int, default=0 and 10
         1 prints iterations, 2 also times and gains.
-    verbose_interval : int, default=10
     covariances_init : array-like or float, default=None
         Initial covariances, in the shape of `covariances_`; give these or `precisions_init`, not both.
     n_threads : int or None, default=None
@@ -93,6 +92,7 @@ class GaussianMixture(GaussianTwin, BaseMixture):
         Like `floor`, but an absolute number, in squared units of the data; the larger of the two holds.
     ridge : float, default=0.0
         Like `reg_covar`, but relative to each feature's variance in the data.
+    fixed, shared, weights : what is known of the parameters, as in ``fastem.fit``.
 
     Attributes
     ----------
@@ -105,17 +105,14 @@ class GaussianMixture(GaussianTwin, BaseMixture):
     precisions_cholesky_ : ndarray, upper triangular P with P P' = precision, in the same shape.
         As in scikit-learn, the predicting methods read this, and `sample` reads `covariances_`.
     n_components_ : int, the components of the fit: fewer than `n_components` if some were dropped.
-    converged_ : bool
-        Whether the best start met `tol` with no component held at its floor. False if the callback stopped the fit.
-    n_iter_ : int, steps of the best start: M-steps, or leaps if it was accelerated.
-    n_passes_ : int, passes over the data that the loop made for the best start.
+    converged_ : bool, whether the best start met `tol`, no component was held at its floor, and nobody stopped the fit.
+    n_iter_, n_passes_ : int, the steps (M-steps, or leaps) of the best start, and its passes over the data.
     lower_bound_ : float
         Mean log-likelihood per sample, nats, of exactly these parameters (scikit-learn's is one M-step older).
     lower_bounds_ : list of n_iter_ floats, the value after each M-step of the best start.
     fit_report_ : tuple of ``fastem.StartReport``
         For each start its status, log-likelihood, iterations, and what the guards did.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, only if X had names that are all strings.
+    n_features_in_, feature_names_in_ : the latter only if X had names that are all strings.
 
     The parameters are float32 for float32 and float16 data, unless rounding would make some covariance singular.
 
@@ -178,6 +175,9 @@ class GaussianMixture(GaussianTwin, BaseMixture):
         floor: float | None = None,
         min_variance: float = 0.0,
         ridge: float = 0.0,
+        fixed: Any = None,
+        shared: Any = None,
+        weights: Any = "free",
     ) -> None:
         self._keep(locals())
 

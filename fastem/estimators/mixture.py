@@ -38,7 +38,8 @@ class Mixture(BaseMixture):
         Mixing weights in [0, 1], with sum 1.
     parameters_init : mapping, default=None
         Initial values of some or all of the family's parameters, by name, such as ``{"rates": [[1.0], [5.0]]}``.
-    random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples, starving
+    random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples, starving,
+    fixed, shared, weights
         As those of ``fastem.GaussianMixture``.
 
     Attributes
@@ -93,6 +94,9 @@ class Mixture(BaseMixture):
         progressive: bool | None = False,
         min_samples: float = 0.0,
         starving: Starving = "reseed",
+        fixed: Any = None,
+        shared: Any = None,
+        weights: Any = "free",
     ) -> None:
         self._keep(locals())
 

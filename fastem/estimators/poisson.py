@@ -34,7 +34,7 @@ class PoissonMixture(BaseMixture):
     rates_init : array-like of shape (n_components, n_features), default=None
         Initial expected counts, >= 0.
     weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples,
-    starving
+    starving, fixed, shared, weights
         As those of ``fastem.GaussianMixture``.
 
     Attributes
@@ -90,6 +90,9 @@ class PoissonMixture(BaseMixture):
         progressive: bool | None = False,
         min_samples: float = 0.0,
         starving: Starving = "reseed",
+        fixed: Any = None,
+        shared: Any = None,
+        weights: Any = "free",
     ) -> None:
         self._keep(locals())
 

@@ -176,7 +176,10 @@ class Predicting:
 
     def _n_parameters(self) -> int:
         """Free parameters, the mixing weights' included."""
-        return self._mixture().n_parameters
+        mixture, kept = self._mixture(), vars(self).get("_result")
+        if kept is not None and kept.model.is_held and kept.n_components == mixture.n_components:
+            return int(kept.n_parameters)  # what is known is not estimated
+        return mixture.n_parameters
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[FloatArray, IntArray]:
         """Draw from the fitted mixture.

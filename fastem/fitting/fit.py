@@ -33,7 +33,7 @@ def fit(
     labels: Any = None,
     prior_resp: Any = None,
     fixed: Mapping[str, Any] | None = None,
-    shared: Sequence[str] = (),
+    shared: Sequence[str] | None = None,
     weights: Any = "free",
     start: Start = "auto",
     n_init: int = 1,

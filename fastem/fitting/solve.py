@@ -66,7 +66,8 @@ def _supervised(problem: Problem, stopping: Stopping) -> Result | None:
 def search_for(problem: Problem, search: Search, seed: np.random.SeedSequence, more: Sequence[Step] = ()) -> Result:
     """Look for the best solution from the starts of a method, and from some more."""
     # A fresh sequence, as spawning changes a sequence: the same model must get the same starts in every call.
-    supervised = _supervised(problem, search.stopping(None))
+    stopping = _stopping(problem.model, search, search.start)
+    supervised = _supervised(problem, stopping)
     if supervised is not None:
         return supervised
     seed = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
@@ -75,7 +76,12 @@ def search_for(problem: Problem, search: Search, seed: np.random.SeedSequence, m
     assert isinstance(search.start, str)  # see Search.by_method
     at = parts.part(0) if parts else problem
     steps = [*_found(problem, at, search.start, search.n_init, seed), *more]
-    return solve(problem, begin(steps, search.accelerate), search.stopping(search.start), None, parts)
+    return solve(problem, begin(steps, search.accelerate), stopping, None, parts)
+
+
+def _stopping(model: Model, search: Search, method: Any) -> Stopping:
+    """What ends the starts. Where the mixing alone is free, one start is enough, as there is one maximum."""
+    return search.stopping(None if model.constraints.all_fixed(model.family) else method)
 
 
 def _found(problem: Problem, at: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
@@ -105,7 +111,7 @@ def fitted(
     validation.check_n_components(model.n_components, n_samples, surveyed.sample_weight)
     given = validation.check_start(search.start, starts.NAMES, model.family, model.n_components, shape)
     method = given.method if isinstance(given, validation.Given) else None
-    stopping = search.stopping(method)
+    stopping = _stopping(model, search, method)
     in_parts = search.is_in_parts(n_samples, sought=method is not None)
     kept, resumed = None, None
     if checkpoint is not None:

@@ -16,7 +16,7 @@ from fastem.data.stream import Chunks, Stream, stream
 from fastem.data.threads import Team
 from fastem.families.base import Array, Columns, Family, Frame
 from fastem.families.constraints import Constraints
-from fastem.model.mixing import FixedProportions
+from fastem.model.mixing import FixedProportions, Proportions
 from fastem.model.model import Model
 from fastem.model.packed import Packed
 from fastem.model.problem import Problem, problem_of
@@ -31,16 +31,31 @@ class Knowledge(NamedTuple):
     labels: Any = None
     prior_resp: Any = None
     fixed: Any = None
-    shared: Any = ()
+    shared: Any = None
     weights: Any = validation.FREE
+
+    @classmethod
+    def of(cls, model: Model) -> Knowledge:
+        """What is known of the parameters of a model."""
+        weights = getattr(model.mixing, "weights", validation.FREE)
+        constraints = model.constraints
+        fixed, shared = dict(constraints.fixed) or None, constraints.shared or None
+        return cls(fixed=fixed, shared=shared, weights=validation.EQUAL if weights is None else weights)
+
+    def parameters(self) -> dict[str, Any]:
+        """What is known of parameters, by the names of the arguments."""
+        return {name: getattr(self, name) for name in ("fixed", "shared", "weights")}
 
     def model(self, model: Model, n_features: int) -> Model:
         """The model with what is known of its parameters, after a check."""
         weights = validation.check_mixing(self.weights, model.n_components)
-        mixing = model.mixing if isinstance(weights, str) else FixedProportions(weights)
+        mixing = model.mixing if isinstance(weights, str) else FixedProportions(weights=weights)
         fixed = validation.check_fixed(self.fixed, model.family, n_features, model.n_components)
         shared = validation.check_shared(self.shared, model.family, fixed)
-        return replace(model, mixing=mixing, constraints=Constraints(fixed, shared))
+        constraints = Constraints(fixed, shared)
+        if constraints.all_fixed(model.family) and mixing.n_free(2):
+            mixing = Proportions(roots=True)
+        return replace(model, mixing=mixing, constraints=constraints)
 
 
 class Survey(NamedTuple):

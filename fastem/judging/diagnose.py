@@ -115,7 +115,7 @@ def diagnose(
 
     Raises
     ------
-    ValueError, TypeError : unusable input; a component of more than 5,000 parameters.
+    ValueError, TypeError : unusable input; a component of more than 5,000 parameters; fixed or shared parameters.
 
     Notes
     -----
@@ -140,6 +140,7 @@ def diagnose(
     """
     X, result = validation.data_and_mixture(result, X)
     validation.check_usable(result)
+    validation.check_free(bool(result.model.constraints))
     with validation.naming(X, sample_weight):
         checked = validation.check_data(X, result)
         weights = validation.check_sample_weight(sample_weight, len(checked))

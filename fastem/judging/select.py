@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -44,6 +44,9 @@ def select(
     criterion: SelectionCriterion = "bic",
     sample_weight: Any = None,
     labels: Any = None,
+    fixed: Mapping[str, Any] | None = None,
+    shared: Sequence[str] | None = None,
+    weights: Any = "free",
     start: StartMethod = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
@@ -72,6 +75,7 @@ def select(
     sample_weight : as in `fit`. The n in BIC is their sum, and held-out samples count by their weights.
     labels : as in `fit`; every number of components must have room for them. The criteria are then of the samples and
         their labels; held-out samples of "cv" count without.
+    fixed, shared, weights : as in `fit`; each must make sense for every model of the grid.
     start, n_init, tol, max_iter, accelerate, progressive, min_samples, starving, n_threads : as in `fit`
         The start must be the name of a method.
     n_folds : int from 2 to n_samples.
@@ -137,9 +141,10 @@ def select(
     names = validation.feature_names_of(X)
     with team(n_threads) as threads:
         with validation.naming(X):
-            surveyed = survey(Samples(checked, sample_weight), families, threads).knowing(
-                Knowledge(labels), min(counts)
-            )
+            surveyed = survey(Samples(checked, sample_weight), families, threads)
+            settings = settings._replace(known=Knowledge(labels, None, fixed, shared, weights))
+            surveyed = surveyed.knowing(settings.known, min(counts))
+            settings.check(families, counts, checked.shape[1])
         held_out: dict[_Cell, tuple[float, float]] = {}
         if criterion == "cv":
             samples = Samples(checked, sample_weight, surveyed.known)
@@ -167,6 +172,13 @@ class _Settings(NamedTuple):
     model: Model
     search: Search
     seed: np.random.SeedSequence
+    known: Knowledge = Knowledge()
+
+    def check(self, families: Sequence[Family], counts: Sequence[int], n_features: int) -> None:
+        """Refuse what is known of the parameters if it makes no sense for some model of the grid."""
+        for family in families:
+            for n_components in counts:
+                self.known.model(replace(self.model, family=family, n_components=n_components), n_features)
 
 
 def _grid(
@@ -181,7 +193,7 @@ def _grid(
             source = None  # freed before the next is made
             source, shared = surveyed.source(models[i].family), keys[i]
         for j, k in enumerate(counts):
-            problem = problem_of(replace(models[i], n_components=k), source)
+            problem = problem_of(settings.known.model(replace(models[i], n_components=k), source.n_features), source)
             yield (i, j), search_for(problem, settings.search, settings.seed)
 
 

@@ -124,7 +124,12 @@ class Model:
         return [Step(*part) for part in zip(*parts, strict=True)]
 
     def _starving(self, counts: Array, setting: Setting) -> Array:
-        """Which components starve, from their summed responsibilities (..., n_components)."""
+        """Which components starve, from their summed responsibilities (..., n_components).
+
+        None does of those of which nothing is estimated but their weights.
+        """
+        if self.constraints.all_fixed(self.family):
+            return np.zeros(counts.shape, dtype=np.bool_)
         starving = who_starves(counts, setting.total_weight, setting.n_samples, self.policy.min_samples)
         return starving if setting.held is None else starving & ~setting.held
 

@@ -1,6 +1,14 @@
 """Every check of user input; errors say what was expected, what came, where, and what to do. NumPy only."""
 
-from fastem.validation.constraints import FREE, check_fixed, check_mixing, check_shared, check_unconstrained
+from fastem.validation.constraints import (
+    EQUAL,
+    FREE,
+    check_fixed,
+    check_free,
+    check_mixing,
+    check_shared,
+    check_unconstrained,
+)
 from fastem.validation.data import (
     check_callback,
     check_columns,
@@ -88,6 +96,7 @@ from fastem.validation.streams import (
 )
 
 __all__ = [
+    "EQUAL",
     "FREE",
     "Given",
     "check_agree",
@@ -115,6 +124,7 @@ __all__ = [
     "check_fixed",
     "check_fixed_point",
     "check_fraction",
+    "check_free",
     "check_given_resp",
     "check_healthy",
     "check_integer",

@@ -116,3 +116,12 @@ def check_unconstrained(constrained: bool) -> None:
             "the model has fixed or shared parameters, or fixed weights, which say nothing about one component more; "
             "test a family without them."
         )
+
+
+def check_free(constrained: bool) -> None:
+    """Refuse constraints on the components where their derivatives would have to be known."""
+    if constrained:
+        raise ValueError(
+            "diagnose knows the derivatives of free parameters alone, and the model has fixed or shared ones; "
+            "fastem.bootstrap gives standard errors of such a fit."
+        )
