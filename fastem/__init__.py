@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from fastem.families import Poisson as Poisson
     from fastem.families import register as register
     from fastem.families.base import Family as Family
+    from fastem.families.priors import Beta as Beta
+    from fastem.families.priors import Dirichlet as Dirichlet
+    from fastem.families.priors import Gamma as Gamma
+    from fastem.families.priors import NormalInverseWishart as NormalInverseWishart
     from fastem.fitting.ahead import Compiled as Compiled
     from fastem.fitting.ahead import compile as compile
     from fastem.fitting.fit import fit as fit
@@ -97,6 +101,7 @@ _HOME = {
     "Poisson": "families",
     "register": "families",
     "Family": "families.base",
+    **dict.fromkeys(("Beta", "Dirichlet", "Gamma", "NormalInverseWishart"), "families.priors"),
     **dict.fromkeys(("Packed", "pack"), "model.packed"),
     **dict.fromkeys(("Stream", "stream"), "data.stream"),
     **dict.fromkeys(

@@ -88,7 +88,7 @@ def _move(
     for i, track in enumerate(active):
         track.n_passes += 1
         total = float(totals[i])
-        objectives.append(problem.model.objective(total, track.proposal.step))
+        objectives.append(problem.objective(total, track.proposal.step))
         verdict = judge(problem, track, objectives[i], total, stopping, tracks)
         if verdict is ACCEPTED:  # mostly so; a comparison saves the microsecond of a match statement
             going.append(i)

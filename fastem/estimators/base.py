@@ -23,6 +23,7 @@ from fastem.estimators.predicting import Predicting
 from fastem.estimators.verbose import Progress
 from fastem.families.base import Array, Family
 from fastem.families.parameters import IntArray
+from fastem.families.priors import Prior
 from fastem.fitting import fit as em
 from fastem.fitting.search import Search
 from fastem.fitting.survey import Knowledge
@@ -69,6 +70,7 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         "fixed": [Mapping, None],
         "shared": ["array-like", str, None],
         "weights": [StrOptions({"free", "equal"}), "array-like"],
+        "prior": [Prior, list, tuple, StrOptions({"fraley-raftery"}), None],
     }
 
     # Whether data must be non-negative. scikit-learn's tools want to know; a subclass asks its family.
@@ -190,7 +192,7 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
             self.n_threads,
             progress or callback,
             checkpoint,
-            known=Knowledge(*known, self.fixed, self.shared, self.weights),
+            known=Knowledge(*known, self.fixed, self.shared, self.weights, self.prior),
         )
         if progress is not None and self.max_iter > 0:
             progress.end(result)
@@ -275,7 +277,7 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         ----------
         result : a Result of this estimator's family, or another fitted estimator of it.
         **settings : further arguments of the constructor. `n_components`, the arguments of the family, `min_samples`,
-            `starving`, `fixed`, `shared` and `weights` are taken from the result.
+            `starving`, `fixed`, `shared`, `weights` and `prior` are taken from the result.
 
         Returns
         -------

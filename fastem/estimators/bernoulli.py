@@ -32,7 +32,7 @@ class BernoulliMixture(BaseMixture):
     probabilities_init : array-like of shape (n_components, n_features), default=None
         Initial probabilities of a one, in [0, 1]. A probability of exactly 0 or 1 stays as it is.
     weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples,
-    starving, fixed, shared, weights
+    starving, fixed, shared, weights, prior
         As those of ``fastem.GaussianMixture``.
 
     Attributes
@@ -91,6 +91,7 @@ class BernoulliMixture(BaseMixture):
         fixed: Any = None,
         shared: Any = None,
         weights: Any = "free",
+        prior: Any = None,
     ) -> None:
         self._keep(locals())
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastem.families import FAMILIES
 from fastem.families.base import Family
+from fastem.families.priors import Prior, prior_of
 from fastem.model.files import arrays_of, result_of
 from fastem.model.result import Result, StartReport, Status
 from fastem.validation import estimators as checks
@@ -38,7 +39,9 @@ def write(estimator: Any, path: str | PathLike[str]) -> None:
     for kind, values in (("parameter", estimator.get_params(deep=False)), ("attribute", fitted)):
         plain = {}
         for name, value in values.items():
-            if isinstance(value, Family):
+            if isinstance(value, Prior):
+                plain[name] = value.to_json()
+            elif isinstance(value, Family):
                 plain[name] = {"family": value.name, "hyperparameters": value.to_json()}
             elif isinstance(value, Mapping) and (name.endswith("_init") or name == "fixed"):
                 plain[name] = {}
@@ -91,6 +94,8 @@ def _values(archive: Any, kind: str, path: str | PathLike[str]) -> dict[str, Any
     """The constructor's arguments, or the fitted attributes, by name."""
     values: dict[str, Any] = json.loads(str(archive[f"{kind}s"]))
     for name, value in values.items():
+        if isinstance(value, dict) and "prior" in value:
+            values[name] = prior_of(value)
         if isinstance(value, dict) and value.keys() == {"family", "hyperparameters"}:
             checks.check_kept_family(path, value["family"], FAMILIES)
             values[name] = FAMILIES[value["family"]](**value["hyperparameters"])

@@ -92,7 +92,7 @@ class GaussianMixture(GaussianTwin, BaseMixture):
         Like `floor`, but an absolute number, in squared units of the data; the larger of the two holds.
     ridge : float, default=0.0
         Like `reg_covar`, but relative to each feature's variance in the data.
-    fixed, shared, weights : what is known of the parameters, as in ``fastem.fit``.
+    fixed, shared, weights, prior : what is known of the parameters, as in ``fastem.fit``.
 
     Attributes
     ----------
@@ -122,8 +122,7 @@ class GaussianMixture(GaussianTwin, BaseMixture):
 
     References
     ----------
-    Dempster, Laird and Rubin (1977), J. R. Statist. Soc. B 39, 1-38, section 4.3. Pedregosa et al. (2011),
-    scikit-learn, JMLR 12, 2825-2830, whose interface this is.
+    Dempster, Laird and Rubin (1977), J. R. Statist. Soc. B 39, 1-38. Pedregosa et al. (2011), JMLR 12, 2825-2830.
 
     Examples
     --------
@@ -178,6 +177,7 @@ class GaussianMixture(GaussianTwin, BaseMixture):
         fixed: Any = None,
         shared: Any = None,
         weights: Any = "free",
+        prior: Any = None,
     ) -> None:
         self._keep(locals())
 

@@ -39,7 +39,7 @@ class Mixture(BaseMixture):
     parameters_init : mapping, default=None
         Initial values of some or all of the family's parameters, by name, such as ``{"rates": [[1.0], [5.0]]}``.
     random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples, starving,
-    fixed, shared, weights
+    fixed, shared, weights, prior
         As those of ``fastem.GaussianMixture``.
 
     Attributes
@@ -97,6 +97,7 @@ class Mixture(BaseMixture):
         fixed: Any = None,
         shared: Any = None,
         weights: Any = "free",
+        prior: Any = None,
     ) -> None:
         self._keep(locals())
 

@@ -34,7 +34,7 @@ class PoissonMixture(BaseMixture):
     rates_init : array-like of shape (n_components, n_features), default=None
         Initial expected counts, >= 0.
     weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples,
-    starving, fixed, shared, weights
+    starving, fixed, shared, weights, prior
         As those of ``fastem.GaussianMixture``.
 
     Attributes
@@ -93,6 +93,7 @@ class PoissonMixture(BaseMixture):
         fixed: Any = None,
         shared: Any = None,
         weights: Any = "free",
+        prior: Any = None,
     ) -> None:
         self._keep(locals())
 

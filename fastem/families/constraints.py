@@ -8,7 +8,7 @@ and Rubin 1993, Biometrika 80), which never lowers the likelihood either.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from fastem.families.base import Family, Frame, Limits, Maximised
 from fastem.families.parameters import Array, Parameters
+from fastem.families.priors import Prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +56,21 @@ class Constraints:
         places = {p.name for p in family.parameters if p.is_place}
         return {name: value - frame.shift if name in places else value for name, value in self.fixed.items()}
 
-    def imposed(self, family: Family, params: Array, frame: Frame, counts: Array) -> Array:
-        """Rows of one mixture with fixed values put in; what is shared becomes the mean by `counts` (n_components,)."""
+    def imposed(
+        self, family: Family, params: Array, frame: Frame, counts: Array, priors: Sequence[Prior] = ()
+    ) -> Array:
+        """Rows of one mixture with fixed values put in; what is shared becomes the mean by `counts` (n_components,).
+
+        priors: those that have to finish these rows first.
+        """
         about, n_components = about_origin(frame), len(counts)
         named = dict(family.unpack(params, about, n_components))
         total = counts.sum()
         shares = counts / total if total > 0 else np.full(n_components, 1.0 / n_components)
         for name in self.shared:
             named[name] = np.broadcast_to(np.tensordot(shares, named[name], axes=1), named[name].shape)
+        for prior in priors:
+            named = prior.finished(family, named, counts)
         return family.pack(put_in(named, self.about(family, frame)), about)
 
     def take(self, family: Family, order: Array) -> Constraints:
@@ -105,15 +113,18 @@ def maximise(
     limits: Limits,
     starving: Array,
     constraints: Constraints,
+    priors: Sequence[Prior] = (),
 ) -> Maximised:
-    """`Family.maximise` of one mixture under constraints, which `params` satisfy."""
+    """`Family.maximise` of one mixture under constraints and priors."""
     n_components = starving.shape[-1]
+    for prior in priors:
+        statistics = prior.added(family, statistics, params, frame, ~starving)
     counts = np.where(starving, 0.0, statistics[:n_components, 0])
     targeted = family.targeted(statistics, params, constraints.about(family, frame), constraints.shared, frame, counts)
     found = family.maximise(targeted, params, frame, limits, starving)
-    rows = constraints.imposed(family, found.params, frame, counts)
+    rows = constraints.imposed(family, found.params, frame, counts, priors)
     collapsed = found.floored if found.collapsed is None else found.collapsed
-    free = ~_held(family, constraints, n_components)
+    free = ~_held(family, constraints, n_components) & ~any(prior.parameter == "covariances" for prior in priors)
     return Maximised(rows, starving, found.floored & free, collapsed & free)
 
 

@@ -108,7 +108,7 @@ def _ahead_anyway(problem: Problem, tracks: Sequence[Track]) -> Track | None:
         return None
     mixtures = Mixtures([step.params for step in steps], [step.log_weights for step in steps])
     totals = problem.passes().run(mixtures, mixtures.params, range(len(steps)))[0]
-    objectives = [problem.model.objective(float(total), step) for total, step in zip(totals, steps, strict=True)]
+    objectives = [problem.objective(float(total), step) for total, step in zip(totals, steps, strict=True)]
     best = int(np.argmax(np.where(np.isnan(objectives), -np.inf, objectives)))
     return candidates[best] if objectives[best] > honest + AHEAD * problem.source.total_weight else None
 

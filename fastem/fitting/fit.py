@@ -35,6 +35,7 @@ def fit(
     fixed: Mapping[str, Any] | None = None,
     shared: Sequence[str] | None = None,
     weights: Any = "free",
+    prior: Any = None,
     start: Start = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
@@ -78,6 +79,9 @@ def fit(
     shared : names of parameters of which all components have the same values, such as ``("means",)``
     weights : "free", "equal" or array-like, (n_components,)
         Mixing weights that are estimated, all equal, or known.
+    prior : None, one or several of `Dirichlet`, `NormalInverseWishart`, `Gamma` and `Beta`, or "fraley-raftery"
+        Priors of the weights and the components' parameters. EM then finds the mode of their posterior density; the
+        result's `objective` is its log, up to a constant. The name stands for mclust's prior of Gaussian components.
     start : str, mapping, Result or array
         A method: "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; for
         full and tied Gaussians, one for long clusters instead of one by k-means; a single start if n_components is 1),
@@ -197,7 +201,7 @@ def fit(
         progressive=progressive,
     )
     model = model_of(family, n_components, min_samples, starving)
-    known = Knowledge(labels, prior_resp, fixed, shared, weights)
+    known = Knowledge(labels, prior_resp, fixed, shared, weights, prior)
     result = fit_model(
         X, sample_weight, model, search, seed, n_threads, callback, checkpoint, checkpoint_interval, known
     )

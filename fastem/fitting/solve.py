@@ -21,7 +21,7 @@ from fastem.fitting.best import best
 from fastem.fitting.checkpoint import Checkpoint, words
 from fastem.fitting.parts import Parts, Progress, move, random_parts
 from fastem.fitting.search import Search
-from fastem.fitting.survey import Survey
+from fastem.fitting.survey import Survey, with_settled_priors
 from fastem.model.model import Model, Step
 from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result, Status
@@ -66,7 +66,7 @@ def _supervised(problem: Problem, stopping: Stopping) -> Result | None:
 def search_for(problem: Problem, search: Search, seed: np.random.SeedSequence, more: Sequence[Step] = ()) -> Result:
     """Look for the best solution from the starts of a method, and from some more."""
     # A fresh sequence, as spawning changes a sequence: the same model must get the same starts in every call.
-    stopping = _stopping(problem.model, search, search.start)
+    problem, stopping = with_settled_priors(problem), _stopping(problem.model, search, search.start)
     supervised = _supervised(problem, stopping)
     if supervised is not None:
         return supervised
@@ -132,7 +132,7 @@ def fitted(
         kept = Checkpoint(checkpoint, checkpoint_interval, arguments, seeds, search.clock)
         resumed = kept.read()
     seeds = seeds if resumed is None else resumed[1]
-    problem = problem_of(model, surveyed.source(model.family))
+    problem = with_settled_priors(problem_of(model, surveyed.source(model.family)))
     supervised = _supervised(problem, stopping)
     if supervised is not None:
         return supervised

@@ -16,6 +16,8 @@ from fastem.data.stream import Chunks, Stream, stream
 from fastem.data.threads import Team
 from fastem.families.base import Array, Columns, Family, Frame
 from fastem.families.constraints import Constraints
+from fastem.families.gaussian.full import GaussianFull
+from fastem.families.priors import PRIORS, Spread
 from fastem.model.mixing import FixedProportions, Proportions
 from fastem.model.model import Model
 from fastem.model.packed import Packed
@@ -33,6 +35,7 @@ class Knowledge(NamedTuple):
     fixed: Any = None
     shared: Any = None
     weights: Any = validation.FREE
+    prior: Any = None
 
     @classmethod
     def of(cls, model: Model) -> Knowledge:
@@ -40,11 +43,12 @@ class Knowledge(NamedTuple):
         weights = getattr(model.mixing, "weights", validation.FREE)
         constraints = model.constraints
         fixed, shared = dict(constraints.fixed) or None, constraints.shared or None
-        return cls(fixed=fixed, shared=shared, weights=validation.EQUAL if weights is None else weights)
+        weights = validation.EQUAL if weights is None else weights
+        return cls(fixed=fixed, shared=shared, weights=weights, prior=model.priors or None)
 
     def parameters(self) -> dict[str, Any]:
         """What is known of parameters, by the names of the arguments."""
-        return {name: getattr(self, name) for name in ("fixed", "shared", "weights")}
+        return {name: getattr(self, name) for name in ("fixed", "shared", "weights", "prior")}
 
     def model(self, model: Model, n_features: int) -> Model:
         """The model with what is known of its parameters, after a check."""
@@ -55,7 +59,9 @@ class Knowledge(NamedTuple):
         constraints = Constraints(fixed, shared)
         if constraints.all_fixed(model.family) and mixing.n_free(2):
             mixing = Proportions(roots=True)
-        return replace(model, mixing=mixing, constraints=constraints)
+        priors = validation.check_priors(self.prior, PRIORS, model.family, n_features, model.n_components)
+        validation.check_weights_are_free(isinstance(weights, str), priors)
+        return replace(model, mixing=mixing, constraints=constraints, priors=priors)
 
 
 class Survey(NamedTuple):
@@ -158,6 +164,22 @@ def _survey_of_stream(data: Stream, families: Sequence[Family], team: Team) -> S
     validation.check_spread(facts, families)
     weights = validation.check_sample_weight(data.sample_weight, n_samples)
     return Survey(data, weights, n_samples, dtype, facts, team)
+
+
+def with_settled_priors(problem: Problem) -> Problem:
+    """The problem with what its priors take from the data filled in."""
+    model = problem.model
+    if all(prior.is_settled for prior in model.priors):
+        return problem
+    source, n, full = problem.source, problem.source.total_weight, GaussianFull()
+    centre = full.reference(np.zeros((1, source.n_features)))
+    sums = source.gather(full, 1, lambda first, last: np.ones((last - first, 1)), centre)
+    nobody = np.zeros(1, dtype=np.bool_)
+    found = full.maximise(sums, centre, source.frame, full.limits(source.frame, source.facts, source.dtype), nobody)
+    named = full.unpack(found.params, source.frame, 1)
+    spread = Spread(named["means"][0], named["covariances"][0] * (n / max(n - 1.0, 1.0)))
+    settled = tuple(prior.settled(model.family, model.n_components, spread) for prior in model.priors)
+    return problem.changed(priors=settled)
 
 
 def prepare(model: Model, samples: Samples, team: Team) -> Problem:

@@ -47,6 +47,7 @@ def select(
     fixed: Mapping[str, Any] | None = None,
     shared: Sequence[str] | None = None,
     weights: Any = "free",
+    prior: Any = None,
     start: StartMethod = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
@@ -75,7 +76,7 @@ def select(
     sample_weight : as in `fit`. The n in BIC is their sum, and held-out samples count by their weights.
     labels : as in `fit`; every number of components must have room for them. The criteria are then of the samples and
         their labels; held-out samples of "cv" count without.
-    fixed, shared, weights : as in `fit`; each must make sense for every model of the grid.
+    fixed, shared, weights, prior : as in `fit`; each must make sense for every model of the grid.
     start, n_init, tol, max_iter, accelerate, progressive, min_samples, starving, n_threads : as in `fit`
         The start must be the name of a method.
     n_folds : int from 2 to n_samples.
@@ -142,7 +143,7 @@ def select(
     with team(n_threads) as threads:
         with validation.naming(X):
             surveyed = survey(Samples(checked, sample_weight), families, threads)
-            settings = settings._replace(known=Knowledge(labels, None, fixed, shared, weights))
+            settings = settings._replace(known=Knowledge(labels, None, fixed, shared, weights, prior))
             surveyed = surveyed.knowing(settings.known, min(counts))
             settings.check(families, counts, checked.shape[1])
         held_out: dict[_Cell, tuple[float, float]] = {}

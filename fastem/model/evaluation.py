@@ -273,7 +273,7 @@ def evaluate(
     return replace(
         mixture,
         log_likelihood=log_likelihood,
-        objective=mixture.model.objective(log_likelihood, None),
+        objective=mixture.model.objective(log_likelihood, mixture.weights, mixture.parameters),
         n_samples=samples.n_samples,
         total_weight=samples.total_weight,
         entropy=float("nan"),

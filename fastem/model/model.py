@@ -14,6 +14,8 @@ from fastem.families import constraints
 from fastem.families.base import Array, Family, Frame, Limits
 from fastem.families.constraints import Constraints
 from fastem.families.kernels import MStep
+from fastem.families.parameters import Parameters
+from fastem.families.priors import Dirichlet, Prior
 from fastem.model.mixing import Proportions
 from fastem.model.starving import Policy
 from fastem.model.starving import starving as who_starves
@@ -62,6 +64,7 @@ class Model:
     mixing : how the components are mixed.
     policy : how many samples a component must hold, and what becomes of one that holds fewer.
     constraints : which values of the family's parameters are known, and which all components share.
+    priors : of the mixing weights and of the family's parameters.
     """
 
     family: Family
@@ -69,6 +72,7 @@ class Model:
     mixing: Proportions = field(default_factory=Proportions)
     policy: Policy = field(default_factory=Policy)
     constraints: Constraints = field(default_factory=Constraints)
+    priors: tuple[Prior, ...] = ()
 
     def n_parameters(self, n_features: int) -> int:
         """Free parameters: the components' and the mixing's."""
@@ -81,7 +85,7 @@ class Model:
         return bool(self.constraints) or self.mixing.n_free(2) == 0
 
     def unheld(self) -> Model:
-        """The model of whose parameters nothing is known."""
+        """The model of whose parameters nothing is certain."""
         return replace(self, mixing=Proportions(), constraints=Constraints())
 
     def take(self, order: Array) -> Model:
@@ -89,15 +93,18 @@ class Model:
         constraints = self.constraints.take(self.family, order)
         return replace(self, n_components=len(order), mixing=self.mixing.take(order), constraints=constraints)
 
-    def objective(self, log_likelihood: float, step: Step | None) -> float:
-        """What EM increases: the log-likelihood of a step, as there are no priors on its parameters."""
-        return log_likelihood
+    def objective(self, log_likelihood: float, weights: Array, named: Parameters) -> float:
+        """What EM increases: the log-likelihood, and the log density of the parameters under the priors."""
+        return log_likelihood + sum(prior.log_density(self.family, weights, named) for prior in self.priors)
 
     def maximise(self, statistics: Array, params: Array, setting: Setting) -> Step:
         """The M-step of one start from its statistics, which were gathered at `params`."""
         counts = statistics[: self.n_components, 0]
         starving = self._starving(counts, setting)
         rows, floored, collapsed = self._maximised(statistics, params, starving, setting)
+        for prior in self.priors:
+            if isinstance(prior, Dirichlet):
+                counts = counts + prior.pseudo_counts(self.n_components)
         return Step(rows, self.mixing.maximise(counts, starving), starving, floored, collapsed)
 
     def maximise_each(self, statistics: Array, params: Sequence[Array], setting: Setting) -> list[Step]:
@@ -107,7 +114,7 @@ class Model:
         operations on each start are the same as alone.
         """
         n_starts, n_components = len(params), self.n_components
-        if n_starts < 2 or self.constraints:
+        if n_starts < 2 or self.constraints or self.priors:
             return [self.maximise(*own, setting) for own in zip(statistics, params, strict=True)]
         counts = statistics[:, :n_components, 0]
         starving = self._starving(counts, setting)
@@ -137,8 +144,8 @@ class Model:
         self, statistics: Array, params: Array, starving: Array, setting: Setting
     ) -> tuple[Array, Array, Array]:
         """The family's M-step: rows, floored and collapsed as in Maximised."""
-        if self.constraints:
-            known = setting.frame, setting.limits, starving, self.constraints
+        if self.constraints or self.priors:
+            known = setting.frame, setting.limits, starving, self.constraints, self.priors
             under = constraints.maximise(self.family, statistics, params, *known)
             return under.params, under.floored, under.floored if under.collapsed is None else under.collapsed
         if setting.m_step is not None and not some(starving):
@@ -216,4 +223,6 @@ class Model:
     def to_json(self) -> dict[str, Any]:
         """The mixing and the policy, for `save`, which writes the family and the weights itself."""
         kept = {"mixing": self.mixing.name, **self.mixing.to_json(), **self.policy._asdict()}
-        return {**kept, "constraints": self.constraints.to_json()} if self.constraints else kept
+        if self.constraints:
+            kept["constraints"] = self.constraints.to_json()
+        return {**kept, "priors": [prior.to_json() for prior in self.priors]} if self.priors else kept

@@ -50,7 +50,8 @@ class Problem:
         def m_step(n_components: int) -> tuple[MStep | None, Array]:
             return family.m_step(source.frame, self.limits, n_components), family.layout(d, n_components)
 
-        as_kernel = m_step if maximises_alike(family) and not wide and not self.model.constraints else None
+        known = self.model.constraints or self.model.priors
+        as_kernel = m_step if maximises_alike(family) and not wide and not known else None
         return Setting(
             source.frame, self.limits, source.total_weight, source.n_samples, source.team, as_kernel, self._held()
         )
@@ -114,6 +115,14 @@ class Problem:
         """The family's M-step as a kernel, if it and the mixing have one."""
         m_step = self.setting.m_step if self.model.mixing.m_step is not None else None
         return None if m_step is None else m_step(self.n_components)[0]
+
+    def objective(self, log_likelihood: float, step: Step) -> float:
+        """What EM increases, of a step with this log-likelihood."""
+        if not self.model.priors:
+            return log_likelihood
+        with np.errstate(over="ignore", under="ignore"):
+            named = self.family.unpack(step.params, self.source.frame, self.n_components)
+        return self.model.objective(log_likelihood, np.exp(step.log_weights), named)
 
     def vector(self, step: Step) -> Array:
         """The parameters of a step as an unconstrained vector."""

@@ -125,7 +125,7 @@ class Result(Showing):
     weights : (n_components,) mixing proportions, sum 1.
     parameters : named arrays, as `family` describes them, in the units of the data, float64.
     log_likelihood : total over the (weighted) samples, nats, of exactly these parameters; NaN if never evaluated.
-    objective : what EM increased, nats; the log-likelihood, as models have no priors.
+    objective : what EM increased, nats: the log-likelihood, and with priors their log density, up to a constant.
     history : (n_iter + 1,) the objective after each step of the best start; the first is the start's own.
     n_iter : steps of the best start: M-steps, or leaps beyond them if the fit was accelerated.
     n_passes : passes over the data that the loop made for the best start, on refused leaps too.

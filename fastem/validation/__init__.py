@@ -6,8 +6,10 @@ from fastem.validation.constraints import (
     check_fixed,
     check_free,
     check_mixing,
+    check_priors,
     check_shared,
     check_unconstrained,
+    check_weights_are_free,
 )
 from fastem.validation.data import (
     check_callback,
@@ -150,6 +152,7 @@ __all__ = [
     "check_parameters",
     "check_piece",
     "check_prior_resp",
+    "check_priors",
     "check_registrable",
     "check_regularisation",
     "check_replicates",
@@ -169,6 +172,7 @@ __all__ = [
     "check_theta",
     "check_unconstrained",
     "check_usable",
+    "check_weights_are_free",
     "check_weights_are_packed",
     "check_weights_count",
     "check_whole",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,3 +125,39 @@ def check_free(constrained: bool) -> None:
             "diagnose knows the derivatives of free parameters alone, and the model has fixed or shared ones; "
             "fastem.bootstrap gives standard errors of such a fit."
         )
+
+
+def check_priors(
+    prior: Any, known: Mapping[str, type[Any]], family: Any, n_features: int, n_components: int
+) -> tuple[Any, ...]:
+    """The priors of a model, from one, several, or the name of a default."""
+    if prior is None:
+        return ()
+    if isinstance(prior, str):
+        if prior != "fraley-raftery":
+            raise ValueError(f"prior is {prior!r}; the only name is 'fraley-raftery'. Others are objects.")
+        prior = known["normal_inverse_wishart"]()
+    priors = tuple(prior) if isinstance(prior, list | tuple) else (prior,)
+    kinds = tuple(known.values())
+    names = [p.name for p in family.parameters]
+    for each in priors:
+        if not isinstance(each, kinds):
+            expected = ", ".join(f"fastem.{kind.__name__}" for kind in kinds)
+            raise TypeError(f"prior is {each!r}; expected one or several of {expected}, or 'fraley-raftery'.")
+        if each.parameter != "weights" and each.parameter not in names:
+            raise ValueError(
+                f"prior: {type(each).__name__} is for components with {each.parameter!r}, and {family.name} has "
+                f"{names}."
+            )
+        reason = each.why_not(n_features, n_components)
+        if reason is not None:
+            raise ValueError(f"prior: {reason}")
+    if len({each.parameter for each in priors}) < len(priors):
+        raise ValueError("prior has two priors of the same parameter; give one.")
+    return priors
+
+
+def check_weights_are_free(free: bool, priors: Sequence[Any]) -> None:
+    """Refuse a prior of weights that are known."""
+    if not free and any(prior.parameter == "weights" for prior in priors):
+        raise ValueError("weights are known, and prior has a Dirichlet prior of them; they contradict each other.")

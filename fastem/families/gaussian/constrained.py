@@ -72,10 +72,17 @@ def _shared_mean(means: Array, held: Array, covariances: Array, counts: Array) -
 
 def _second_moments(family: Any, statistics: Array, moved: Array, shift: Array, counts: Array) -> None:
     """Add counts (2 s s' - m s' - s m') to where a shape keeps its sums of squares."""
-    n_components, d = shift.shape
     if family.matrices:
         left = shift[:, :, None] * (shift - moved)[:, None, :]
-        change = counts[:, None, None] * (left + left.swapaxes(1, 2))
+        _add(family, statistics, counts[:, None, None] * (left + left.swapaxes(1, 2)))
+    else:
+        _add(family, statistics, 2.0 * counts[:, None] * shift * (shift - moved))
+
+
+def _add(family: Any, statistics: Array, change: Array) -> None:
+    """Add to where a shape keeps its sums of squares: change (K, d, d) where these are matrices, otherwise (K, d)."""
+    n_components, d = change.shape[:2]
+    if family.matrices:
         if family.pooled:
             blocks = blocks_of(change.sum(axis=0)[None])[0]
             flat = statistics[n_components:].reshape(-1)
@@ -83,11 +90,23 @@ def _second_moments(family: Any, statistics: Array, moved: Array, shift: Array, 
             statistics[n_components:] = flat.reshape(statistics[n_components:].shape)
         else:
             statistics[:, d + 1 : d + 1 + 16 * n_blocks(d)] += blocks_of(change)
-        return
-    squares = 2.0 * counts[:, None] * shift * (shift - moved)
-    if family.pooled:
-        statistics[n_components, d + 1 : 2 * d + 1] += squares.sum(axis=0)
+    elif family.pooled:
+        statistics[n_components, d + 1 : 2 * d + 1] += change.sum(axis=0)
     elif family.common_scale:
-        statistics[:, d + 1] += squares.sum(axis=1)
+        statistics[:, d + 1] += change.sum(axis=1)
     else:
-        statistics[:, d + 1 : 2 * d + 1] += squares
+        statistics[:, d + 1 : 2 * d + 1] += change
+
+
+def with_samples_at(family: Any, statistics: Array, params: Array, place: Array, weights: Array) -> Array:
+    """Statistics of one mixture with a sample at a place (d,) more in each component, of these weights (K,)."""
+    n_components, d = len(weights), len(place)
+    apart, result = place - params[:n_components, :d], statistics.copy()
+    result[:n_components, 0] += weights
+    raw = family.pooled and family.matrices  # its sums are about the origin
+    result[:n_components, 1 : d + 1] += weights[:, None] * (place if raw else apart)
+    if family.matrices:
+        _add(family, result, weights[:, None, None] * apart[:, :, None] * apart[:, None, :])
+    else:
+        _add(family, result, weights[:, None] * apart**2)
+    return result
