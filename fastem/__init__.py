@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from fastem.model.result import StartReport as StartReport
     from fastem.model.result import Status as Status
     from fastem.model.telling import FitWarning as FitWarning
+    from fastem.using.adapting import adapt as adapt
 
 _HOME = {
     "fit": "fitting.fit",
@@ -123,6 +124,7 @@ _HOME = {
     **dict.fromkeys(("Record", "Result", "StartReport", "Status"), "model.result"),
     **dict.fromkeys(("load", "save"), "model.files"),
     "FitWarning": "model.telling",
+    "adapt": "using.adapting",
 }
 
 # Modules that are public as wholes. `from fastem import *` must not hide the standard library's `typing`, nor Python's

@@ -18,7 +18,7 @@ PACKAGE = Path(fastem.__file__).parent
 # families alone.
 RANKS = (
     *("compiled", "families", "data", "model", "em", "starts", "fitting", "judging"),
-    *("estimators", "applied", "cli", "testing"),
+    *("using", "estimators", "applied", "cli", "testing"),
 )
 # The rooms at the top: the public names, the door for users' own compiled code, and the types of users' annotations.
 TOP = {

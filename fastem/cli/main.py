@@ -143,6 +143,7 @@ def _grid(X: Array, labels: Array | None, options: argparse.Namespace) -> Select
             fixed=None if options.fixed is None else read_fixed(options.fixed),
             shared=options.shared,
             weights=options.weights,
+            prior=options.prior,
             seed=options.seed,
             n_threads=options.threads,
             callback=show,

@@ -85,6 +85,7 @@ def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
     fit.add_argument(
         "--weights", type=_weights, default="free", help="mixing weights: free (default), equal, or numbers"
     )
+    fit.add_argument("--prior", choices=("fraley-raftery",), help="mclust's prior of Gaussian components")
     for name, settings in SEARCH.items():
         fit.add_argument(makers.flag(name), default=argparse.SUPPRESS, **settings)
     fit.add_argument("--seed", type=int, default=0, help="of all randomness; one seed, one result (default: 0)")

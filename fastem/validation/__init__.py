@@ -96,11 +96,13 @@ from fastem.validation.streams import (
     check_weights_are_packed,
     refuse_packed,
 )
+from fastem.validation.using import check_adapted, check_relevance
 
 __all__ = [
     "EQUAL",
     "FREE",
     "Given",
+    "check_adapted",
     "check_agree",
     "check_alike",
     "check_all_held",
@@ -155,6 +157,7 @@ __all__ = [
     "check_priors",
     "check_registrable",
     "check_regularisation",
+    "check_relevance",
     "check_replicates",
     "check_representable",
     "check_same_data",
