@@ -15,7 +15,7 @@ from typing import Any
 from fastem.cli import makers
 from fastem.em.accelerate import CHOICES as ACCELERATORS
 from fastem.judging.criteria import CRITERIA
-from fastem.model.starving import FATES
+from fastem.model.starving import ASSIGNMENTS, FATES
 from fastem.starts.names import METHODS as STARTS
 
 # The numbers of components if none are given; with labels, as many from the first that has room for them.
@@ -181,6 +181,7 @@ SEARCH: dict[str, dict[str, Any]] = {
     "tol": _number(float, "gain per sample to stop at, nats (default: 1e-6)"),
     "max_iter": _number(int, "iterations at most (default: 1000)"),
     "min_samples": _number(float, "what a component must hold, in samples (default: 0)"),
+    "assignment": _chosen(ASSIGNMENTS, "how rows are given to components, one of"),
     "starving": _chosen(FATES, "what becomes of a component that holds less, one of"),
     "progressive": {
         "action": argparse.BooleanOptionalAction,

@@ -38,6 +38,8 @@ class Mode(NamedTuple):
 MODES = {
     "soft": Mode(normalise.proportions, normalise.soft),
     "hard": Mode(normalise.proportions, normalise.hard),
+    "tempered": Mode(normalise.proportions, normalise.tempered),
+    "drawn": Mode(normalise.proportions, normalise.drawn),
     "labels": Mode(normalise.proportions, normalise.likeliest),
     "none": Mode(None, None),
     "nearest": Mode(None, normalise.nearest),
@@ -159,7 +161,8 @@ class Task(NamedTuple):
     """What a fold computes, without the data.
 
     density: the kernels whose log_prob assigns samples, and their shape; None if responsibilities are given.
-    statistics: the kernels whose accumulate gathers statistics, and their shape. mode: one of MODES.
+    statistics: the kernels whose accumulate gathers statistics, and their shape. mode: one of MODES. row: what
+    "tempered" and "drawn" must know of each sample: a number for all, or row(first, n), those of n samples.
     """
 
     n_components: int
@@ -167,13 +170,14 @@ class Task(NamedTuple):
     density: tuple[Kernels, Shape] | None
     statistics: tuple[Kernels, Shape]
     mode: str = "soft"
+    row: Any = None
 
 
 class Plan:
     """Everything about a fold of one Task over tiles that stays the same from pass to pass."""
 
     def __init__(self, data: Data, task: Task, team: Team) -> None:
-        n_components, layout, density, statistics, mode = task
+        n_components, layout, density, statistics, mode, _ = task
         dtype, shape = data.tiles.dtype, statistics[1]
         density_shape = shape if density is None else density[1]
         self.data, self.n_components, self.layout, self.statistics = data, n_components, layout, statistics

@@ -120,6 +120,35 @@ def soft(block, sample_weight, known, log_norm, labels, total, scratch):
     _soft(block, sample_weight, log_norm, total)
 
 
+@routine
+def tempered(block, sample_weight, known, log_norm, labels, total, scratch):
+    """`soft` of the log densities times the inverse temperature, which is the last row of `known`.
+
+    log_norm, and what is added to the total, are the inverse temperature times the tempered log-likelihood.
+    """
+    inverse = known[known.shape[0] - 1, 0]
+    for k in range(block.shape[0]):
+        for t in range(block.shape[1]):
+            block[k, t] *= inverse
+    _soft(block, sample_weight, log_norm, total)
+
+
+@routine
+def drawn(block, sample_weight, known, log_norm, labels, total, scratch):
+    """`soft`, and then all of a sample to one component, drawn by a number in [0, 1): the last row of `known`."""
+    _soft(block, sample_weight, log_norm, total)
+    n_components, size = block.shape
+    last, zero = known.shape[0] - 1, block.dtype.type(0)
+    for t in range(size):
+        target, reached, chosen = known[last, t] * sample_weight[t], zero, -1
+        for k in range(n_components):
+            if block[k, t] > zero and reached <= target:
+                chosen = k
+            reached += block[k, t]
+        for k in range(n_components):
+            block[k, t] = sample_weight[t] if k == chosen else zero
+
+
 def _largest(machine: Any, block: Any, log_norm: Any, labels: Any, begin: Any) -> None:
     """The largest entry of each sample, the first of equals, and its component. begin: both, before any is seen."""
     n = 2 * block.lanes

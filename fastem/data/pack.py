@@ -70,6 +70,20 @@ def with_known(data: Data, known: Known | None) -> Data:
     return replace(data, known=arranged, knowledge=knowledge, fields={**data.fields, **fields})
 
 
+def with_row(data: Data, values: Array | float) -> Data:
+    """The same tiles, with one number more that is known about each sample: the last row of `known`.
+
+    values: (n_samples,), or the same for all.
+    """
+    n_tiles, _, size = data.tiles.shape
+    row = np.zeros(n_tiles * size, dtype=data.tiles.dtype)
+    row[: data.n_samples] = values
+    rows = [] if data.known is None else [data.known]
+    arranged = np.ascontiguousarray(np.concatenate([*rows, row.reshape(n_tiles, 1, size)], axis=1))
+    place = {"known": arranged.ctypes.data, "known_rows": arranged.shape[1], "known_tile": arranged.strides[0]}
+    return replace(data, known=arranged, fields={**data.fields, **place})
+
+
 def blank(shape: tuple[int, ...], weights: Array, weighted: bool, family: Family, frame: Frame, dtype: Any) -> Data:
     """Tiles for data of this shape, (n_samples, n_features), that nothing has been written to.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastem.data import evaluate as evaluating
 from fastem.data.fold import Mixtures, Plan, Task, shape_of
-from fastem.data.pack import pack, with_known
+from fastem.data.pack import pack, with_known, with_row
 from fastem.data.samples import Known, Samples
 from fastem.data.threads import Team
 from fastem.data.tiles import Data
@@ -154,8 +154,12 @@ class InMemory(Source):
             self._data = packed if known is None else with_known(packed, known)
         return self._data
 
-    def passes(self, task: Task) -> Passes:
-        return Plan(self.data, task, self.team)
+    def passes(self, task: Task, first: int = 0) -> Passes:
+        """Passes over all samples, the first of which has this number among those of a stream."""
+        data, row = self.data, task.row
+        if row is not None:
+            data = with_row(data, row(first, self.n_samples) if callable(row) else row)
+        return Plan(data, task, self.team)
 
     def gather(
         self, family: Family, n_components: int, responsibilities: Callable[[int, int], Array], params: Array

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastem import validation
-from fastem.data.fold import Mixtures, Plan, Task
+from fastem.data.fold import Mixtures, Task
 from fastem.data.samples import Known, Samples
 from fastem.data.sources import InMemory, Passes, Source
 from fastem.data.threads import Team
@@ -213,8 +213,8 @@ class _ChunkPasses:
     def run(self, density: Mixtures, params: Any, starts: Any) -> tuple[Array, Array]:
         totals = np.zeros(len(starts))
         statistics = np.zeros((len(starts), *self._task.statistics[1].statistics))
-        for _, source in self._chunks.sources():
-            some, gathered = Plan(source.data, self._task, source.team).run(density, params, starts)
+        for first, source in self._chunks.sources():
+            some, gathered = source.passes(self._task, first).run(density, params, starts)
             totals += some
             statistics += gathered
         return totals, statistics

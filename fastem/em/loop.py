@@ -56,7 +56,7 @@ def loop(
             totals, statistics = passes.run(mixtures, mixtures.params, range(len(active)))
         before = [] if callback is None else [len(track.history) for track in active]
         _move(problem, tracks, active, totals, statistics, stopping)
-        stop = callback is not None and _told(problem, tracks, active, before, stopping.tol, callback)
+        stop = callback is not None and told(problem, tracks, active, before, stopping.tol, callback)
         n_passes += 1
         if stopping.drop_losers and is_time(n_passes):
             drop_losers(problem, tracks, [track for track in active if track.status is None], stopping.margin)
@@ -173,7 +173,7 @@ def _leap(problem: Problem, track: Track, image: Step) -> Plain | Leap:
     return Leap(problem.step_at(leap, np.isfinite(image.log_weights)), leap, Plain(image, target))
 
 
-def _told(
+def told(
     problem: Problem,
     tracks: Sequence[Track],
     active: Sequence[Track],

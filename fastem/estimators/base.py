@@ -29,7 +29,7 @@ from fastem.fitting.search import Search
 from fastem.fitting.survey import Knowledge
 from fastem.model.model import Model
 from fastem.model.result import Fitted, Result, Status
-from fastem.model.starving import DROP, POLICIES, Policy
+from fastem.model.starving import ASSIGNMENTS, DROP, POLICIES, STOCHASTIC, Policy
 from fastem.model.telling import FitWarning
 from fastem.starts.auto import NAMES, n_starts
 from fastem.validation import estimators as checks
@@ -67,6 +67,7 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         "progressive": ["boolean", None],
         "min_samples": [Interval(Real, 0.0, None, closed="left")],
         "starving": [StrOptions(set(POLICIES))],
+        "assignment": [StrOptions(set(ASSIGNMENTS))],
         "fixed": [Mapping, None],
         "shared": ["array-like", str, None],
         "weights": [StrOptions({"free", "equal"}), "array-like"],
@@ -174,7 +175,7 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
             shown = n_starts(self.init_params, n_init) if random else 1
             progress = Progress(int(self.verbose), self.verbose_interval, shown, len(X), callback)
         n_components = len(start["weights"]) if continued else self.n_components
-        model = em.model_of(self._family(), n_components, self.min_samples, self.starving)
+        model = em.model_of(self._family(), n_components, self.min_samples, self.starving, self.assignment)
         search = Search(
             start=start,
             n_init=n_init,
@@ -201,7 +202,8 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         self._adopt(result, validation.working_dtype(X))
         told: list[Told] = [(self._hint(X, sample_weight, result), FitWarning)]
         notes = [self._spelled(note) for note in result.notes]
-        if self.max_iter > 0 and result.status not in (Status.CONVERGED, Status.STOPPED):
+        wanders = self.assignment == STOCHASTIC and result.status is Status.MAX_ITER
+        if self.max_iter > 0 and not wanders and result.status not in (Status.CONVERGED, Status.STOPPED):
             # scikit-learn's sentence takes the place of the core's about iterations, which has none with tol=0.
             said = result.status is Status.MAX_ITER and self.tol > 0
             notes = [NOT_CONVERGED, *notes[1 if said else 0 :]]
@@ -292,7 +294,7 @@ class BaseMixture(Remembering, Keeping, Predicting, files.Saving, DensityMixin, 
         mixture: Result = validation.check_mixture(result)
         policy = mixture.model.policy
         kept = {"min_samples": policy.min_samples, "starving": policy.starving, **cls._arguments(mixture.family)}
-        kept |= Knowledge.of(mixture.model).parameters()
+        kept |= {**Knowledge.of(mixture.model).parameters(), "assignment": mixture.model.assignment}
         return cls(n_components=mixture.n_components, **{**kept, **settings})._fitted_by(mixture)
 
     def _checked(self, X: Any, reset: bool) -> Array:

@@ -9,7 +9,7 @@ from fastem.estimators.base import BaseMixture
 from fastem.families import Bernoulli
 from fastem.families.base import Family
 from fastem.model import evidence as functional
-from fastem.model.starving import Starving
+from fastem.model.starving import Assignment, Starving
 from fastem.starts.names import StartMethod
 
 
@@ -32,7 +32,7 @@ class BernoulliMixture(BaseMixture):
     probabilities_init : array-like of shape (n_components, n_features), default=None
         Initial probabilities of a one, in [0, 1]. A probability of exactly 0 or 1 stays as it is.
     weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples,
-    starving, fixed, shared, weights, prior
+    starving, fixed, shared, weights, prior, assignment
         As those of ``fastem.GaussianMixture``.
 
     Attributes
@@ -92,6 +92,7 @@ class BernoulliMixture(BaseMixture):
         shared: Any = None,
         weights: Any = "free",
         prior: Any = None,
+        assignment: Assignment = "soft",
     ) -> None:
         self._keep(locals())
 

@@ -29,7 +29,7 @@ from fastem.families.base import Array, Family, Parameter
 from fastem.families.gaussian import CovarianceShape
 from fastem.model import evidence as functional
 from fastem.model.result import Result
-from fastem.model.starving import Starving
+from fastem.model.starving import Assignment, Starving
 from fastem.starts.names import StartMethod
 from fastem.validation import estimators as checks
 
@@ -68,8 +68,7 @@ class GaussianMixture(GaussianTwin, BaseMixture):
         Inverse covariances, in the shape of `covariances_`: symmetric positive definite, or > 0.
     random_state : int, RandomState instance or None, default=None
         An integer gives the same bits on any number of threads.
-    warm_start : bool, default=False
-        Continue from the last solution.
+    warm_start : bool, default=False, whether to continue from the last solution.
     verbose, verbose_interval : int, default=0 and 10
         1 prints iterations, 2 also times and gains.
     covariances_init : array-like or float, default=None
@@ -92,7 +91,7 @@ class GaussianMixture(GaussianTwin, BaseMixture):
         Like `floor`, but an absolute number, in squared units of the data; the larger of the two holds.
     ridge : float, default=0.0
         Like `reg_covar`, but relative to each feature's variance in the data.
-    fixed, shared, weights, prior : what is known of the parameters, as in ``fastem.fit``.
+    fixed, shared, weights, prior, assignment : as in ``fastem.fit``.
 
     Attributes
     ----------
@@ -178,6 +177,7 @@ class GaussianMixture(GaussianTwin, BaseMixture):
         shared: Any = None,
         weights: Any = "free",
         prior: Any = None,
+        assignment: Assignment = "soft",
     ) -> None:
         self._keep(locals())
 

@@ -10,7 +10,7 @@ from fastem.estimators.base import BaseMixture
 from fastem.families import FAMILIES, MAKERS
 from fastem.families.base import Array, Family
 from fastem.model.result import Result
-from fastem.model.starving import Starving
+from fastem.model.starving import Assignment, Starving
 from fastem.starts.names import StartMethod
 from fastem.validation import estimators as checks
 
@@ -39,7 +39,7 @@ class Mixture(BaseMixture):
     parameters_init : mapping, default=None
         Initial values of some or all of the family's parameters, by name, such as ``{"rates": [[1.0], [5.0]]}``.
     random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples, starving,
-    fixed, shared, weights, prior
+    fixed, shared, weights, prior, assignment
         As those of ``fastem.GaussianMixture``.
 
     Attributes
@@ -98,6 +98,7 @@ class Mixture(BaseMixture):
         shared: Any = None,
         weights: Any = "free",
         prior: Any = None,
+        assignment: Assignment = "soft",
     ) -> None:
         self._keep(locals())
 

@@ -11,7 +11,7 @@ from fastem.estimators.base import BaseMixture
 from fastem.families import Poisson
 from fastem.families.base import Array, Family
 from fastem.model import evidence as functional
-from fastem.model.starving import Starving
+from fastem.model.starving import Assignment, Starving
 from fastem.starts.names import StartMethod
 
 
@@ -34,7 +34,7 @@ class PoissonMixture(BaseMixture):
     rates_init : array-like of shape (n_components, n_features), default=None
         Initial expected counts, >= 0.
     weights_init, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, progressive, min_samples,
-    starving, fixed, shared, weights, prior
+    starving, fixed, shared, weights, prior, assignment
         As those of ``fastem.GaussianMixture``.
 
     Attributes
@@ -94,6 +94,7 @@ class PoissonMixture(BaseMixture):
         shared: Any = None,
         weights: Any = "free",
         prior: Any = None,
+        assignment: Assignment = "soft",
     ) -> None:
         self._keep(locals())
 

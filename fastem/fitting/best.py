@@ -15,7 +15,7 @@ from fastem.fitting.notes import notes_of
 from fastem.model.model import Step
 from fastem.model.problem import Problem
 from fastem.model.result import Result, StartReport, Status
-from fastem.model.starving import DROP
+from fastem.model.starving import DROP, HARD, SOFT
 
 # A collapsed start wins if it would be this far ahead, in nats per sample, without its collapse.
 AHEAD = 0.01
@@ -67,7 +67,7 @@ def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Resul
         model=problem.model.take(kept),
         weights=weights / weights.sum(),
         parameters=found[winner.index],
-        log_likelihood=winner.log_likelihood,
+        log_likelihood=_log_likelihood(problem, winner),
         objective=winner.objective,
         history=np.array(winner.history),
         n_iter=winner.n_iter,
@@ -83,6 +83,15 @@ def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Resul
         notes=notes_of(problem, tracks, winner, stopping, kept),
         n_labelled=0 if known is None else int(np.count_nonzero(known.informative(problem.n_components))),
     )
+
+
+def _log_likelihood(problem: Problem, winner: Track) -> float:
+    """That of the mixture, which classification EM does not look at."""
+    if problem.model.assignment != HARD or not winner.history:
+        return winner.log_likelihood
+    step = winner.solution
+    passes = problem.changed(assignment=SOFT).passes()
+    return float(passes.run(Mixtures(step.params[None], step.log_weights[None]), step.params[None], [0])[0][0])
 
 
 def _ahead_anyway(problem: Problem, tracks: Sequence[Track]) -> Track | None:

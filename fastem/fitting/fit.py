@@ -20,7 +20,7 @@ from fastem.fitting.survey import Knowledge, samples_or_stream, survey
 from fastem.model.model import Model
 from fastem.model.packed import Packed
 from fastem.model.result import Result, Status
-from fastem.model.starving import POLICIES, Policy, Starving
+from fastem.model.starving import ASSIGNMENTS, POLICIES, SOFT, Assignment, Policy, Starving
 from fastem.model.telling import tell
 
 
@@ -36,6 +36,7 @@ def fit(
     shared: Sequence[str] | None = None,
     weights: Any = "free",
     prior: Any = None,
+    assignment: Assignment = "soft",
     start: Start = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
@@ -82,6 +83,11 @@ def fit(
     prior : None, one or several of `Dirichlet`, `NormalInverseWishart`, `Gamma` and `Beta`, or "fraley-raftery"
         Priors of the weights and the components' parameters. EM then finds the mode of their posterior density; the
         result's `objective` is its log, up to a constant. The name stands for mclust's prior of Gaussian components.
+    assignment : "soft", "hard", "stochastic" or "annealed"
+        How samples are given to components. "hard" gives each to its likeliest one (classification EM; `objective` is
+        then the classification likelihood). "stochastic" draws one by their posterior probabilities, for max_iter
+        iterations, of which the likeliest mixture is returned. "annealed" begins with powers of these probabilities
+        that rise to 1, and ends as "soft". The last two have no parts and no checkpoints.
     start : str, mapping, Result or array
         A method: "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; for
         full and tied Gaussians, one for long clusters instead of one by k-means; a single start if n_components is 1),
@@ -200,7 +206,7 @@ def fit(
         drop_losers=drop_losers,
         progressive=progressive,
     )
-    model = model_of(family, n_components, min_samples, starving)
+    model = model_of(family, n_components, min_samples, starving, assignment)
     known = Knowledge(labels, prior_resp, fixed, shared, weights, prior)
     result = fit_model(
         X, sample_weight, model, search, seed, n_threads, callback, checkpoint, checkpoint_interval, known
@@ -209,13 +215,14 @@ def fit(
     return result
 
 
-def model_of(family: Any, n_components: Any, min_samples: Any, starving: Any) -> Model:
+def model_of(family: Any, n_components: Any, min_samples: Any, starving: Any, assignment: Any = SOFT) -> Model:
     """A model from the arguments of `fit`, after a check of each."""
     validation.check_family(family)
     validation.check_integer("n_components", n_components, 1)
     validation.check_choice("starving", starving, POLICIES)
     validation.check_min_samples(min_samples)
-    return Model(family, int(n_components), policy=Policy(float(min_samples), starving))
+    validation.check_choice("assignment", assignment, tuple(ASSIGNMENTS))
+    return Model(family, int(n_components), policy=Policy(float(min_samples), starving), assignment=assignment)
 
 
 def fit_model(

@@ -10,22 +10,25 @@ from typing import Any
 import numpy as np
 
 from fastem import validation
+from fastem.data.bursts.passes import Outcome
 from fastem.data.samples import Samples
 from fastem.em.accelerate import Hastening, accelerator
+from fastem.em.annealing import anneal
 from fastem.em.loop import Callback, loop
+from fastem.em.stochastic import wander
 from fastem.em.stopping import Stopping
 from fastem.em.track import Plain, Track
 from fastem.families.base import Array
 from fastem.fitting import brief
 from fastem.fitting.best import best
 from fastem.fitting.checkpoint import Checkpoint, words
-from fastem.fitting.parts import Parts, Progress, move, random_parts
+from fastem.fitting.parts import Keep, Parts, Progress, move, random_parts
 from fastem.fitting.search import Search
 from fastem.fitting.survey import Survey, with_settled_priors
 from fastem.model.model import Model, Step
 from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result, Status
-from fastem.model.starving import RESEED
+from fastem.model.starving import ANNEALED, HARD, RESEED, SOFT, STOCHASTIC
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
 from fastem.starts.labelled import from_method, labels_of_all, settled
@@ -71,17 +74,38 @@ def search_for(problem: Problem, search: Search, seed: np.random.SeedSequence, m
     if supervised is not None:
         return supervised
     seed = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
-    in_parts = search.is_in_parts(problem.source.n_samples)
+    in_parts = problem.model.assignment in (SOFT, HARD) and search.is_in_parts(problem.source.n_samples)
     parts = random_parts(problem, seed, search.smallest_part) if in_parts else None
     assert isinstance(search.start, str)  # see Search.by_method
     at = parts.part(0) if parts else problem
     steps = [*_found(problem, at, search.start, search.n_init, seed), *more]
-    return solve(problem, begin(steps, search.accelerate), stopping, None, parts)
+    progress = begin(steps, search.accelerate)
+    _move(problem, parts, progress, stopping, seed)
+    return best(problem, progress.tracks, stopping)
+
+
+def _move(
+    problem: Problem,
+    parts: Parts | None,
+    progress: Progress,
+    stopping: Stopping,
+    seed: np.random.SeedSequence,
+    callback: Callback | None = None,
+    keep: Keep | None = None,
+    begun: Outcome | None = None,
+) -> bool:
+    """Move starts to their ends in the way that the model assigns samples; whether they were cut short."""
+    if problem.model.assignment == STOCHASTIC:
+        return wander(problem, progress.tracks, stopping, seed, callback)
+    if problem.model.assignment == ANNEALED and anneal(problem, progress.tracks, stopping, seed, callback):
+        stopping, callback = stopping._replace(max_iter=0), None
+    return move(problem, parts, progress, stopping, callback, keep, begun)
 
 
 def _stopping(model: Model, search: Search, method: Any) -> Stopping:
     """What ends the starts. Where the mixing alone is free, one start is enough, as there is one maximum."""
-    return search.stopping(None if model.constraints.all_fixed(model.family) else method)
+    stopping = search.stopping(None if model.constraints.all_fixed(model.family) else method)
+    return stopping._replace(tol=0.0) if model.assignment == STOCHASTIC else stopping
 
 
 def _found(problem: Problem, at: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
@@ -112,7 +136,9 @@ def fitted(
     given = validation.check_start(search.start, starts.NAMES, model.family, model.n_components, shape)
     method = given.method if isinstance(given, validation.Given) else None
     stopping = _stopping(model, search, method)
-    in_parts = search.is_in_parts(n_samples, sought=method is not None)
+    whole = model.assignment in (STOCHASTIC, ANNEALED)
+    validation.check_kept(whole, checkpoint, model.assignment)
+    in_parts = not whole and search.is_in_parts(n_samples, sought=method is not None)
     kept, resumed = None, None
     if checkpoint is not None:
         arguments = {
@@ -137,8 +163,9 @@ def fitted(
     if supervised is not None:
         return supervised
     parts = random_parts(problem, seeds, search.smallest_part) if in_parts else None
-    whole = surveyed.known is None and _is_brief(search, given, parts, kept, callback)
-    first = brief.begun(problem, seeds, stopping) if whole else None
+    plain = surveyed.known is None and model.assignment == SOFT
+    is_brief = plain and _is_brief(search, given, parts, kept, callback)
+    first = brief.begun(problem, seeds, stopping) if is_brief else None
     if first is not None:
         progress = Progress(0, 0, [first[0]])
     elif resumed is None:
@@ -153,7 +180,7 @@ def fitted(
         callback = None if callback is None else _resumed(callback, sum(track.n_iter for track in progress.tracks))
     try:
         keep, done = None if kept is None else kept.keep, None if first is None else first[1]
-        cut_short = move(problem, parts, progress, stopping, callback, keep, done)
+        cut_short = _move(problem, parts, progress, stopping, seeds, callback, keep, done)
         result = best(problem, progress.tracks, stopping)
     except BaseException:
         if kept is not None:

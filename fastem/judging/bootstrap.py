@@ -23,6 +23,7 @@ from fastem.model.evidence import sample
 from fastem.model.matching import matched
 from fastem.model.result import Result, Status
 from fastem.model.showing import counted
+from fastem.model.starving import HARD, SOFT
 from fastem.starts import given as initialise
 
 BootstrapKind = Literal["nonparametric", "weighted", "parametric"]
@@ -211,7 +212,9 @@ def _drawn(result: Result, samples: Samples, kind: str, child: np.random.SeedSeq
 
 
 def _fitted(samples: Samples, result: Result, stopping: Stopping, threads: Team) -> Result:
-    problem = prepare(result.model, samples, threads)
+    # Chance and annealing find an optimum; replicates begin at it.
+    hard = result.model.assignment == HARD
+    problem = prepare(replace(result.model, assignment=HARD if hard else SOFT), samples, threads)
     step = initialise.from_parameters(problem, result.weights, dict(result.parameters))
     return solve(problem, begin([step], "anderson"), stopping)
 

@@ -24,7 +24,7 @@ from fastem.model.evaluation import evaluated
 from fastem.model.model import Model
 from fastem.model.problem import problem_of
 from fastem.model.result import Result
-from fastem.model.starving import POLICIES, Policy, Starving
+from fastem.model.starving import ASSIGNMENTS, POLICIES, Assignment, Policy, Starving
 from fastem.model.telling import expect, tell
 from fastem.starts.names import StartMethod
 
@@ -48,6 +48,7 @@ def select(
     shared: Sequence[str] | None = None,
     weights: Any = "free",
     prior: Any = None,
+    assignment: Assignment = "soft",
     start: StartMethod = "auto",
     n_init: int = 1,
     tol: float = 1e-6,
@@ -76,7 +77,7 @@ def select(
     sample_weight : as in `fit`. The n in BIC is their sum, and held-out samples count by their weights.
     labels : as in `fit`; every number of components must have room for them. The criteria are then of the samples and
         their labels; held-out samples of "cv" count without.
-    fixed, shared, weights, prior : as in `fit`; each must make sense for every model of the grid.
+    fixed, shared, weights, prior, assignment : as in `fit`; each must make sense for every model of the grid.
     start, n_init, tol, max_iter, accelerate, progressive, min_samples, starving, n_threads : as in `fit`
         The start must be the name of a method.
     n_folds : int from 2 to n_samples.
@@ -132,7 +133,9 @@ def select(
     validation.check_n_components(max(counts), len(checked), sample_weight)
     seeds = validation.check_seed(seed)
     # The family and the number of components are placeholders here; `_grid` puts in those of each cell.
-    settings = _Settings(Model(families[0], 1, policy=Policy(float(min_samples), starving)), search, seeds)
+    validation.check_choice("assignment", assignment, tuple(ASSIGNMENTS))
+    policy = Policy(float(min_samples), starving)
+    settings = _Settings(Model(families[0], 1, policy=policy, assignment=assignment), search, seeds)
     if criterion == "cv":
         positive = len(checked) if sample_weight is None else int(np.count_nonzero(sample_weight))
         validation.check_n_folds(n_folds, positive, max(counts))

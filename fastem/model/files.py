@@ -16,7 +16,7 @@ from fastem.families.priors import prior_of
 from fastem.model.mixing import mixing_of
 from fastem.model.model import Model
 from fastem.model.result import Fitted, Result, StartReport, Status
-from fastem.model.starving import Policy
+from fastem.model.starving import SOFT, Policy
 
 FORMAT = 4
 
@@ -140,5 +140,5 @@ def _model(stored: dict[str, Any]) -> Model:
     # Before format 4, every model had free proportions, and a file did not keep its policy.
     kept = json.loads(str(stored.get("model", "{}")))
     mixing, constraints = mixing_of(kept), from_json(kept.pop("constraints", {}))
-    priors = tuple(prior_of(prior) for prior in kept.pop("priors", ()))
-    return Model(family, len(stored["weights"]), mixing, Policy(**kept), constraints, priors)
+    priors, assignment = tuple(prior_of(prior) for prior in kept.pop("priors", ())), kept.pop("assignment", SOFT)
+    return Model(family, len(stored["weights"]), mixing, Policy(**kept), constraints, priors, assignment)

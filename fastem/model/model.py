@@ -17,7 +17,7 @@ from fastem.families.kernels import MStep
 from fastem.families.parameters import Parameters
 from fastem.families.priors import Dirichlet, Prior
 from fastem.model.mixing import Proportions
-from fastem.model.starving import Policy
+from fastem.model.starving import SOFT, Policy
 from fastem.model.starving import starving as who_starves
 
 
@@ -65,6 +65,7 @@ class Model:
     policy : how many samples a component must hold, and what becomes of one that holds fewer.
     constraints : which values of the family's parameters are known, and which all components share.
     priors : of the mixing weights and of the family's parameters.
+    assignment : how samples are given to components, one of `model.assignments`.
     """
 
     family: Family
@@ -73,6 +74,7 @@ class Model:
     policy: Policy = field(default_factory=Policy)
     constraints: Constraints = field(default_factory=Constraints)
     priors: tuple[Prior, ...] = ()
+    assignment: str = SOFT
 
     def n_parameters(self, n_features: int) -> int:
         """Free parameters: the components' and the mixing's."""
@@ -225,4 +227,6 @@ class Model:
         kept = {"mixing": self.mixing.name, **self.mixing.to_json(), **self.policy._asdict()}
         if self.constraints:
             kept["constraints"] = self.constraints.to_json()
+        if self.assignment != SOFT:
+            kept["assignment"] = self.assignment
         return {**kept, "priors": [prior.to_json() for prior in self.priors]} if self.priors else kept

@@ -10,24 +10,28 @@ from typing import Any
 
 import numpy as np
 
-from fastem.data.fold import Shape, Task, shape_of
+from fastem.data.fold import Mixtures, Shape, Task, shape_of
 from fastem.data.sources import Passes, Source
 from fastem.families.base import Array, Family, Limits, identity_frame
 from fastem.families.kernels import Kernels, MStep
 from fastem.model.matching import distances, matched, nearest, smallest_gap
 from fastem.model.model import WIDE, Model, Setting, Step
-from fastem.model.starving import STARVING
+from fastem.model.starving import HARD, SOFT, STARVING
 
 Responsibilities = Callable[[int, int], Array]  # (first, last) -> (last - first, n_components)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A model of the data in a source; the limits of its M-step are in the source's frame."""
+    """A model of the data in a source; the limits of its M-step are in the source's frame.
+
+    inverse_temperature: the power of the densities by which samples are given to components, in annealing.
+    """
 
     model: Model
     source: Source
     limits: Limits
+    inverse_temperature: float = 1.0
 
     @property
     def family(self) -> Family:
@@ -79,11 +83,21 @@ class Problem:
         return replace(self, source=source)
 
     def passes(self, density: tuple[Kernels, Shape] | None = None, mode: str = "soft") -> Passes:
-        """Passes in which the family gathers; it also assigns samples to components, unless `density` does."""
+        """Passes in which the family gathers; it also assigns samples to components, unless `density` does.
+
+        mode: one of `MODES` of data/fold, as the model says if it is "soft".
+        """
+        row = None
+        if density is None and mode == SOFT:
+            if self.model.assignment == HARD:
+                mode = "hard"
+            elif self.inverse_temperature != 1.0:
+                mode, row = "tempered", self.inverse_temperature
         n_features = self.source.n_features
         own = self.family.kernels(), shape_of(self.family, n_features, self.n_components)
         layout = self.family.layout(n_features, self.n_components)
-        return self.source.passes(Task(self.n_components, layout, density or own, own, mode))
+        passes = self.source.passes(Task(self.n_components, layout, density or own, own, mode, row))
+        return passes if row is None else _Tempered(passes, row)
 
     def gather(self, responsibilities: Responsibilities, params: Array) -> Array:
         """Statistics of responsibilities that are given rather than computed, about `params`.
@@ -170,6 +184,17 @@ class Problem:
         # The identity frame changes no digit of the named parameters.
         params = self.family.pack(self.family.take(self.named(step), order), identity_frame(self.source.n_features))
         return step._replace(params=params, log_weights=step.log_weights[order])
+
+
+class _Tempered:
+    """Passes at a temperature: their totals are divided by its inverse, so that no M-step lowers them."""
+
+    def __init__(self, passes: Passes, inverse: float) -> None:
+        self._passes, self._inverse = passes, inverse
+
+    def run(self, density: Mixtures, params: Any, starts: Any) -> tuple[Array, Array]:
+        totals, statistics = self._passes.run(density, params, starts)
+        return totals / self._inverse, statistics
 
 
 def maximises_alike(family: Family) -> bool:

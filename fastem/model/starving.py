@@ -1,4 +1,4 @@
-"""Which components hold too few samples, and what is to become of them."""
+"""How samples are given to components, which components hold too few, and what is to become of them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ FATES: dict[Starving, str] = {
     "stop": "the end of its start",
 }
 RESEED, DROP, STOP = POLICIES = tuple(FATES)
+
+
+Assignment = Literal["soft", "hard", "stochastic", "annealed"]
+# How samples are given to components, in words for the command line. The first is the default.
+ASSIGNMENTS: dict[Assignment, str] = {
+    "soft": "by posterior probabilities: EM",
+    "hard": "each to its likeliest component: classification EM",
+    "stochastic": "each to a component drawn by them: stochastic EM",
+    "annealed": "by their powers, which rise to 1: deterministic annealing",
+}
+SOFT, HARD, STOCHASTIC, ANNEALED = tuple(ASSIGNMENTS)
 
 
 class Policy(NamedTuple):

@@ -150,3 +150,9 @@ def check_healthy(*statuses: Any) -> None:
     for status in statuses:
         if status.rank > 0:
             raise ValueError(f"a fit of the data did not end well, so it says nothing. {status.value}")
+
+
+def check_kept(wanders: bool, checkpoint: Any, assignment: str) -> None:
+    """Refuse a checkpoint of a fit that keeps none."""
+    if wanders and checkpoint is not None:
+        raise ValueError(f'a fit with assignment={assignment!r} writes no checkpoint; leave it out, or choose "soft".')

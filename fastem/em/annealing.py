@@ -1,0 +1,56 @@
+"""Deterministic annealing EM (Ueda and Nakano 1998, Neural Networks 11).
+
+Samples are given to components by powers of their posterior probabilities. The powers begin small, where components
+that are near each other become one and the start counts less, and rise to 1. As components that are equal would stay
+so, each is moved a little before EM goes on at the next power (Rose 1998, Proc. IEEE 86, section II).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fastem.em.loop import Callback, loop
+from fastem.em.stopping import Stopping
+from fastem.em.track import Track
+from fastem.model.model import Step
+from fastem.model.problem import Problem
+
+# The powers before 1, which are inverse temperatures, and the iterations at each. Entries of the vector of a mixture,
+# in standard deviations of the data, are moved by MOVE times a normal number.
+POWERS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+ITERATIONS, MOVE = 20, 0.02
+
+
+def anneal(
+    problem: Problem,
+    tracks: Sequence[Track],
+    stopping: Stopping,
+    seed: np.random.SeedSequence,
+    callback: Callback | None = None,
+) -> bool:
+    """Move every start through the temperatures; they are then ready for EM. Whether the callback ended them."""
+    for stage, power in enumerate((*POWERS, 1.0)):
+        at = replace(problem, inverse_temperature=power)
+        for track in tracks:
+            child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, track.index, stage))
+            track.restart(_moved(problem, track.solution, child))
+        if power == 1.0:
+            return False
+        plain = Stopping("gain", 0.0, min(ITERATIONS, stopping.max_iter), None, stopping.deadline)
+        stopped = loop(at, tracks, plain._replace(clock=stopping.clock), callback)
+        for track in tracks:
+            track.passes_on_parts += track.n_passes
+        if stopped:
+            return True
+    return False
+
+
+def _moved(problem: Problem, step: Step, seed: np.random.SeedSequence) -> Step:
+    """A step near another one."""
+    vector = problem.vector(step)
+    numbers = np.random.default_rng(seed).standard_normal(len(vector))
+    moved = problem.step_at(vector + MOVE * numbers, np.isfinite(step.log_weights))
+    return moved if np.isfinite(moved.params).all() else step
