@@ -18,10 +18,12 @@ from fastem.em.track import Track
 from fastem.model.model import Step
 from fastem.model.problem import Problem
 
-# The powers before 1, which are inverse temperatures, and the iterations at each. Entries of the vector of a mixture,
-# in standard deviations of the data, are moved by MOVE times a normal number.
-POWERS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-ITERATIONS, MOVE = 20, 0.02
+# From powers below 0.7 on, and with more iterations, components that share a variance all became one for good: a wide
+# variance takes the place of the temperature. On four kinds of data, these led to the best ends of eight choices.
+# The powers before 1, which are inverse temperatures, and the iterations at each and at 1, where gains may be small for
+# a while. Entries of the vector of a mixture, in standard deviations of the data, move by MOVE times a normal number.
+POWERS = (0.7, 0.8, 0.9)
+ITERATIONS, MOVE = 5, 0.02
 
 
 def anneal(
@@ -37,14 +39,14 @@ def anneal(
         for track in tracks:
             child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, track.index, stage))
             track.restart(_moved(problem, track.solution, child))
-        if power == 1.0:
-            return False
         plain = Stopping("gain", 0.0, min(ITERATIONS, stopping.max_iter), None, stopping.deadline)
         stopped = loop(at, tracks, plain._replace(clock=stopping.clock), callback)
         for track in tracks:
             track.passes_on_parts += track.n_passes
         if stopped:
             return True
+    for track in tracks:
+        track.restart(track.solution)
     return False
 
 
