@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fastem import jit as jit
     from fastem import typing as typing
     from fastem.applied.classifier import MixtureClassifier as MixtureClassifier
+    from fastem.applied.outliers import MixtureOutlierDetector as MixtureOutlierDetector
+    from fastem.applied.regressor import MixtureRegressor as MixtureRegressor
     from fastem.cli.progress import ProgressBar as ProgressBar
     from fastem.cli.progress import progress_bar as progress_bar
     from fastem.data.stream import Stream as Stream
@@ -91,6 +93,16 @@ if TYPE_CHECKING:
     from fastem.model.result import Status as Status
     from fastem.model.telling import FitWarning as FitWarning
     from fastem.using.adapting import adapt as adapt
+    from fastem.using.clusters import Merged as Merged
+    from fastem.using.clusters import merge as merge
+    from fastem.using.clusters import overlap as overlap
+    from fastem.using.fisher import fisher_vector as fisher_vector
+    from fastem.using.parts import Regression as Regression
+    from fastem.using.parts import conditional as conditional
+    from fastem.using.parts import marginal as marginal
+    from fastem.using.parts import regress as regress
+    from fastem.using.sums import convolve as convolve
+    from fastem.using.sums import transform_affine as transform_affine
 
 _HOME = {
     "fit": "fitting.fit",
@@ -120,11 +132,17 @@ _HOME = {
     **dict.fromkeys(("ProgressBar", "progress_bar"), "cli.progress"),
     **dict.fromkeys(("BernoulliMixture", "GaussianMixture", "KMeans", "Mixture", "PoissonMixture"), "estimators"),
     "MixtureClassifier": "applied.classifier",
+    "MixtureOutlierDetector": "applied.outliers",
+    "MixtureRegressor": "applied.regressor",
     "Model": "model.model",
     **dict.fromkeys(("Record", "Result", "StartReport", "Status"), "model.result"),
     **dict.fromkeys(("load", "save"), "model.files"),
     "FitWarning": "model.telling",
     "adapt": "using.adapting",
+    **dict.fromkeys(("Merged", "merge", "overlap"), "using.clusters"),
+    **dict.fromkeys(("Regression", "conditional", "marginal", "regress"), "using.parts"),
+    **dict.fromkeys(("convolve", "transform_affine"), "using.sums"),
+    "fisher_vector": "using.fisher",
 }
 
 # Modules that are public as wholes. `from fastem import *` must not hide the standard library's `typing`, nor Python's

@@ -41,7 +41,9 @@ estimators["Mixture of counts"] = CountingMixture(fastem.Poisson(), n_components
 estimators["Mixture of diag"] = fastem.Mixture(fastem.Gaussian("diag", reg_covar=1e-6), n_components)
 if n_components == 1:  # their checks have classes of few samples
     for shape in ("full", "tied", "diag"):
+        estimators[f"outliers {shape}"] = fastem.MixtureOutlierDetector(covariance_type=shape, min_variance=1e-3)
         estimators[f"classifier {shape}"] = fastem.MixtureClassifier(covariance_type=shape, min_variance=1e-3)
+    estimators["regressor"] = fastem.MixtureRegressor(min_variance=1e-3)
 for name, estimator in estimators.items():
     for result in check_estimator(estimator, on_skip=None, on_fail=None):
         if result["status"] != "passed":
@@ -65,7 +67,7 @@ def test_estimator_checks(n_components):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [line.split("|") for line in done.stdout.strip().splitlines()]
-    assert sum(line[0] == "done" for line in lines) == (12 if n_components == 1 else 9)
+    assert sum(line[0] == "done" for line in lines) == (16 if n_components == 1 else 9)
     failures = [line for line in lines if line[0] != "done"]
     assert {line[1] for line in failures if len(line) > 1} <= MARKED.get(n_components, set()), failures
     assert not any("skipped" in line for line in failures), failures

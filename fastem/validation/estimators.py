@@ -95,6 +95,15 @@ def check_target(estimator: Any, y: Any) -> None:
         )
 
 
+def check_targets(y: Any, n_samples: int) -> Array:
+    """Targets of a regression, (n_samples,) or (n_samples, n_targets), finite float64."""
+    array = _finite("y", y)
+    if array.ndim not in (1, 2) or not array.size:
+        raise ValueError(f"y has shape {array.shape}; expected ({n_samples},) or ({n_samples}, n_targets).")
+    check_same_lengths(n_samples, len(array))
+    return array
+
+
 def check_same_lengths(n_samples: int, n_labels: int) -> None:
     """Refuse classes of another number of samples."""
     if n_samples != n_labels:
