@@ -15,7 +15,7 @@ from fastem.fitting.fit import fit
 from fastem.fitting.search import Search
 from fastem.fitting.solve import fitted
 from fastem.fitting.survey import survey
-from fastem.model.evaluation import log_density, responsibilities
+from fastem.model.evaluation import component_log_density, log_density, responsibilities
 from fastem.model.evidence import fold, from_parameters, maximise
 from fastem.model.model import Model
 from fastem.model.result import Result, Status
@@ -152,6 +152,39 @@ def a_fit_that_is_watched_is_the_same(subject: Subject, rng: np.random.Generator
         for name, value in alone.parameters.items():
             np.testing.assert_array_equal(value, watched.parameters[name], err_msg=name)
         assert alone.starts == watched.starts
+
+
+def a_label_is_a_responsibility_of_one(subject: Subject, rng: np.random.Generator) -> None:
+    """A sample with a label counts for that component alone, and its log-likelihood is that of both."""
+    mixture, X = subject.blobs(rng, 300, 3, 2)
+    resp = responsibilities(X, mixture)
+    labels = np.where(rng.random(300) < 0.3, resp.argmax(axis=1), -1)
+    certain = np.where(labels[:, None] < 0, resp, np.eye(3)[labels])
+    expected = maximise(fold(X, mixture, resp=certain))
+    settings: dict[str, Any] = {"start": start_of(mixture), "tol": 0, "accelerate": None}
+    found = fit(X, subject.family, 3, labels=labels, max_iter=1, **settings)
+    assert_close(found.parameters, expected.parameters, rtol=1e-8)
+    joint = component_log_density(X, mixture) + np.log(mixture.weights)
+    each = np.where(labels < 0, np.logaddexp.reduce(joint, axis=1), joint[np.arange(300), labels])
+    np.testing.assert_allclose(found.history[0], each.sum(), rtol=1e-9)
+
+
+def what_is_fixed_stays_fixed(subject: Subject, rng: np.random.Generator) -> None:
+    """What is fixed stays fixed, and the degrees of freedom count what is left."""
+    mixture, X = subject.blobs(rng, 300, 3, 2)
+    free = fit(X, subject.family, 3, start=start_of(mixture), max_iter=3, tol=0)
+    for p in subject.family.parameters:
+        value = np.array(mixture.parameters[p.name], dtype=np.float64)
+        if "K" in p.axes:
+            value[1:] = np.nan
+        for accelerate in (None, "anderson"):
+            settings: dict[str, Any] = {"start": start_of(mixture), "max_iter": 12, "tol": 0, "accelerate": accelerate}
+            found = fit(X, subject.family, 3, fixed={p.name: value}, weights="equal", **settings)
+            held = ~np.isnan(value)
+            np.testing.assert_array_equal(found.parameters[p.name][held], value[held], err_msg=p.name)
+            np.testing.assert_allclose(found.weights, 1 / 3, rtol=1e-12)
+        taken = p.kind.n_free(p.shape(2, 1 if "K" in p.axes else 3))
+        assert found.n_parameters == free.n_parameters - taken - 2, p.name
 
 
 def awkward_data_are_fitted(subject: Subject, rng: np.random.Generator) -> None:

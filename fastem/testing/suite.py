@@ -35,6 +35,8 @@ LAWS: tuple[Law, ...] = (
     fits.the_reported_likelihood_is_that_of_the_returned_parameters,
     fits.a_start_is_the_same_alone_or_beside_others,
     fits.a_fit_that_is_watched_is_the_same,
+    fits.a_label_is_a_responsibility_of_one,
+    fits.what_is_fixed_stays_fixed,
     fits.a_component_without_samples_goes_on,
     fits.awkward_data_are_fitted,
 )
@@ -93,7 +95,7 @@ def check_family(family: Family, *, draw: Draw | None = None, log_prob: LogProb 
     ...     return stats.poisson.logpmf(X[:, None], parameters["rates"]).sum(axis=2)
     >>> report = fastem.testing.check_family(fastem.Poisson(), log_prob=log_prob)
     >>> len(report.held), report.skipped
-    (19, {})
+    (21, {})
     """
     validation.check_family(family)
     subject, held, skipped = Subject(family, draw, log_prob), [], {}
