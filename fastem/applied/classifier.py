@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from fastem import validation
 from fastem.applied.classes import Classes, fit_classes
+from fastem.applied.keeping import Settings
 from fastem.data.samples import Samples
 from fastem.em.accelerate import Acceleration
-from fastem.estimators.base import BaseMixture
 from fastem.estimators.keeping import checked_array, entropy_of
 from fastem.families import SHAPES, Gaussian
 from fastem.families.base import Array, Family
@@ -32,7 +32,7 @@ from fastem.starts.names import StartMethod
 from fastem.validation import estimators as checks
 
 
-class MixtureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class MixtureClassifier(Settings, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A mixture for each class, and Bayes' rule: each sample goes to the class that most probably produced it.
 
     Parameters
@@ -89,19 +89,11 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **{
-            name: BaseMixture._parameter_constraints[name]
-            for name in ("tol", "max_iter", "n_init", "init_params", "random_state", "n_threads", "accelerate")
-        },
+        **Settings.constraints(covariance_type=set(SHAPES)),
         "n_components": [Interval(Integral, 1, None, closed="left"), "array-like", dict],
-        "covariance_type": [StrOptions(set(SHAPES))],
         "family": [Family, None],
         "class_prior": ["array-like", None],
         "unlabeled": [Integral, None],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "floor": [Interval(Real, 0.0, None, closed="neither"), None],
-        "min_variance": [Interval(Real, 0.0, None, closed="left")],
-        "ridge": [Interval(Real, 0.0, None, closed="left")],
     }
 
     def __init__(
@@ -125,10 +117,6 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ridge: float = 0.0,
     ) -> None:
         self._keep(locals())
-
-    def _keep(self, arguments: dict[str, Any]) -> None:
-        """Keep the constructor's arguments, given as its `locals()`, as attributes."""
-        self.__dict__.update((name, value) for name, value in arguments.items() if name != "self")
 
     def _family(self) -> Family:
         if self.family is not None:
