@@ -50,7 +50,12 @@ MODES = {
 
 
 # The kernels that take the place of `proportions` where something is known about the samples, see `Data.knowledge`.
-KNOWING = {"": normalise.proportions, "ranges": normalise.within, "prior": normalise.believed}
+KNOWING = {
+    "": normalise.proportions,
+    "labels": normalise.labelled,
+    "ranges": normalise.within,
+    "prior": normalise.believed,
+}
 
 
 @compact

@@ -36,18 +36,53 @@ def proportions(block, log_weights, known):
             block[k, t] += log_weight
 
 
+def _where(machine: Any, block: Any, log_weights: Any, known: Any, possible: Any) -> None:
+    """Add the log weight of each component where `possible`, of its number and what is known of samples, is true.
+
+    What is known of a sample is read once, not for each component.
+    """
+    n = 2 * block.lanes
+
+    def chunk(t: Any) -> None:
+        rows = [known.vector(r, t, n) for r in range(2 if possible is _inside else 1)]
+
+        def one(k: Any) -> None:
+            value = block.vector(k, t, n) + log_weights.number(0, k)
+            block.put(k, t, machine.where(possible(machine.float_of(k, value), *rows), value, -np.inf))
+
+        machine.repeat(0, block.height, one)
+
+    machine.samples(block.width, n, chunk)
+
+
+def _inside(place: Any, first: Any, end: Any) -> Any:
+    return (first <= place) & (end > place)
+
+
+@staged
+def _labelled(machine: Any, block: Any, log_weights: Any, known: Any) -> None:
+    _where(machine, block, log_weights, known, lambda place, label: (label == place) | (label < 0.0))
+
+
+@staged
+def _within(machine: Any, block: Any, log_weights: Any, known: Any) -> None:
+    _where(machine, block, log_weights, known, _inside)
+
+
 @routine
-def within(block, log_weights, known):
+def labelled(block, log_weights, known):
     """Add the log weight of each component that may have produced a sample; the others become impossible.
 
-    known IN (2, T): the first of these components, and the one after the last.
+    known IN (>= 1, T): the component in row 0, or -1 if it may be any. To read what is known is all that this costs, so
+    where one row says it there are not two: `within` took 12% of an iteration of 8 diagonal components in 4 dimensions.
     """
-    real = block.dtype.type
-    for k in range(block.shape[0]):
-        log_weight, place = log_weights[k], real(k)
-        for t in range(block.shape[1]):
-            inside = known[0, t] <= place < known[1, t]
-            block[k, t] = block[k, t] + log_weight if inside else -real(np.inf)
+    _labelled(block, log_weights, known)
+
+
+@routine
+def within(block, log_weights, known):
+    """`labelled`, for ranges of components: known IN (>= 2, T), the first one, and the one after the last."""
+    _within(block, log_weights, known)
 
 
 @routine

@@ -60,13 +60,11 @@ def with_known(data: Data, known: Known | None) -> Data:
     if known is None:
         nothing = dict.fromkeys(("known", "known_rows", "known_tile"), 0)
         return replace(data, known=None, knowledge="", fields={**data.fields, **nothing})
-    (n_tiles, _, size), table = data.tiles.shape, known.table
+    (n_tiles, _, size), (knowledge, table) = data.tiles.shape, known.table
     rows = np.zeros((n_tiles * size, table.shape[1]), dtype=data.tiles.dtype)
-    with np.errstate(divide="ignore"):
-        rows[: len(table)] = table if known.prior is None else np.log(table)
+    rows[: len(table)] = table
     arranged = np.ascontiguousarray(rows.reshape(n_tiles, size, -1).swapaxes(1, 2))
     fields = {"known": arranged.ctypes.data, "known_rows": table.shape[1], "known_tile": arranged.strides[0]}
-    knowledge = "ranges" if known.prior is None else "prior"
     return replace(data, known=arranged, knowledge=knowledge, fields={**data.fields, **fields})
 
 

@@ -25,11 +25,17 @@ class Known(NamedTuple):
     prior: Array | None = None
 
     @property
-    def table(self) -> Array:
-        """The one that is not None."""
-        found = self.ranges if self.prior is None else self.prior
-        assert found is not None
-        return found
+    def table(self) -> tuple[str, Array]:
+        """What the kernels take, (n_samples, rows), and by which name data/fold knows the one that takes it."""
+        if self.prior is not None:
+            with np.errstate(divide="ignore"):
+                return "prior", np.log(self.prior)
+        assert self.ranges is not None
+        first, end = self.ranges.T
+        unknown = (first == 0) & (end == ANY)
+        if (unknown | (end == first + 1)).all():
+            return "labels", np.where(unknown, -1, first)[:, None]
+        return "ranges", self.ranges
 
     def take(self, rows: Array | slice) -> Known:
         """What is known about some of the samples."""

@@ -248,20 +248,24 @@ class NormalInverseWishart(Prior):
         return np.asarray(dof + 2 + (held + own) * (d if common else 1))
 
     def log_density(self, family: Family, weights: Array, named: Parameters) -> float:
-        d, (dof, scale) = len(self.mean), (float(self.dof or 0.0), self._scale(family, len(self.mean)))
-        matrices = family.covariance_matrices(named)
+        d, dof = len(self.mean), float(self.dof or 0.0)
+        own, scale = np.asarray(named["covariances"], dtype=np.float64), self._scale(family, d)
         apart = np.asarray(named["means"]) - self.mean
         with np.errstate(all="ignore"):
-            log_determinants = np.linalg.slogdet(matrices)[1]
-            squares = np.array([a @ np.linalg.solve(c, a) for a, c in zip(apart, matrices, strict=True)])
-            of_means = -0.5 * (log_determinants + self.shrinkage * squares).sum()
-            own = np.asarray(named["covariances"], dtype=np.float64)
             if getattr(family, "matrices", False):
-                traces = np.trace(np.linalg.solve(own, np.broadcast_to(scale, own.shape)), axis1=-2, axis2=-1)
-                of_own = -0.5 * ((dof + d + 1) * np.linalg.slogdet(own)[1] + traces)
+                log_determinants = np.linalg.slogdet(own)[1]
+                inverse = np.linalg.inv(own)
+                squares = ((apart[:, None] @ inverse)[:, 0] * apart).sum()
+                of_own = (dof + d + 1) * log_determinants + (inverse * scale).sum(axis=(-2, -1))
             else:
-                of_own = -0.5 * ((dof + 2) * np.log(own) + scale / own)
-        return float(of_means + of_own.sum())
+                variances = np.broadcast_to(
+                    own[..., None] if getattr(family, "common_scale", False) else own, apart.shape
+                )
+                log_determinants = np.log(variances).sum(axis=1)
+                squares = (apart**2 / variances).sum()
+                of_own = (dof + 2) * np.log(own) + scale / own
+            of_means = np.broadcast_to(log_determinants, len(apart)).sum() + self.shrinkage * squares
+        return float(-0.5 * (of_means + of_own.sum()))
 
 
 PRIORS: dict[str, type[Any]] = {prior.name: prior for prior in (Dirichlet, Gamma, Beta, NormalInverseWishart)}
