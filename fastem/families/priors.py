@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from fastem.compiled.factors import factorise
 from fastem.families.base import Family, Frame
 from fastem.families.gaussian import constrained
 from fastem.families.parameters import Array, Parameters
@@ -253,10 +254,14 @@ class NormalInverseWishart(Prior):
         apart = np.asarray(named["means"]) - self.mean
         with np.errstate(all="ignore"):
             if getattr(family, "matrices", False):
-                log_determinants = np.linalg.slogdet(own)[1]
-                inverse = np.linalg.inv(own)
-                squares = ((apart[:, None] @ inverse)[:, 0] * apart).sum()
-                of_own = (dof + d + 1) * log_determinants + (inverse * scale).sum(axis=(-2, -1))
+                # Not by LAPACK or BLAS, whose threads would wait for work while those of the next pass run.
+                factor = factorise(own.reshape(-1, d, d), np.zeros(d))
+                log_determinants = factor.log_determinants.reshape(own.shape[:-2])
+                squares = (np.einsum("...ij,...j->...i", factor.inverse_factors, apart) ** 2).sum()
+                traces = (np.einsum("kij,jl->kil", factor.inverse_factors, scale) * factor.inverse_factors).sum(
+                    axis=(1, 2)
+                )
+                of_own = (dof + d + 1) * log_determinants + traces.reshape(own.shape[:-2])
             else:
                 variances = np.broadcast_to(
                     own[..., None] if getattr(family, "common_scale", False) else own, apart.shape
