@@ -140,6 +140,7 @@ SECTIONS: dict[str, Section] = {
     "memory": Section(("python -m benchmarks.memory",)),
     "startup": Section(("python -m benchmarks.startup", "python -m benchmarks.startup --start auto")),
     "mnist": Section(("python -m benchmarks.mnist ../shared/data/mnist_70000x784_u8.npz",)),
+    "knowledge": Section(("python -m benchmarks.knowledge ../shared/data/mnist_70000x784_u8.npz",)),
 }
 
 
