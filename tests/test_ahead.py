@@ -131,3 +131,13 @@ def test_a_bar_says_it_in_its_own_way_and_a_file_hears_nothing():
 
 def test_code_that_is_not_kept_lies_nowhere():
     assert folder_of(print) == ""
+
+
+def test_it_is_told_on_the_standard_error_of_that_moment(monkeypatch):
+    now, stream = [0.0], Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with Compiling(31, clock=lambda: now[0]) as compiling:
+        compiling.compiling("log_prob")
+        now[0] = PATIENCE
+        compiling.compiling("accumulate")
+    assert "2 of 31" in stream.getvalue()

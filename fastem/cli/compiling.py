@@ -17,20 +17,21 @@ class Compiling:
     """A line on standard error, if that is a terminal, which goes away again. It is a context manager.
 
     expected: how many functions will be compiled if the cache is empty. write: tells the user in another way, as in a
-    bar. clock: seconds.
+    bar. stream: another file than standard error. clock: seconds.
     """
 
     def __init__(
         self,
         expected: int,
         write: Callable[[str], None] | None = None,
-        stream: TextIO = sys.stderr,
+        stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._expected, self._write, self._stream, self._clock = expected, write, stream, clock
+        self._stream = sys.stderr if stream is None else stream
+        self._expected, self._write, self._clock = expected, write, clock
         self._n, self._begun, self._shown = 0, 0.0, False
         self._end: Callable[[], Any] | None = None
-        if write is not None or stream.isatty():
+        if write is not None or self._stream.isatty():
             from fastem.compiled.caching import listen  # imports numba, which --help does not need
 
             self._end = listen(self.compiling)
