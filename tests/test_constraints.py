@@ -174,6 +174,32 @@ def test_reordering_and_files_take_constraints_along(rng, tmp_path):
     assert (booted.weights == [0.4, 0.6]).all()
 
 
+def test_models_are_equal_where_what_is_known_is(rng, tmp_path):
+    X = np.concatenate([rng.normal(m, 1, (50, 1)) for m in (-5, 5)])
+    known = {"means": [[-5.0], [5.0]], "covariances": np.ones((2, 1))}
+    settings = [
+        {},
+        {"fixed": known},
+        {"fixed": {"means": [[-5.0], [nan]]}},
+        {"fixed": {"means": [[-4.0], [nan]]}},
+        {"shared": "means"},
+        {"weights": "equal"},
+        {"weights": [0.4, 0.6]},
+        {"weights": [0.6, 0.4]},
+        {"prior": fastem.NormalInverseWishart(shrinkage=0.1)},
+        {"prior": fastem.NormalInverseWishart(shrinkage=0.2)},
+    ]
+    models = []
+    for setting in settings:
+        result = fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0, **setting)
+        fastem.save(result, tmp_path / "m")
+        models.append((result.model, fastem.load(tmp_path / "m").model))
+    for i, (one, _) in enumerate(models):
+        for j, (other, loaded) in enumerate(models):
+            assert (one == other) == (one == loaded) == (i == j)
+            assert i != j or hash(one) == hash(loaded)
+
+
 def test_constraints_and_labels_in_pieces(rng):
     X = np.concatenate([rng.normal(m, 1, (2000, 2)) for m in (-3, 3)])
     labels = np.where(rng.random(4000) < 0.05, np.repeat([1, 0], 2000), -1)

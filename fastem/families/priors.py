@@ -35,6 +35,12 @@ class Prior(ABC):
     name: ClassVar[str]
     parameter: ClassVar[str]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Prior) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @property
     def is_settled(self) -> bool:
         """Whether it needs nothing from the data."""

@@ -83,7 +83,7 @@ class Proportions:
 
     def to_json(self) -> dict[str, Any]:
         """What a file keeps of it, besides its name."""
-        return {}
+        return {"roots": True} if self.roots else {}
 
     def change(self, before: Array, after: Array) -> float:
         """The largest difference between two proportions of the same component; the arguments are log proportions."""
@@ -104,6 +104,12 @@ class FixedProportions(Proportions):
     name: ClassVar[str] = "fixed"
     m_step: ClassVar[Any] = None
     weights: Array | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FixedProportions) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     def maximise(self, counts: Array, starving: Array) -> Array:
         if self.weights is None:
@@ -167,6 +173,7 @@ class ProportionsTangent:
 def mixing_of(kept: dict[str, Any]) -> Proportions:
     """A mixing from what a file keeps; the names of what is read are taken out of it."""
     name, weights = kept.pop("mixing", Proportions.name), kept.pop("proportions", None)
+    roots = kept.pop("roots", False)
     if name != FixedProportions.name:
-        return Proportions()
+        return Proportions(roots)
     return FixedProportions(weights=None if weights is None else np.array(weights))
