@@ -68,8 +68,11 @@ class Known(NamedTuple):
 
     def labels(self, n_components: int) -> Array:
         """The component of each sample, (n_samples,) int64, or -1 where more than one may have produced it."""
-        shares = self.shares(n_components)
-        return np.where((shares > 0).sum(axis=1) == 1, shares.argmax(axis=1), -1)
+        if self.prior is not None:
+            return np.where(np.count_nonzero(self.prior, axis=1) == 1, self.prior.argmax(axis=1), -1)
+        assert self.ranges is not None
+        first, end = self.ranges[:, 0], np.minimum(self.ranges[:, 1], n_components)
+        return np.where(end - first == 1, first, -1)
 
 
 def known_of(labels: Any, prior_resp: Any, n_samples: int, n_components: int) -> Known | None:

@@ -63,9 +63,10 @@ def fisher_vector(
         points, shares = checked[rows].astype(np.float64), resp[rows].astype(np.float64) / (last - first)
         sums = shares.sum(axis=0)
         # About the means, so that data far from zero lose no digits.
-        apart = points[:, None, :] - means
-        first_moments = np.einsum("nk,nkd->kd", shares, apart)
-        second_moments = np.einsum("nk,nkd->kd", shares, apart**2)
+        first_moments, second_moments = np.empty(means.shape), np.empty(means.shape)
+        for k, mean in enumerate(means):
+            apart = points - mean
+            first_moments[k], second_moments[k] = shares[:, k] @ apart, shares[:, k] @ apart**2
         parts = (
             (sums - result.weights) / roots[:, 0],
             (first_moments / (roots * np.sqrt(variances))).ravel(),
