@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,12 +52,12 @@ def overlap(mixture: Result | Fitted) -> FloatArray:
             if i != j:
                 whitened = np.linalg.solve(factors[j], factors[i])
                 values, vectors = np.linalg.eigh(whitened.T @ whitened)
-                apart = vectors.T @ (whitened.T @ np.linalg.solve(factors[j], means[i] - means[j]))
+                between = np.linalg.solve(factors[j], means[i] - means[j])
+                apart = vectors.T @ (whitened.T @ between)
                 # log of the ratio of j to i at x = mean_i + factor_i V u, u standard normal
                 squares, slopes = -0.5 * (values - 1.0), -apart
-                square = np.linalg.solve(factors[j], means[i] - means[j])
                 constant = log_weights[j] - log_weights[i] - 0.5 * (log_determinants[j] - log_determinants[i])
-                found[i, j] = _positive(float(constant - 0.5 * square @ square), squares, slopes)
+                found[i, j] = _positive(float(constant - 0.5 * between @ between), squares, slopes)
     return found
 
 
@@ -150,30 +150,27 @@ def merge(X: Any, mixture: Any, n_clusters: int, *, sample_weight: Any = None) -
     resp = responsibilities(X, result).astype(np.float64)
     weights = validation.check_sample_weight(sample_weight, len(resp))
     weights = np.ones(len(resp)) if weights is None else weights
-    members = [[component] for component in range(k)]
-    columns, entropies, pairs = [resp[:, j] for j in range(k)], [], []
-    wanted = members, columns
-    own = [_entropy(column, weights) for column in columns]
-    while True:
-        entropies.append(sum(own))
-        if len(members) == n_clusters:
-            wanted = [list(group) for group in members], list(columns)
-        if len(members) == 1:
-            break
-        gains = {
-            (a, b): own[a] + own[b] - _entropy(columns[a] + columns[b], weights)
-            for a in range(len(members))
-            for b in range(a + 1, len(members))
-        }
-        a, b = max(gains, key=lambda pair: gains[pair])
-        pairs.append((members[a][0], members[b][0]))
-        members[a], columns[a] = members[a] + members.pop(b), columns[a] + columns.pop(b)
-        own.pop(b)
-        own[a] = _entropy(columns[a], weights)
-    clusters = np.empty(k, dtype=np.int64)
-    for cluster, group in enumerate(wanted[0]):
-        clusters[group] = cluster
-    shares = np.stack(wanted[1], axis=1)
+    # Clusters are known by their first components.
+    columns = {j: resp[:, j] for j in range(k)}
+    own = {j: _entropy(column, weights) for j, column in columns.items()}
+    entropies, pairs, clusters, shares = [sum(own.values())], [], np.arange(k), resp
+
+    def gain(a: int, b: int) -> float:
+        return own[a] + own[b] - _entropy(columns[a] + columns[b], weights)
+
+    gains = {pair: gain(*pair) for pair in combinations(range(k), 2)}
+    for n_left in range(k - 1, 0, -1):
+        a, b = max(gains, key=lambda pair: (gains[pair], -pair[0], -pair[1]))
+        pairs.append((a, b))
+        columns[a] = columns[a] + columns.pop(b)
+        own[a], _ = _entropy(columns[a], weights), own.pop(b)
+        entropies.append(sum(own.values()))
+        gains = {pair: value for pair, value in gains.items() if a not in pair and b not in pair}
+        gains |= {(min(a, c), max(a, c)): gain(min(a, c), max(a, c)) for c in columns if c != a}
+        if n_left >= n_clusters:
+            clusters = np.where(clusters == b, a, clusters)
+            shares = np.stack(list(columns.values()), axis=1)
+    clusters = np.unique(clusters, return_inverse=True)[1]
     return Merged(clusters, shares.argmax(axis=1), shares, np.array(entropies), tuple(pairs))
 
 
