@@ -7,6 +7,8 @@ from typing import Any
 from sklearn.utils._param_validation import StrOptions
 
 from fastem.estimators.gaussian import GaussianMixture
+from fastem.families.parameters import Array
+from fastem.model.result import Result
 
 NAMES = (
     *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params", "random_state"),
@@ -15,7 +17,11 @@ NAMES = (
 
 
 class Settings:
-    """Arguments that are handed on to a ``GaussianMixture``."""
+    """Arguments that are handed on to a ``GaussianMixture``, and what its fit sets."""
+
+    result_: Result
+    converged_: bool
+    n_iter_: int
 
     def _keep(self, arguments: dict[str, Any]) -> None:
         """Keep the constructor's arguments, given as its `locals()`, as attributes."""
@@ -24,6 +30,12 @@ class Settings:
     def _settings(self) -> dict[str, Any]:
         """The arguments of the mixture."""
         return {name: getattr(self, name) for name in NAMES}
+
+    def _fit_mixture(self, X: Array, sample_weight: Any) -> None:
+        """Fit the mixture, and set the attributes that tell of it."""
+        mixture = GaussianMixture(**self._settings()).fit(X, sample_weight=sample_weight)
+        self.result_ = mixture.result_
+        self.converged_, self.n_iter_ = mixture.converged_, max(1, mixture.n_iter_)
 
     @staticmethod
     def constraints(covariance_type: set[str], **more: Any) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from fastem import validation
 from fastem.applied.keeping import Settings
 from fastem.em.accelerate import Acceleration
-from fastem.estimators.gaussian import GaussianMixture
 from fastem.estimators.keeping import checked_array
 from fastem.families import SHAPES
 from fastem.families.gaussian import CovarianceShape
@@ -99,9 +98,7 @@ class MixtureOutlierDetector(Settings, OutlierMixin, BaseEstimator):  # type: ig
         with validation.naming(X, sample_weight):
             checked = checked_array(self, X, reset=True)
             weights = validation.check_sample_weight(sample_weight, len(checked))
-            mixture = GaussianMixture(**self._settings()).fit(checked, sample_weight=weights)
-        self.result_ = mixture.result_
-        self.converged_, self.n_iter_ = mixture.converged_, max(1, mixture.n_iter_)
+            self._fit_mixture(checked, weights)
         scores = log_density(checked, self.result_, n_threads=self.n_threads)
         order = np.argsort(scores, kind="stable")
         reached = np.cumsum(np.ones(len(scores)) if weights is None else weights[order])

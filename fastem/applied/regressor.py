@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from fastem import validation
 from fastem.applied.keeping import Settings
 from fastem.em.accelerate import Acceleration
-from fastem.estimators.gaussian import GaussianMixture
 from fastem.estimators.keeping import checked_array
 from fastem.families.gaussian import CovarianceShape
 from fastem.families.parameters import FloatArray
@@ -108,13 +107,8 @@ class MixtureRegressor(Settings, RegressorMixin, BaseEstimator):  # type: ignore
             warnings.warn(COLUMN, DataConversionWarning, stacklevel=2)
             targets = targets[:, 0]
         joint = np.concatenate([checked.astype(np.float64), targets.reshape(len(checked), -1)], axis=1)
-        mixture = GaussianMixture(**self._settings()).fit(joint, sample_weight=sample_weight)
-        self.result_, self.n_targets_, self._flat = (
-            mixture.result_,
-            joint.shape[1] - checked.shape[1],
-            targets.ndim == 1,
-        )
-        self.converged_, self.n_iter_ = mixture.converged_, max(1, mixture.n_iter_)
+        self._fit_mixture(joint, sample_weight)
+        self.n_targets_, self._flat = joint.shape[1] - checked.shape[1], targets.ndim == 1
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:

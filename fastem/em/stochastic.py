@@ -40,7 +40,7 @@ def wander(
     visited = [(-np.inf, -np.inf, track.proposal.step) for track in tracks]
     # Few samples that are drawn together may lie on a line; their likelihood is then as high as it means little.
     least = 2 * (source.n_features + 1 if family.affine else 1) * source.total_weight / source.n_samples
-    sound = [True for _ in tracks]
+    sound = [True] * len(tracks)
     stop = False
     for iteration in range(stopping.max_iter + 1):
         active = [track for track in tracks if track.status is None]

@@ -22,12 +22,7 @@ SAMPLE = 65536
 
 
 def from_method(problem: Problem, at: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
-    """The starts of a method, found at a part of the data or at all of them, and one from what is known, if anything.
-
-    Raises
-    ------
-    ValueError : every sample has a label, and some component is none of them.
-    """
+    """The starts of a method, found at all of the data or at a part; if anything is known, one more from that."""
     if problem.source.known is None:
         return auto.from_method(at, method, n_init, seed)
     if problem.n_components == 1:

@@ -48,8 +48,8 @@ def convolve(mixture: Result | Fitted, other: Any) -> Result:
 
     Returns
     -------
-    Result : of K1 K2 components, those of the first with the first of the other first. It is "tied" if both share a
-        covariance, otherwise "full".
+    Result : of K1 K2 components: first all of `mixture` with component 0 of `other`, then with component 1, and so on.
+        It is "tied" if both share a covariance, otherwise "full".
 
     Raises
     ------
