@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import fastem
 
@@ -161,6 +162,40 @@ def test_overlap_of_two_equal_spheres_is_the_normal_tail():
     edge = np.sqrt(np.log(4) / 0.75)  # where both densities are equal
     np.testing.assert_allclose(fastem.overlap(wide)[0, 1], 2 * norm.sf(edge), atol=1e-6)
     np.testing.assert_allclose(fastem.overlap(wide)[1, 0], 1 - 2 * norm.sf(edge / 2), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_features", [1, 2, 3, 5, 8])
+def test_overlap_of_all_kinds_of_pairs_by_monte_carlo(n_features):
+    # Wide and narrow, thin and round, near and far: the first way to integrate gave NaN here, or 1 in place of 0.
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        factors = rng.normal(size=(4, n_features, n_features)) * rng.choice([0.1, 1, 3], size=(4, 1, 1))
+        covariances = factors @ factors.swapaxes(1, 2) + 10.0 ** rng.uniform(-4, 0) * np.eye(n_features)
+        means = rng.choice([0.3, 2]) * rng.normal(size=(4, n_features))
+        mixture = fastem.from_parameters(
+            fastem.Gaussian(), rng.dirichlet(np.full(4, 3.0)), means=means, covariances=covariances
+        )
+        found = fastem.overlap(mixture)
+        for i, factor in enumerate(np.linalg.cholesky(covariances)):
+            x = means[i] + rng.standard_normal((20_000, n_features)) @ factor.T
+            joint = fastem.component_log_density(x, mixture) + np.log(mixture.weights)
+            shares = (joint > joint[:, [i]]).mean(axis=0)
+            others = np.arange(4) != i
+            error = 5 * np.sqrt(np.maximum(shares * (1 - shares), 1e-3) / 20_000)
+            assert (np.abs(found[i] - shares) < error)[others].all()
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 10])
+def test_overlap_about_one_centre_is_a_chi_square_tail(n_features):
+    # The wide component wins where |x|^2 > d log(16) / (1 - 1/16).
+    sizes, edge = np.array([1.0, 16.0]), n_features * np.log(16) / (1 - 1 / 16)
+    mixture = fastem.from_parameters(
+        fastem.Gaussian("spherical"), [0.5, 0.5], means=np.zeros((2, n_features)), covariances=sizes
+    )
+    found = fastem.overlap(mixture)
+    assert found[0, 1] == pytest.approx(stats.chi2.sf(edge, n_features), abs=1e-9)
+    assert found[1, 0] == pytest.approx(stats.chi2.cdf(edge / 16, n_features), abs=1e-9)
 
 
 def test_the_cross_is_merged_as_baudry_says():

@@ -13,9 +13,10 @@ from fastem.families.parameters import FloatArray, IntArray
 from fastem.model.evaluation import responsibilities
 from fastem.model.result import Fitted, Result
 
-# Where the integrand of `overlap` has become smaller than this, nothing is left to integrate. Differences of precisions
-# below FLAT count as none.
-NEGLIGIBLE, FLAT = 1e-12, 1e-7
+# Differences of precisions below FLAT count as none. Where the log of the integrand has fallen by NEGLIGIBLE, nothing
+# is left to integrate. LEANINGS say how far the paths that `_positive` tries lean over; it takes the shortest one.
+FLAT, NEGLIGIBLE = 1e-7, 30.0
+LEANINGS = (1.0, 0.5, 0.2, 0.1, 0.03, 0.01, 0.0)
 
 
 def overlap(mixture: Result | Fitted) -> FloatArray:
@@ -64,42 +65,46 @@ def overlap(mixture: Result | Fitted) -> FloatArray:
 def _positive(constant: float, squares: Array, slopes: Array) -> float:
     """P(constant + sum_l squares_l u_l^2 + slopes_l u_l > 0) for standard normal u_l.
 
-    The moment generating function is inverted along a path in the complex plane from near its saddle point. Where it
-    falls slowly upwards, the path bends to the side on which it falls exponentially.
+    The moment generating function is inverted along a path that begins at a positive number and goes upwards in the
+    complex plane. It leans over to a side on which the integrand falls exponentially; upwards it may fall like a power.
     """
     from scipy.integrate import quad
     from scipy.special import ndtr
 
-    if np.isneginf(constant):
+    if np.isneginf(constant) or np.isnan(constant):  # weight_j is 0
         return 0.0
+    if constant + squares.sum() > 0:  # the mean; the integrand would begin high
+        return 1.0 - _positive(-constant, -squares, -slopes)
     flat = np.abs(squares) < FLAT
     if flat.all():  # a plane divides them
         deviation = float(np.sqrt((slopes**2).sum()))
         return float(ndtr(constant / deviation)) if deviation > 0 else float(constant > 0)
-    bends, rest = squares[~flat], float((slopes[flat] ** 2).sum())
-    # constant + sum of bends (u + slope / (2 bend))^2 and a normal part of variance `rest`
-    edge = constant - float((slopes[~flat] ** 2 / (4.0 * bends)).sum())
+    bends, bent, rest = squares[~flat], slopes[~flat] ** 2, float((slopes[flat] ** 2).sum())
 
     def log_moment(s: Any) -> Any:
-        inner = 1.0 - 2.0 * s * bends
-        return (
-            s * constant + 0.5 * s * s * rest + (0.5 * s * s * slopes[~flat] ** 2 / inner - 0.5 * np.log(inner)).sum()
-        )
+        inner = 1.0 - 2.0 * np.multiply.outer(s, bends)
+        return s * constant + 0.5 * s * s * (rest + (bent / inner).sum(axis=-1)) - 0.5 * np.log(inner).sum(axis=-1)
 
-    size = float(np.abs(bends).max())
-    upper = 1.0 / (2.0 * bends.max()) if bends.max() > 0 else np.inf
-    begin = min(0.5 * upper, 0.5 / size, 1.0 / max(np.sqrt(rest + (slopes**2).sum()), 1e-12))
-    bend = 0.0 if rest > 0 else -float(np.sign(edge)) * size
+    deviation = float(np.sqrt((slopes**2).sum() + 2.0 * (bends**2).sum()))
+    begin = min(1.0 / deviation, 0.25 / bends.max() if bends.max() > 0 else np.inf)
+    # It leans by 45 degrees at most, where no square of s has a positive real part.
+    heights = np.concatenate([[0.0], np.geomspace(1e-3 * begin, 1e16 / np.abs(bends).max(), 240)])
+
+    def path(x: Any, lean: float) -> Any:
+        return begin + 1j * x + lean * (np.hypot(x, begin) - begin)
+
+    best, leaning = len(heights), 0.0
+    for lean in (side * size for size in LEANINGS for side in (1.0, -1.0)):
+        logs = log_moment(path(heights, lean)).real - log_moment(begin)
+        above = np.flatnonzero(~(logs < -NEGLIGIBLE))
+        if (logs < 1.0).all() and above[-1] + 2 < best:
+            best, leaning = int(above[-1]) + 2, lean
 
     def integrand(x: float) -> float:
-        s, direction = begin + 1j * x + bend * x * x, 1j + 2.0 * bend * x
+        s, direction = path(x, leaning), 1j + leaning * x / np.hypot(x, begin)
         return float((np.exp(log_moment(s)) / s * direction).imag)
 
-    last = 1.0 / size
-    while abs(np.exp(log_moment(begin + 1j * last + bend * last * last))) > NEGLIGIBLE and last < 1e6 / size:
-        last *= 1.5
-    edges = np.concatenate([[0.0], np.geomspace(1e-3 * begin, last, 24)])
-    total = sum(quad(integrand, a, b, epsabs=1e-11, limit=500)[0] for a, b in pairwise(edges))
+    total = sum(quad(integrand, a, b, epsabs=1e-11, limit=500)[0] for a, b in pairwise(heights[:best]))
     return float(np.clip(total / np.pi, 0.0, 1.0))
 
 
