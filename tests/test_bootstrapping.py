@@ -96,6 +96,28 @@ def test_two_components_are_enough_for_two():
     assert fastem.likelihood_ratio_test(X, fastem.Gaussian("tied_diag"), 2, n_replicates=49, seed=0).p_value > 0.1
 
 
+def test_one_component_more_of_a_model_with_what_is_known(rng):
+    """What holds for any number of components is taken, and both fits obey it; what names components is refused."""
+    X = np.concatenate([rng.normal(0.0, 1.0, (150, 1)), rng.normal(0.0, 5.0, (100, 1))])
+    one = fastem.fit(X, fastem.Gaussian("diag"), 1, shared=["means"], seed=0)
+    test = fastem.likelihood_ratio_test(X, one, n_replicates=19, seed=0)
+    assert test.p_value == 0.05
+    assert np.ptp(test.alternative.parameters["means"]) == 0
+    assert test.alternative.n_parameters == one.n_parameters + 2
+    equal = fastem.fit(X, fastem.Gaussian("diag"), 2, weights=[0.5, 0.5], fixed={"means": [[0.0], [0.0]]}, seed=0)
+    again = fastem.likelihood_ratio_test(X, equal, n_replicates=5, seed=0).alternative
+    assert again.n_components == 3
+    assert (again.weights == 1.0 / 3.0).all()
+    assert not again.parameters["means"].any()
+    for known in (
+        {"weights": [0.4, 0.6]},
+        {"fixed": {"means": [[0.0], [1.0]]}},
+        {"prior": fastem.Dirichlet([2.0, 1.0])},
+    ):
+        with pytest.raises(ValueError, match="differs from component to component, and says nothing of one component"):
+            fastem.likelihood_ratio_test(X, fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0, **known))
+
+
 @pytest.mark.parametrize("start", ["auto", "random_from_data"])
 def test_the_test_keeps_its_level_whatever_the_start(start):
     """Under the null hypothesis p-values are uniform. This looks at 30 of them, from data of two components."""

@@ -9,6 +9,7 @@ import fastem
 from fastem.data.samples import Samples
 from fastem.data.threads import team
 from fastem.judging import diagnose as diagnosing
+from fastem.judging import information
 from fastem.judging.diagnose import Verdict
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
@@ -73,7 +74,7 @@ def _complete(result, X, w):
     params, _ = mixture_rows(result, mixture_frame(result))
     tangent = result.family.tangent(params, result.n_features, result.n_components)
     with team(1) as threads:
-        return diagnosing._Sums(Samples(X, w), result, tangent, threads).score_and_complete(True)[1]
+        return information.Sums(Samples(X, w), result, tangent, threads).score_and_complete(True)[1]
 
 
 def twins(family, one):

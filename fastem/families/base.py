@@ -83,7 +83,8 @@ class Maximised(NamedTuple):
 class Tangent(Protocol):
     """The derivatives of a family's log densities at one mixture, by free parameters of its own choice.
 
-    A free parameter moves one component or several.
+    A free parameter moves one component or several. Where parameters are fixed or shared, there must also be a method
+    `reduced(fixed, shared) -> Reduction`, see families/reduced; fixed: by name, which entries are known.
     """
 
     n_free: int

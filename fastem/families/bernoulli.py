@@ -5,6 +5,7 @@ Row of params: log p (d) | log (1 - p) (d) | p (d). Row of statistics: sum r | s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from fastem.compiled.squares import weighted_sums
 from fastem.families.base import Columns, Family, Frame, Limits, Maximised, Tangent, first_where, identity_frame
 from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import PROBABILITY, Array, Parameter, Parameters
+from fastem.families.reduced import Reduction, entrywise
 
 
 @kernel
@@ -161,17 +163,20 @@ class BernoulliTangent:
     """Components with these probabilities (K, d); the free parameters are their logits."""
 
     def __init__(self, probabilities: Array) -> None:
-        self._p, self.n_free = probabilities, probabilities.size
+        self.probabilities, self.n_free = probabilities, probabilities.size
 
     def columns(self, k: int) -> Array:
-        return k * self._p.shape[1] + np.arange(self._p.shape[1])
+        return k * self.probabilities.shape[1] + np.arange(self.probabilities.shape[1])
 
     def scores(self, k: int, x: Array) -> Array:
-        return x - self._p[k]
+        return x - self.probabilities[k]
 
     def information(self, k: int, x: Array, resp: Array) -> Array:
-        return np.diag(resp.sum() * self._p[k] * (1.0 - self._p[k]))
+        return np.diag(resp.sum() * self.probabilities[k] * (1.0 - self.probabilities[k]))
 
     def standard_errors(self, covariance: Array, scale: Array) -> dict[str, Array]:
-        errors = np.sqrt(np.maximum(np.diagonal(covariance), 0.0)).reshape(self._p.shape)
-        return {"probabilities": self._p * (1.0 - self._p) * errors}
+        errors = np.sqrt(np.maximum(np.diagonal(covariance), 0.0)).reshape(self.probabilities.shape)
+        return {"probabilities": self.probabilities * (1.0 - self.probabilities) * errors}
+
+    def reduced(self, fixed: Mapping[str, Array], shared: tuple[str, ...]) -> Reduction:
+        return entrywise({"probabilities": self.probabilities.shape}, fixed, shared)

@@ -84,6 +84,18 @@ class Constraints:
         parameters = {p.name: p for p in family.parameters}
         return Constraints({name: parameters[name].take(v, order) for name, v in self.fixed.items()}, self.shared)
 
+    def resized(self, family: Family, n_components: int) -> Constraints | None:
+        """The constraints on so many components; None if they say something else of each."""
+        fixed = {}
+        for p in family.parameters:
+            if p.name in self.fixed:
+                value = fixed[p.name] = self.fixed[p.name]
+                if "K" in p.axes:
+                    if not np.array_equal(value, np.broadcast_to(value[:1], value.shape), equal_nan=True):
+                        return None
+                    fixed[p.name] = np.repeat(value[:1], n_components, axis=0)
+        return Constraints(fixed, self.shared)
+
     def to_json(self) -> dict[str, Any]:
         """For files; NaN becomes null."""
         return {"fixed": {k: _listed(v) for k, v in self.fixed.items()}, "shared": list(self.shared)} if self else {}

@@ -6,6 +6,7 @@ The derived row of a tile is sum_j log x_j!, which is infinite if x is not a vec
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from fastem.compiled.squares import weighted_sums
 from fastem.families.base import Columns, Family, Frame, Limits, Maximised, Tangent, first_where
 from fastem.families.kernels import Kernels, MStep
 from fastem.families.parameters import NON_NEGATIVE, Array, Parameter, Parameters
+from fastem.families.reduced import Reduction, entrywise
 
 # The smallest rate, relative to the mean count of its feature, or to 1 if that is less.
 SMALLEST = 1e-12
@@ -164,18 +166,21 @@ class PoissonTangent:
     """Poisson components with these rates (K, d); the free parameters are their logarithms."""
 
     def __init__(self, rates: Array) -> None:
-        self._rates, self.n_free = rates, rates.size
+        self.rates, self.n_free = rates, rates.size
 
     def columns(self, k: int) -> Array:
-        d = self._rates.shape[1]
+        d = self.rates.shape[1]
         return k * d + np.arange(d)
 
     def scores(self, k: int, x: Array) -> Array:
-        return x - self._rates[k]
+        return x - self.rates[k]
 
     def information(self, k: int, x: Array, resp: Array) -> Array:
-        return np.diag(resp.sum() * self._rates[k])
+        return np.diag(resp.sum() * self.rates[k])
 
     def standard_errors(self, covariance: Array, scale: Array) -> dict[str, Array]:
-        errors = np.sqrt(np.maximum(np.diagonal(covariance), 0.0)).reshape(self._rates.shape)
-        return {"rates": self._rates * errors}
+        errors = np.sqrt(np.maximum(np.diagonal(covariance), 0.0)).reshape(self.rates.shape)
+        return {"rates": self.rates * errors}
+
+    def reduced(self, fixed: Mapping[str, Array], shared: tuple[str, ...]) -> Reduction:
+        return entrywise({"rates": self.rates.shape}, fixed, shared)

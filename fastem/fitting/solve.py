@@ -111,12 +111,12 @@ def _stopping(model: Model, search: Search, method: Any) -> Stopping:
 def _found(problem: Problem, at: Problem, method: str, n_init: int, seed: np.random.SeedSequence) -> list[Step]:
     """The starts of a method, which satisfy what is known; they are looked for at a part of the data, without that."""
     model = problem.model
-    if not model.is_held:
+    if not model.is_held and model.is_symmetric:
         return from_method(problem, at, method, n_init, seed)
     known = initialise.wholly_held(problem)
     if known is not None:
         return [known]
-    free, part = replace(problem, model=model.unheld()), replace(at, model=at.model.unheld())
+    free, part = replace(problem, model=model.anonymous()), replace(at, model=at.model.anonymous())
     return [initialise.held(problem, step) for step in from_method(free, part, method, n_init, seed)]
 
 

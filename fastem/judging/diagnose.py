@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -12,9 +11,10 @@ import numpy as np
 from fastem import validation
 from fastem.data.samples import Samples, known_of
 from fastem.data.threads import Team, team
-from fastem.families.base import Array, Tangent
+from fastem.families.base import Array
 from fastem.families.parameters import FloatArray
-from fastem.model.evaluation import check_knowledge, evaluated, mixture_frame, mixture_rows
+from fastem.judging.information import CHUNK_BYTES, Sums
+from fastem.model.evaluation import check_knowledge, mixture_frame, mixture_rows
 from fastem.model.result import Result
 from fastem.model.showing import arrays_in_words
 
@@ -22,8 +22,6 @@ from fastem.model.showing import arrays_in_words
 DENSE = 5000
 # The second derivatives of a component with this many parameters take 200 MB.
 LARGEST = 5000
-# Bytes of scores that exist at a time.
-CHUNK_BYTES = 64 * 2**20
 # Eigenvalues are fractions of the complete-data information, at most 1. One that is closer to 0 than this counts as 0:
 # rounding errors reach 1e-12, and where EM stops at tol = 1e-6, the solution is still some 1e-4 away from its limit.
 ZERO = 1e-5
@@ -60,10 +58,11 @@ class Diagnosis:
     ----------
     verdict : a Verdict.
     gain : what a Newton-like step along the gradient would gain, nats per sample; nearly 0 at a stationary point.
-    score : (n_parameters,) the gradient of the log-likelihood
+    score : (n_parameters,) the gradient of the log-likelihood, to which the log densities of priors are added
         The coordinates are first the log weights relative to the last weight, then those of the family: for Gaussians
         the entries of the precisions' factors and of factor times mean, in a frame of unit spread; for Poisson
-        components the logarithms of the rates; for Bernoulli components the logits of the probabilities.
+        components the logarithms of the rates; for Bernoulli components the logits of the probabilities. Where
+        something is fixed or shared, they are those of them that are free, with means in place of factor times mean.
     information : (n_parameters, n_parameters) minus the second derivatives of the log-likelihood in the same
         coordinates; None with more than 5,000 parameters.
     smallest : the smallest eigenvalue of the information relative to the complete-data information, at most 1
@@ -115,7 +114,7 @@ def diagnose(
 
     Raises
     ------
-    ValueError, TypeError : unusable input; a component of more than 5,000 parameters; fixed or shared parameters.
+    ValueError, TypeError : unusable input; a component of more than 5,000 parameters; nothing that is free.
 
     Notes
     -----
@@ -140,7 +139,6 @@ def diagnose(
     """
     X, result = validation.data_and_mixture(result, X)
     validation.check_usable(result)
-    validation.check_free(bool(result.model.constraints))
     with validation.naming(X, sample_weight):
         checked = validation.check_data(X, result)
         weights = validation.check_sample_weight(sample_weight, len(checked))
@@ -166,11 +164,17 @@ def diagnosed(
     alive = np.isfinite(log_weights).all()
     tangent = result.family.tangent(params, result.n_features, result.n_components)
     _check_size(len(tangent.columns(0)))
-    sums = _Sums(samples, result, tangent, threads, n_bytes)
+    sums = Sums(samples, result, tangent, threads, n_bytes)
+    validation.check_free(sums.n)
+    tangent = sums.tangent
     dense = sums.n <= largest
     score, complete = sums.score_and_complete(dense)
     information = sums.information(complete) if dense else None
     inverse_root = _inverse_root(complete) if alive else None
+    if inverse_root is None and alive and dense and result.model.constraints:
+        # Where means are shared, what one M-step maximises may have a saddle, too.
+        inverse_root = _inverse_root(np.diagonal(complete).copy())
+        inverse_root = None if inverse_root is None else np.diag(inverse_root)
     if inverse_root is None:
         return Diagnosis(Verdict.BOUNDARY, np.nan, score, information, np.nan, None)
     if information is not None:
@@ -227,106 +231,3 @@ def _inverse_root(complete: Array) -> Array | None:
         return None
     inverse_root: Array = (vectors / np.sqrt(values)).T / scale
     return inverse_root
-
-
-class _Sums:
-    """Sums over the samples, a bounded piece at a time. The log weights come first, then the family's parameters."""
-
-    def __init__(
-        self,
-        samples: Samples,
-        result: Result,
-        tangent: Tangent,
-        threads: Team,
-        n_bytes: int = CHUNK_BYTES,
-    ) -> None:
-        self._n_bytes = n_bytes
-        self._samples, self._result, self._tangent = samples, result, tangent
-        self._threads, self._frame = threads, mixture_frame(result)
-        self.mixing = result.model.mixing.tangent(result.weights)
-        first = self.mixing.n_free
-        self.n = first + tangent.n_free
-        self._columns = [first + tangent.columns(k) for k in range(result.n_components)]
-        self.total_weight = samples.total_weight
-
-    def _pieces(self) -> Iterator[tuple[Array, Array, Array]]:
-        """Samples in the frame, their weights, and their responsibilities."""
-        size, (X, sample_weight, known) = max(256, self._n_bytes // (8 * self.n)), self._samples
-        for first in range(0, len(X), size):
-            piece = np.ascontiguousarray(X[first : first + size], dtype=np.float64)
-            resp = evaluated(piece, self._result, self._threads, "resp", alone=False).values
-            if known is not None:
-                resp = known.take(slice(first, first + size)).imposed(resp)
-            weights = np.ones(len(piece)) if sample_weight is None else sample_weight[first : first + size]
-            yield (piece - self._frame.shift) / self._frame.scale, weights, resp
-
-    def _scores(self, k: int, x: Array) -> Array:
-        """The scores of samples that are known to be of component k: columns of the mixing, then of the component."""
-        return np.concatenate([self.mixing.scores(k, len(x)), self._tangent.scores(k, x)], axis=1)
-
-    def _places(self, k: int) -> Array:
-        return np.concatenate([np.arange(self.mixing.n_free), self._columns[k]])
-
-    def _mean_scores(self, x: Array, resp: Array) -> Array:
-        """The scores of the observed samples, (n, self.n)."""
-        mean = np.zeros((len(x), self.n))
-        for k in range(resp.shape[1]):
-            mean[:, self._places(k)] += resp[:, k, None] * self._scores(k, x)
-        return mean
-
-    def score_and_complete(self, dense: bool) -> tuple[Array, Array]:
-        """The gradient of the log-likelihood, and the expected complete-data information, or its diagonal."""
-        logits, m = self.mixing.information(self.total_weight), self.mixing.n_free
-        score = np.zeros(self.n)
-        complete = np.zeros((self.n, self.n) if dense else self.n)
-        if dense:
-            complete[:m, :m] = logits
-        else:
-            complete[:m] = np.diagonal(logits)
-        for x, w, resp in self._pieces():
-            score += w @ self._mean_scores(x, resp)
-            for k in range(resp.shape[1]):
-                own, block = self._columns[k], self._tangent.information(k, x, w * resp[:, k])
-                if dense:
-                    complete[np.ix_(own, own)] += block
-                else:
-                    complete[own] += np.diagonal(block)
-        return score, complete
-
-    def information(self, complete: Array) -> Array:
-        """The observed information: the complete-data information less what is missing."""
-        observed = complete.copy()
-        for x, w, resp in self._pieces():
-            for k in range(resp.shape[1]):
-                scores, places = self._scores(k, x), self._places(k)
-                observed[np.ix_(places, places)] -= scores.T @ ((w * resp[:, k])[:, None] * scores)
-            mean = self._mean_scores(x, resp)
-            observed += mean.T @ (w[:, None] * mean)
-        return 0.5 * (observed + observed.T)
-
-    def smallest(self, inverse_root: Array) -> float:
-        """The smallest eigenvalue of the information relative to the complete-data diagonal, by Lanczos' method."""
-        from scipy.sparse.linalg import LinearOperator, eigsh
-
-        m = self.mixing.n_free
-
-        def product(vector: Array) -> Array:
-            direction = inverse_root * vector.reshape(-1)
-            result = np.zeros(self.n)
-            result[:m] = self.mixing.product(self.total_weight, direction[:m])
-            for x, w, resp in self._pieces():
-                for k in range(resp.shape[1]):
-                    own, scores, places = self._columns[k], self._scores(k, x), self._places(k)
-                    result[own] += self._tangent.information(k, x, w * resp[:, k]) @ direction[own]
-                    result[places] -= scores.T @ (w * resp[:, k] * (scores @ direction[places]))
-                mean = self._mean_scores(x, resp)
-                result += mean.T @ (w * (mean @ direction))
-            return np.asarray(inverse_root * result)
-
-        operator = LinearOperator((self.n, self.n), matvec=product, dtype=np.float64)
-        start = np.random.default_rng(0).standard_normal(self.n)
-        # Lanczos' method is best at finding eigenvalues far from 0; the smallest of x is the largest of 1 - x.
-        flipped = LinearOperator(
-            (self.n, self.n), matvec=lambda v: v.reshape(-1) - operator.matvec(v), dtype=np.float64
-        )
-        return 1.0 - float(eigsh(flipped, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)[0])

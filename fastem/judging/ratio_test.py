@@ -118,7 +118,7 @@ def likelihood_ratio_test(
     if validation.is_mixture(X) or validation.is_mixture(family):
         X, mixture = validation.data_and_mixture(X, family)
         model: Model = mixture.model
-        validation.check_unconstrained(model.is_held)
+        validation.check_one_more(model.resized(model.n_components + 1) is None)
         n_components = model.n_components if n_components is None else n_components
     else:
         validation.check_family(family)
@@ -139,18 +139,21 @@ def likelihood_ratio_test(
     validation.check_n_components(n_components, len(checked), None)
     k = int(cast(int, n_components))
     validation.check_n_components(k + 1, len(checked), None)
-    model = replace(model, n_components=k, policy=policy._replace(min_samples=float(policy.min_samples)))
+    model = replace(model, policy=policy._replace(min_samples=float(policy.min_samples)))
+    lesser_model, greater_model = cast(Model, model.resized(k)), cast(Model, model.resized(k + 1))
 
     def pair(data: Array, child: np.random.SeedSequence, threads: Team) -> tuple[Result, Result]:
         """The fits with K and with K + 1 components to a data set."""
         lesser, greater = child.spawn(2)
-        problem = prepare(model, Samples(data), threads)
+        problem = prepare(lesser_model, Samples(data), threads)
+        more = replace(problem, model=replace(greater_model, family=problem.family))
         null = search_for(problem, search, lesser)
         divided: list[Step] = []
         if null.n_components == k and null.status.rank == 0:  # none was dropped
             step = initialise.from_parameters(problem, null.weights, dict(null.parameters))
-            divided = starts.divided(problem, step)
-        return null, search_for(problem.changed(n_components=k + 1), search, greater, divided)
+            divided = starts.divided(replace(problem, model=problem.model.unheld()), step)
+            divided = [initialise.held(more, step) for step in divided] if model.is_held else divided
+        return null, search_for(more, search, greater, divided)
 
     first, *children = seeds.spawn(1 + int(n_replicates))
     with validation.naming(X), team(n_threads) as threads:

@@ -81,6 +81,10 @@ class Proportions:
         """The mixing of some of the components, in this order."""
         return self
 
+    def resized(self, n_components: int) -> Proportions | None:
+        """The mixing of so many components; None if it says something else of each."""
+        return self
+
     def to_json(self) -> dict[str, Any]:
         """What a file keeps of it, besides its name."""
         return {"roots": True} if self.roots else {}
@@ -134,6 +138,10 @@ class FixedProportions(Proportions):
 
     def take(self, order: Array) -> Proportions:
         return self if self.weights is None else FixedProportions(weights=self.weights[order])
+
+    def resized(self, n_components: int) -> Proportions | None:
+        given = self.weights is not None and (self.weights != self.weights[0]).any()
+        return None if given else FixedProportions()
 
     def to_json(self) -> dict[str, Any]:
         return {"proportions": None if self.weights is None else self.weights.tolist()}

@@ -15,7 +15,7 @@ from fastem.families.base import Array, Family, Frame, Limits
 from fastem.families.constraints import Constraints
 from fastem.families.kernels import MStep
 from fastem.families.parameters import Parameters
-from fastem.families.priors import Dirichlet, Prior
+from fastem.families.priors import Prior
 from fastem.model.mixing import Proportions
 from fastem.model.starving import SOFT, Policy
 from fastem.model.starving import starving as who_starves
@@ -86,14 +86,32 @@ class Model:
         """Whether something is known of its parameters."""
         return bool(self.constraints) or self.mixing.n_free(2) == 0
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether its priors say the same of all components."""
+        return all(prior.is_symmetric for prior in self.priors)
+
     def unheld(self) -> Model:
         """The model of whose parameters nothing is certain."""
         return replace(self, mixing=Proportions(), constraints=Constraints())
 
+    def anonymous(self) -> Model:
+        """The model that is not told one component from another: `unheld`, with priors that say the same of all."""
+        return replace(self.unheld(), priors=tuple(prior.symmetric() for prior in self.priors))
+
     def take(self, order: Array) -> Model:
         """The model of some of the components, in this order."""
         constraints = self.constraints.take(self.family, order)
-        return replace(self, n_components=len(order), mixing=self.mixing.take(order), constraints=constraints)
+        priors = tuple(prior.take(order) for prior in self.priors)
+        mixing = self.mixing.take(order)
+        return replace(self, n_components=len(order), mixing=mixing, constraints=constraints, priors=priors)
+
+    def resized(self, n_components: int) -> Model | None:
+        """The model of another number of components; None if it says something else of each."""
+        constraints, mixing = self.constraints.resized(self.family, n_components), self.mixing.resized(n_components)
+        if constraints is None or mixing is None or not self.is_symmetric:
+            return None
+        return replace(self, n_components=n_components, mixing=mixing, constraints=constraints)
 
     def objective(self, log_likelihood: float, weights: Array, named: Parameters) -> float:
         """What EM increases: the log-likelihood, and the log density of the parameters under the priors."""
@@ -105,8 +123,7 @@ class Model:
         starving = self._starving(counts, setting)
         rows, floored, collapsed = self._maximised(statistics, params, starving, setting)
         for prior in self.priors:
-            if isinstance(prior, Dirichlet):
-                counts = counts + prior.pseudo_counts(self.n_components)
+            counts = counts + prior.pseudo_counts(self.n_components)
         return Step(rows, self.mixing.maximise(counts, starving), starving, floored, collapsed)
 
     def maximise_each(self, statistics: Array, params: Sequence[Array], setting: Setting) -> list[Step]:

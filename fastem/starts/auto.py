@@ -178,7 +178,10 @@ def _divided(points: Array, shares: Array, resp: Array, k: int, axis: Array) -> 
 
 
 def divided(problem: Problem, step: Step) -> list[Step]:
-    """Starts with one component more: in each, another component of a solution is divided across its longest axis."""
+    """Starts with one component more: in each, another component of a solution is divided across its longest axis.
+
+    problem: of the solution, without what is known of its parameters.
+    """
     points, weights = runs.points_and_weights(problem)
     resp = runs.responsibilities(problem, step)
     shares = resp * weights[:, None]

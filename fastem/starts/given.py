@@ -163,6 +163,8 @@ def held(problem: Problem, step: Step, match: bool = True) -> Step:
     weights = np.exp(model.mixing.maximise(np.exp(log_weights), np.isneginf(log_weights)))
     if match and (weights != np.exp(log_weights)).any():
         costs.append((weights[:, None] - np.exp(log_weights)) ** 2)
+    if match:
+        costs += [-p.pseudo_counts(n_components)[:, None] * log_weights for p in model.priors if not p.is_symmetric]
     if costs and problem.source.known is None:
         order = matched(np.sum(costs, axis=0))
         named, log_weights = family.take(named, order), log_weights[order]

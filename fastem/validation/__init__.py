@@ -3,12 +3,13 @@
 from fastem.validation.constraints import (
     EQUAL,
     FREE,
+    check_derivatives,
     check_fixed,
     check_free,
     check_mixing,
+    check_one_more,
     check_priors,
     check_shared,
-    check_unconstrained,
     check_weights_are_free,
 )
 from fastem.validation.data import (
@@ -136,6 +137,7 @@ __all__ = [
     "check_covariance_shape",
     "check_data",
     "check_datasets",
+    "check_derivatives",
     "check_diagonal",
     "check_enough_weights",
     "check_evidence",
@@ -175,6 +177,7 @@ __all__ = [
     "check_names",
     "check_noise",
     "check_not_empty",
+    "check_one_more",
     "check_one_weight",
     "check_order",
     "check_packed_features",
@@ -203,7 +206,6 @@ __all__ = [
     "check_stream",
     "check_support",
     "check_theta",
-    "check_unconstrained",
     "check_usable",
     "check_values",
     "check_weights_are_free",

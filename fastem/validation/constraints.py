@@ -109,22 +109,30 @@ def check_mixing(weights: Any, n_components: int) -> Array | str | None:
     return np.asarray(array / array.sum())
 
 
-def check_unconstrained(constrained: bool) -> None:
-    """Refuse a model with constraints where there is no other number of components for it."""
-    if constrained:
+def check_one_more(differs: bool) -> None:
+    """Refuse a model that says something else of each component where there is one component more."""
+    if differs:
         raise ValueError(
-            "the model has fixed or shared parameters, or fixed weights, which say nothing about one component more; "
-            "test a family without them."
+            "what is fixed in the model, or known of its weights, differs from component to component, and says "
+            "nothing of one component more; test a model without that."
         )
 
 
-def check_free(constrained: bool) -> None:
-    """Refuse constraints on the components where their derivatives would have to be known."""
-    if constrained:
-        raise ValueError(
-            "diagnose knows the derivatives of free parameters alone, and the model has fixed or shared ones; "
-            "fastem.bootstrap gives standard errors of such a fit."
+def check_free(n_free: int) -> None:
+    """Refuse to look for a maximum where nothing can move."""
+    if n_free == 0:
+        raise ValueError("every parameter of the model is fixed; diagnose has nothing to say about it.")
+
+
+def check_derivatives(tangent: Any, method: str, family: Any) -> Any:
+    """What a tangent must answer besides where something is known of the parameters."""
+    found = getattr(tangent, method, None)
+    if found is None:
+        raise TypeError(
+            f"{family.name} says nothing of its derivatives under constraints or priors (its tangent has no "
+            f"{method!r}); fastem.bootstrap gives standard errors of such a fit."
         )
+    return found
 
 
 def check_priors(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from fastem.families.base import Array
+from fastem.families.reduced import Reduction, numbered
 
 
 class GaussianTangent:
@@ -42,17 +45,64 @@ class GaussianTangent:
         return np.concatenate([entries, residuals], axis=1)
 
     def information(self, k: int, x: Array, resp: Array) -> Array:
-        d = self._means.shape[1]
-        count, first, second = resp.sum(), resp @ x, (resp[:, None] * x).T @ x
+        count = resp.sum()
+        return self._information(k, count, count, resp @ x, (resp[:, None] * x).T @ x)
+
+    def _information(self, k: int, logs: float, count: float, first: Array, second: Array) -> Array:
+        """Minus the second derivatives of logs sum_i log W_ii - 1/2 sum |W x - nu|^2, by the moments of the x."""
+        d = len(first)
         rows, places = self._rows, self._places
         entries = np.where(rows[:, None] == rows, second[places[:, None], places], 0.0)
         diagonal = np.flatnonzero(rows == places)
-        entries[diagonal, diagonal] += count / np.diagonal(self._factors[k]) ** 2
+        entries[diagonal, diagonal] += logs / np.diagonal(self._factors[k]) ** 2
         cross = np.zeros((len(rows), d))
         cross[np.arange(len(rows)), rows] = -first[places]
         if self._spread == "number":
             entries, cross = entries.sum(keepdims=True), cross.sum(axis=0, keepdims=True)
         return np.block([[entries, cross], [cross.T, count * np.eye(d)]])
+
+    def of_prior(self, k: int, logs: float, count: float, place: Array, scatter: Array) -> tuple[Array, Array]:
+        """First and minus second derivatives of a term of a log prior, by the free parameters of component k.
+
+        The term is logs sum_i log W_ii - 1/2 trace(W scatter W') - count / 2 |W place - nu|^2.
+        """
+        factor, rows, places = self._factors[k], self._rows, self._places
+        residual = factor @ place - self._nus[k]
+        entries = -(factor @ scatter)[rows, places] - count * residual[rows] * place[places]
+        entries[rows == places] += logs / np.diagonal(factor)
+        if self._spread == "number":
+            entries = entries.sum(keepdims=True)
+        second = scatter + count * np.outer(place, place)
+        information = self._information(k, logs, count, count * place, second)
+        return np.concatenate([entries, count * residual]), information
+
+    def reduced(self, fixed: Mapping[str, Array], shared: tuple[str, ...]) -> Reduction:
+        """By the free entries of W and of the means, of which nu = W mean is a function."""
+        n_components, d = self._means.shape
+        # A matrix is known as a whole; a variance is known where its entry of W is.
+        known = np.asarray(fixed.get("covariances", np.False_))
+        if known.ndim and self._spread == "matrix":
+            known = known.reshape(-1, d * d)[:, :1].repeat(self._n_slots, axis=1)
+        of_w, n_w = numbered(~np.broadcast_to(known.ravel(), self._n_w), False)
+        means = ~np.broadcast_to(np.asarray(fixed.get("means", False)), (n_components, d))
+        of_means, n_means = numbered(means, "means" in shared)
+        of_means = np.where(of_means < 0, -1, of_means + n_w)
+        is_free = of_w >= 0
+        rows, columns, values = [np.flatnonzero(is_free)], [of_w[is_free]], [np.ones(n_w)]
+        products = []
+        for k in range(n_components):
+            nu = self._n_w + k * d + self._rows
+            slots = np.broadcast_to(np.arange(self._n_slots), self._rows.shape)
+            w = of_w[slots + (0 if self._shared else k * self._n_slots)]
+            mean = of_means[k, self._places]
+            by_w, by_mean = w >= 0, mean >= 0
+            rows += [nu[by_w], nu[by_mean]]
+            columns += [w[by_w], mean[by_mean]]
+            values += [self._means[k, self._places][by_w], self._factors[k][self._rows, self._places][by_mean]]
+            products.append(np.stack([nu, w, mean], axis=1)[by_w & by_mean])
+        n = n_w + n_means
+        entries = np.concatenate(rows), np.concatenate(columns), np.concatenate(values)
+        return Reduction(*entries, n, np.concatenate(products))
 
     def standard_errors(self, covariance: Array, scale: Array) -> dict[str, Array]:
         n_components, d = self._means.shape
