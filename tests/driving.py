@@ -10,13 +10,13 @@ from fastem.model.starving import Policy
 
 def fit(
     X, family, n_components, *, sample_weight=None, min_samples=0.0, starving="reseed", seed=None, n_threads=None,
-    engine=None, small=SMALL, callback=None, checkpoint=None, checkpoint_interval=60.0, **search
+    engine=None, small=SMALL, callback=None, checkpoint=None, checkpoint_interval=60.0, assignment="soft", **search
 ):  # fmt: skip
     """`fastem.fit`, where `search` may name any field of Search; engine: "serial", "parallel", "pool" or None.
 
     small: flops of the steps that run in the calling thread.
     """
-    model = Model(family, n_components, policy=Policy(float(min_samples), starving))
+    model = Model(family, n_components, policy=Policy(float(min_samples), starving), assignment=assignment)
     search = Search(**search)
     with team(n_threads, engine, small) as threads:
         surveyed = survey(samples_or_stream(X, sample_weight), [family], threads)

@@ -1,5 +1,6 @@
 """Hard, stochastic and annealed assignment of samples to components."""
 
+import driving
 import naive
 import numpy as np
 import pytest
@@ -147,7 +148,48 @@ def test_assignments_with_labels_selection_files_and_estimators(rng, tmp_path):
         assert fastem.bootstrap(found, X, labels=labels, n_replicates=4, seed=0).n_failed == 0
         chosen = fastem.select(X, fastem.Gaussian("diag"), [1, 2], start="kmeans", **settings | {"labels": None})
         assert chosen.best.n_components == 2
-    with pytest.raises(ValueError, match="assignment='stochastic' writes no checkpoint"):
-        fastem.fit(X, fastem.Gaussian(), 2, assignment="stochastic", checkpoint=tmp_path / "c")
+    with pytest.raises(ValueError, match="progressive is True, but each iteration of assignment='stochastic' draws"):
+        fastem.fit(X, fastem.Gaussian(), 2, assignment="stochastic", progressive=True)
     with pytest.raises(ValueError, match="assignment is 'firm'; "):
         fastem.fit(X, fastem.Gaussian(), 2, assignment="firm")
+
+
+def test_stochastic_em_passes_over_a_spike_of_equal_values(rng):
+    """Sixteen iris have one petal width: a component of them has no variance, which rounding hides for a step."""
+    from sklearn.datasets import load_iris
+
+    X = load_iris().data
+    settings = {"assignment": "stochastic", "start": "random_from_data", "max_iter": 300}
+    for seed in (0, 11):
+        found = fastem.fit(X, fastem.Gaussian("full"), 3, seed=seed, **settings)
+        assert found.status.name == "MAX_ITER"
+        assert found.log_likelihood / 150 < -1.1
+        assert np.linalg.eigvalsh(found.parameters["covariances"]).min() > 1e-4
+
+
+def test_stochastic_and_annealed_fits_know_why_they_ended(rng):
+    X = np.concatenate([rng.normal(m, 1, (100, 2)) for m in (-3, 3)])
+    for assignment in ("stochastic", "annealed"):
+        settings = {"assignment": assignment, "seed": 0, "start": "kmeans"}
+        late = fastem.fit(X, fastem.Gaussian(), 2, time_limit=1e-9, **settings)
+        assert late.status.name == "TIME_LIMIT"
+        stopped = fastem.fit(X, fastem.Gaussian(), 2, callback=lambda record: record.iteration >= 3, **settings)
+        assert stopped.status.name == "STOPPED"
+        assert np.isfinite(stopped.log_likelihood)
+    lone = np.concatenate([X, [[50.0, 50.0]]])
+    begin = {"weights": [0.5, 0.49, 0.01], "means": [[-3, -3], [3, 3], [-90, 0]], "covariances": [np.eye(2)] * 3}
+    starved = fastem.fit(
+        lone, fastem.Gaussian(), 3, start=begin, starving="stop", assignment="stochastic", seed=0, max_iter=20
+    )
+    assert starved.status.name == "STARVED"
+
+
+def test_annealing_begins_on_a_part_of_large_data(rng):
+    X = np.concatenate([rng.normal(m, 1, (3000, 2)) for m in (-3, 0, 3)])
+    settings = {"assignment": "annealed", "start": "kmeans", "seed": 0, "smallest_part": 500}
+    whole = driving.fit(X, fastem.Gaussian("full"), 3, progressive=False, **settings)
+    parts = driving.fit(X, fastem.Gaussian("full"), 3, progressive=True, **settings)
+    assert parts.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-4)
+    report = parts.starts[0]
+    assert 0 < report.passes_on_parts < 15
+    assert whole.starts[0].passes_on_parts == 24

@@ -88,6 +88,30 @@ def test_any_interruption_ends_in_the_same_bits(data, family, accelerate, in_par
     assert not path.exists() and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("assignment", "in_parts"),
+    [("hard", True), ("hard", False), ("stochastic", False), ("annealed", True), ("annealed", False)],
+)
+def test_any_interruption_of_another_assignment(data, assignment, in_parts, tmp_path):
+    settings = {"assignment": assignment, "progressive": in_parts, "seed": 1, "max_iter": 30, "n_init": 2}
+    settings |= {"start": "k-means++", "accelerate": None}
+    whole = fit(data, fastem.Gaussian("full"), 3, **settings)
+    path, interruptions = tmp_path / "fit.npz", 0
+    settings |= {"checkpoint": path, "checkpoint_interval": 0.0}
+    for after in (2, 7, 9, 11, 8, 10, 13):
+        try:
+            fit(data, fastem.Gaussian("full"), 3, callback=killer(after), **settings)
+        except Killed:
+            interruptions += 1
+    assert interruptions >= 3
+    late = fit(data, fastem.Gaussian("full"), 3, time_limit=1e-9, **settings)
+    assert late.status is Status.TIME_LIMIT
+    assert path.exists()
+    resumed = fit(data, fastem.Gaussian("full"), 3, **settings)
+    same(whole, resumed)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_process_goes_on(data, how, tmp_path):
     path = tmp_path / "fit.npz"

@@ -7,8 +7,9 @@ so, each is moved a little before EM goes on at the next power (Rose 1998, Proc.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from fastem.model.problem import Problem
 # a while. Entries of the vector of a mixture, in standard deviations of the data, move by MOVE times a normal number.
 POWERS = (0.7, 0.8, 0.9)
 ITERATIONS, MOVE = 5, 0.02
+N_STAGES = len(POWERS) + 1
 
 
 def anneal(
@@ -32,22 +34,32 @@ def anneal(
     stopping: Stopping,
     seed: np.random.SeedSequence,
     callback: Callback | None = None,
+    keep: Callable[[int, int], None] | None = None,
+    done: tuple[int, int] = (0, 0),
+    share: float = 1.0,
 ) -> bool:
-    """Move every start through the temperatures; they are then ready for EM. Whether the callback ended them."""
-    for stage, power in enumerate((*POWERS, 1.0)):
-        at = replace(problem, inverse_temperature=power)
+    """Move every start through the temperatures; they are then ready for EM.
+
+    Returns whether the callback ended them. keep: called between any two passes with the stage, which is a temperature,
+    and the number of passes made in it. done: what it was told last. share: what part of all samples the problem has.
+    """
+    plain = Stopping("gain", 0.0, min(ITERATIONS, stopping.max_iter), None, stopping.deadline, clock=stopping.clock)
+    stopped = False
+    for stage in range(done[0], N_STAGES):
+        at = replace(problem, inverse_temperature=(*POWERS, 1.0)[stage])
+        n_passes = done[1] if stage == done[0] else 0
+        if n_passes == 0:
+            for track in tracks:
+                child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, track.index, stage))
+                track.restart(_moved(problem, track.solution, child))
+        stopped = loop(at, tracks, plain, callback, None if keep is None else partial(keep, stage), n_passes)
         for track in tracks:
-            child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, track.index, stage))
-            track.restart(_moved(problem, track.solution, child))
-        plain = Stopping("gain", 0.0, min(ITERATIONS, stopping.max_iter), None, stopping.deadline)
-        stopped = loop(at, tracks, plain._replace(clock=stopping.clock), callback)
-        for track in tracks:
-            track.passes_on_parts += track.n_passes
-        if stopped:
-            return True
+            track.passes_on_parts += share * track.n_passes
+        if stopped or stopping.late():
+            break
     for track in tracks:
         track.restart(track.solution)
-    return False
+    return stopped
 
 
 def _moved(problem: Problem, step: Step, seed: np.random.SeedSequence) -> Step:

@@ -7,7 +7,7 @@ that the result has the same bits on any number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from fastem.em.stopping import Stopping
 from fastem.em.track import Plain, Track
 from fastem.em.verdicts import ended
 from fastem.families.base import Array
+from fastem.model.model import Step
 from fastem.model.problem import Problem
 from fastem.model.result import Status
 from fastem.model.starving import RESEED, STOP
@@ -29,22 +30,23 @@ def wander(
     stopping: Stopping,
     seed: np.random.SeedSequence,
     callback: Callback | None = None,
+    keep: Callable[[int], None] | None = None,
+    n_passes: int = 0,
 ) -> bool:
     """Move every start for max_iter iterations; each ends at the best mixture that it has visited.
 
-    Returns whether the callback ended them.
+    That is the accepted step of its track, whose log-likelihood the callback is told. Returns whether the callback or
+    the time limit ended them. keep, n_passes: as in `loop`.
     """
     family, source = problem.family, problem.source
     own = family.kernels(), shape_of(family, source.n_features, problem.n_components)
     layout = family.layout(source.n_features, problem.n_components)
-    visited = [(-np.inf, -np.inf, track.proposal.step) for track in tracks]
     # Few samples that are drawn together may lie on a line; their likelihood is then as high as it means little.
     least = 2 * (source.n_features + 1 if family.affine else 1) * source.total_weight / source.n_samples
-    sound = [True] * len(tracks)
-    stop = False
-    for iteration in range(stopping.max_iter + 1):
+    stop = late = False
+    for iteration in range(n_passes, stopping.max_iter + 1):
         active = [track for track in tracks if track.status is None]
-        if not active or stop:
+        if not active or stop or late:
             break
         before = [len(track.history) for track in active]
         for track in active:
@@ -61,12 +63,14 @@ def wander(
             if not np.isfinite(objective):
                 track.status = Status.NOT_FINITE
                 continue
-            track.accept(objective, total)
-            if objective > visited[track.index][0] and not step.collapsed.any() and sound[track.index]:
-                visited[track.index] = objective, total, step
+            track.history.append(objective)
             image = problem.maximise(statistics[0], step.params)
+            # A variance of 0 that may be one by rounding shows in the next M-step.
+            known = step._replace(collapsed=step.collapsed | image.collapsed)
+            if _is_better(problem, track, known, objective):
+                track.accepted, track.log_likelihood = known, total
             counts = statistics[0][: problem.n_components, 0]
-            sound[track.index] = bool((counts[~image.starving] > least).all())
+            image = image._replace(collapsed=image.collapsed | (~image.starving & (counts <= least)))
             if image.starving.any():
                 if problem.model.policy.starving == STOP:
                     track.status = Status.STARVED
@@ -75,16 +79,25 @@ def wander(
                     image, track.reseeded = reseed(problem, step, image, statistics[0]), track.reseeded + 1
             track.proposal = Plain(image)
         stop = callback is not None and told(problem, tracks, active, before, stopping.tol, callback)
-        stop = stop or stopping.late()
+        late = stopping.late()
+        if keep is not None and not (stop or late):
+            keep(iteration + 1)
+    status = Status.STOPPED if stop else Status.TIME_LIMIT if late else Status.MAX_ITER
     for track in tracks:
-        objective, total, step = visited[track.index]
-        if np.isfinite(objective):
-            track.accepted, track.log_likelihood = step, total
-            track.history.append(objective)  # the last entry is that of the solution
-            track.status = ended(track, Status.STOPPED if stop else Status.MAX_ITER).status
-        elif track.status is None:
-            track.status = Status.NOT_FINITE
-    return stop
+        if track.accepted is not None:
+            # The last entry is that of the solution.
+            track.history.append(problem.objective(track.log_likelihood, track.accepted))
+            if track.status is not Status.STARVED:
+                track.status = ended(track, status).status
+    return stop or late
+
+
+def _is_better(problem: Problem, track: Track, step: Step, objective: float) -> bool:
+    """Whether a start has visited nothing as good as this step. None is good in which a component has collapsed."""
+    accepted = track.accepted
+    if accepted is None or step.collapsed.any():
+        return accepted is None
+    return bool(accepted.collapsed.any()) or objective > problem.objective(track.log_likelihood, accepted)
 
 
 class _Numbers:

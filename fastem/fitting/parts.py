@@ -70,7 +70,10 @@ def random_parts(problem: Problem, seed: np.random.SeedSequence, smallest: int =
 
 
 class Progress(NamedTuple):
-    """How far a fit has come. stage: how many parts are done. n_passes: passes in this stage. tracks: the starts."""
+    """How far a fit has come. n_passes: passes in this stage. tracks: the starts.
+
+    stage: how many temperatures (of a fit that is annealed) and parts are done.
+    """
 
     stage: int
     n_passes: int
@@ -103,10 +106,8 @@ def move(
         stopped = _move_on(parts.part(stage), problem, at, stopping, callback, keep)
         if stopped or stopping.late():
             break
-    if stopped:  # a result must have been evaluated on all samples
-        loop(problem, tracks, stopping._replace(max_iter=0))
-        for track in tracks:
-            track.status = Status.STOPPED if track.status is Status.MAX_ITER else track.status
+    if stopped:
+        evaluate_all(problem, tracks, stopping)
     else:
         n_passes = progress.n_passes if progress.stage == n_parts else 0
         kept = _keep_at(keep, n_parts, tracks)
@@ -115,6 +116,13 @@ def move(
             stopped = loop(problem, tracks, stopping, callback, kept)
     late = stopping.late() and any(track.status in (Status.TIME_LIMIT, Status.COLLAPSED) for track in tracks)
     return stopped or late
+
+
+def evaluate_all(problem: Problem, tracks: list[Track], stopping: Stopping) -> None:
+    """Evaluate starts that were stopped elsewhere, as a result must have been evaluated on all samples."""
+    loop(problem, tracks, stopping._replace(max_iter=0))
+    for track in tracks:
+        track.status = Status.STOPPED if track.status is Status.MAX_ITER else track.status
 
 
 def _bear(problem: Problem, tracks: list[Track], stopping: Stopping) -> bool:

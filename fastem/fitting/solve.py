@@ -13,7 +13,7 @@ from fastem import validation
 from fastem.data.bursts.passes import Outcome
 from fastem.data.samples import Samples
 from fastem.em.accelerate import Hastening, accelerator
-from fastem.em.annealing import anneal
+from fastem.em.annealing import N_STAGES, anneal
 from fastem.em.loop import Callback, loop
 from fastem.em.stochastic import wander
 from fastem.em.stopping import Stopping
@@ -22,13 +22,13 @@ from fastem.families.base import Array
 from fastem.fitting import brief
 from fastem.fitting.best import best
 from fastem.fitting.checkpoint import Checkpoint, words
-from fastem.fitting.parts import Keep, Parts, Progress, move, random_parts
+from fastem.fitting.parts import Keep, Parts, Progress, evaluate_all, move, random_parts
 from fastem.fitting.search import Search
 from fastem.fitting.survey import Survey, with_settled_priors
 from fastem.model.model import Model, Step
 from fastem.model.problem import Problem, problem_of
 from fastem.model.result import Result, Status
-from fastem.model.starving import ANNEALED, HARD, RESEED, SOFT, STOCHASTIC
+from fastem.model.starving import ANNEALED, RESEED, SOFT, STOCHASTIC
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
 from fastem.starts.labelled import from_method, labels_of_all, settled
@@ -74,7 +74,7 @@ def search_for(problem: Problem, search: Search, seed: np.random.SeedSequence, m
     if supervised is not None:
         return supervised
     seed = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
-    in_parts = problem.model.assignment in (SOFT, HARD) and search.is_in_parts(problem.source.n_samples)
+    in_parts = problem.model.assignment != STOCHASTIC and search.is_in_parts(problem.source.n_samples)
     parts = random_parts(problem, seed, search.smallest_part) if in_parts else None
     assert isinstance(search.start, str)  # see Search.by_method
     at = parts.part(0) if parts else problem
@@ -95,11 +95,43 @@ def _move(
     begun: Outcome | None = None,
 ) -> bool:
     """Move starts to their ends in the way that the model assigns samples; whether they were cut short."""
+    tracks = progress.tracks
     if problem.model.assignment == STOCHASTIC:
-        return wander(problem, progress.tracks, stopping, seed, callback)
-    if problem.model.assignment == ANNEALED and anneal(problem, progress.tracks, stopping, seed, callback):
-        stopping, callback = stopping._replace(max_iter=0), None
+        if keep is not None:
+            keep(progress)
+        kept = None if keep is None else lambda n_passes: keep(Progress(0, n_passes, tracks))
+        return wander(problem, tracks, stopping, seed, callback, kept, progress.n_passes)
+    if problem.model.assignment == ANNEALED:
+        return _cooled(problem, parts, progress, stopping, seed, callback, keep)
     return move(problem, parts, progress, stopping, callback, keep, begun)
+
+
+def _cooled(
+    problem: Problem,
+    parts: Parts | None,
+    progress: Progress,
+    stopping: Stopping,
+    seed: np.random.SeedSequence,
+    callback: Callback | None,
+    keep: Keep | None,
+) -> bool:
+    """`_move` of a fit that is annealed, on the first part if there are any, before EM."""
+    tracks, later = progress.tracks, keep
+    if keep is not None:
+        later = lambda at: keep(at._replace(stage=at.stage + N_STAGES))  # noqa: E731
+    if progress.stage < N_STAGES:
+        kept = None
+        if keep is not None:
+            keep(progress)
+            kept = lambda stage, n_passes: keep(Progress(stage, n_passes, tracks))  # noqa: E731
+        at = problem if parts is None else parts.part(0)
+        share = at.source.total_weight / problem.source.total_weight
+        if anneal(at, tracks, stopping, seed, callback, kept, progress[:2], share):
+            evaluate_all(problem, tracks, stopping)
+            return True
+        # After the time limit nothing new is kept.
+        later, progress = None if stopping.late() else later, Progress(N_STAGES, 0, tracks)
+    return move(problem, parts, progress._replace(stage=progress.stage - N_STAGES), stopping, callback, later)
 
 
 def _stopping(model: Model, search: Search, method: Any) -> Stopping:
@@ -136,8 +168,8 @@ def fitted(
     given = validation.check_start(search.start, starts.NAMES, model.family, model.n_components, shape)
     method = given.method if isinstance(given, validation.Given) else None
     stopping = _stopping(model, search, method)
-    whole = model.assignment in (STOCHASTIC, ANNEALED)
-    validation.check_kept(whole, checkpoint, model.assignment)
+    whole = model.assignment == STOCHASTIC
+    validation.check_in_parts(whole and search.progressive is True, model.assignment)
     in_parts = not whole and search.is_in_parts(n_samples, sought=method is not None)
     kept, resumed = None, None
     if checkpoint is not None:

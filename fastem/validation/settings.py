@@ -152,7 +152,10 @@ def check_healthy(*statuses: Any) -> None:
             raise ValueError(f"a fit of the data did not end well, so it says nothing. {status.value}")
 
 
-def check_kept(wanders: bool, checkpoint: Any, assignment: str) -> None:
-    """Refuse a checkpoint of a fit that keeps none."""
-    if wanders and checkpoint is not None:
-        raise ValueError(f'a fit with assignment={assignment!r} writes no checkpoint; leave it out, or choose "soft".')
+def check_in_parts(contradicts: bool, assignment: str) -> None:
+    """Refuse parts of the data where every iteration is one over all of them."""
+    if contradicts:
+        raise ValueError(
+            f"progressive is True, but each iteration of assignment={assignment!r} draws a component for every sample; "
+            "they contradict."
+        )
