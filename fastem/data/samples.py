@@ -34,7 +34,7 @@ class Known(NamedTuple):
         first, end = self.ranges.T
         unknown = (first == 0) & (end == ANY)
         if (unknown | (end == first + 1)).all():
-            return "labels", np.where(unknown, -1, first)[:, None]
+            return "labels", np.where(unknown, np.nan, first)[:, None]
         return "ranges", self.ranges
 
     def take(self, rows: Array | slice) -> Known:
