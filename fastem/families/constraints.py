@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fastem.compiled.arrays import some
 from fastem.families.base import Family, Frame, Limits, Maximised
 from fastem.families.parameters import Array, Parameters
 from fastem.families.priors import Prior
@@ -63,21 +64,28 @@ class Constraints:
         return {name: value - frame.shift if name in places else value for name, value in self.fixed.items()}
 
     def imposed(
-        self, family: Family, params: Array, frame: Frame, counts: Array, priors: Sequence[Prior] = ()
+        self,
+        family: Family,
+        params: Array,
+        frame: Frame,
+        counts: Array,
+        fixed: Parameters,
+        priors: Sequence[Prior] = (),
     ) -> Array:
         """Rows of one mixture with fixed values put in; what is shared becomes the mean by `counts` (n_components,).
 
-        priors: those that have to finish these rows first.
+        fixed: what `about` returns for this frame. priors: those that have to finish these rows first.
         """
         about, n_components = about_origin(frame), len(counts)
         named = dict(family.unpack(params, about, n_components))
-        total = counts.sum()
-        shares = counts / total if total > 0 else np.full(n_components, 1.0 / n_components)
-        for name in self.shared:
-            named[name] = np.broadcast_to(np.tensordot(shares, named[name], axes=1), named[name].shape)
+        if self.shared:
+            total = counts.sum()
+            shares = counts / total if total > 0 else np.full(n_components, 1.0 / n_components)
+            for name in self.shared:
+                named[name] = np.broadcast_to(np.tensordot(shares, named[name], axes=1), named[name].shape)
         for prior in priors:
             named = prior.finished(family, named, counts)
-        return family.pack(put_in(named, self.about(family, frame)), about)
+        return family.pack(put_in(named, fixed), about)
 
     def take(self, family: Family, order: Array) -> Constraints:
         """The constraints on some of the components, in this order."""
@@ -137,11 +145,13 @@ def maximise(
     n_components = starving.shape[-1]
     for prior in priors:
         statistics = prior.added(family, statistics, params, frame, ~starving)
-    counts = np.where(starving, 0.0, statistics[:n_components, 0])
-    targeted = family.targeted(statistics, params, constraints.about(family, frame), constraints.shared, frame, counts)
+    counts, fixed = np.where(starving, 0.0, statistics[:n_components, 0]), constraints.about(family, frame)
+    targeted = family.targeted(statistics, params, fixed, constraints.shared, frame, counts)
     found = family.maximise(targeted, params, frame, limits, starving)
-    rows = constraints.imposed(family, found.params, frame, counts, priors)
+    rows = constraints.imposed(family, found.params, frame, counts, fixed, priors)
     collapsed = found.floored if found.collapsed is None else found.collapsed
+    if not some(found.floored):
+        return Maximised(rows, starving, found.floored, collapsed)
     free = ~_held(family, constraints, n_components) & ~any(prior.parameter == "covariances" for prior in priors)
     return Maximised(rows, starving, found.floored & free, collapsed & free)
 

@@ -227,7 +227,8 @@ class Model:
         """Rows with fixed values put in, and with what is shared the same for all."""
         if not self.constraints:
             return params
-        return self.constraints.imposed(self.family, params, frame, np.exp(log_weights))
+        fixed = self.constraints.about(self.family, frame)
+        return self.constraints.imposed(self.family, params, frame, np.exp(log_weights), fixed)
 
     def change(self, before: Step, after: Step, n_features: int) -> float:
         """The largest difference between two steps: of the mixing, and of the family's vectors."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from fastem.compiled.arrays import some
+from fastem.compiled.factors import factorise
 from fastem.compiled.triangular import blocks_of, n_blocks
 from fastem.families.base import Array, Frame, identity_frame
 from fastem.families.parameters import Parameters
@@ -31,27 +33,25 @@ def targeted(
         return statistics
     n_components, d = len(counts), len(frame.scale)
     old = params[:n_components, :d]
-    held = np.full((n_components, d), np.nan) if "means" not in fixed else np.asarray(fixed["means"]) / frame.scale
+    held = np.full((n_components, d), np.nan) if "means" not in fixed else fixed["means"] / frame.scale
     alive = counts > 0
     divisors = np.where(alive, counts, 1.0)[:, None]
     moved = np.where(alive[:, None], statistics[:n_components, 1 : d + 1] / divisors, 0.0)
     raw = family.pooled and family.matrices  # its sums are about the origin
     if raw:
         moved = np.where(alive[:, None], moved - old, 0.0)
-    named = family.unpack(params, identity_frame(d), n_components)
     if "means" in shared:
-        target = _shared_mean(old + moved, held[0], family.covariance_matrices(named), counts)
-        shift = target - old
+        shift = _shared_mean(family, params, old + moved, held[0], counts) - old
     else:
-        shift = np.where(np.isnan(held), moved, held - old)
-        partly = np.isnan(held).any(axis=1) & ~np.isnan(held).all(axis=1)
-        if family.matrices and partly.any():
-            matrices = family.covariance_matrices(named)
+        unknown = np.isnan(held)
+        shift = np.where(unknown, moved, held - old)
+        partly = np.asarray(unknown.any(axis=1) & ~unknown.all(axis=1) if family.matrices else unknown[:0])
+        if some(partly):
+            precisions = _precisions(family, params, d, n_components)
             for k in np.flatnonzero(partly):
-                free = np.isnan(held[k])
-                precision = np.linalg.inv(matrices[k])
+                free, precision = unknown[k], precisions[k]
                 pull = precision[np.ix_(free, ~free)] @ (moved[k] - shift[k])[~free]
-                shift[k, free] = moved[k, free] + np.linalg.solve(precision[np.ix_(free, free)], pull)
+                shift[k, free] = moved[k, free] + _solved(precision[np.ix_(free, free)], pull)
     shift = np.where(alive[:, None], shift, 0.0)
     result = statistics.copy()
     result[:n_components, 1 : d + 1] = counts[:, None] * (shift + (old if raw else 0.0))
@@ -59,15 +59,37 @@ def targeted(
     return result
 
 
-def _shared_mean(means: Array, held: Array, covariances: Array, counts: Array) -> Array:
-    """The mean (d,) that maximises the likelihood for these covariances; held (d,): NaN where it is free."""
-    precisions = np.linalg.inv(covariances) * counts[:, None, None]
-    total, wanted = precisions.sum(axis=0), np.einsum("kij,kj->i", precisions, means)
-    target, free = held.copy(), np.isnan(held)
-    if free.any() and counts.sum() > 0:
+def _shared_mean(family: Any, params: Array, means: Array, held: Array, counts: Array) -> Array:
+    """The mean (d,) that maximises the likelihood for the covariances of rows; held (d,): NaN where it is free."""
+    (n_components, d), target, free = means.shape, held.copy(), np.isnan(held)
+    if not (some(free) and counts.sum() > 0):
+        return np.where(free, means.mean(axis=0), held)
+    if family.matrices:
+        precisions = _precisions(family, params, d, n_components) * counts[:, None, None]
+        total, wanted = precisions.sum(axis=0), np.einsum("kij,kj->i", precisions, means)
         pulled = wanted[free] - total[np.ix_(free, ~free)] @ held[~free]
-        target[free] = np.linalg.solve(total[np.ix_(free, free)], pulled)
-    return np.where(np.isnan(target), means.mean(axis=0), target)
+        target[free] = _solved(total[np.ix_(free, free)], pulled)
+    else:
+        named = family.unpack(params, identity_frame(d), n_components)
+        shares = counts[:, None] / family.variances(named, n_components, d)
+        target[free] = ((shares * means).sum(axis=0) / shares.sum(axis=0))[free]
+    return target
+
+
+# Not by LAPACK, whose threads would wait for work while those of the next pass run.
+
+
+def _precisions(family: Any, params: Array, d: int, n_components: int) -> Array:
+    """The inverses of covariance matrices, (n_components, d, d)."""
+    named = family.unpack(params, identity_frame(d), n_components)
+    factors = factorise(family.covariance_matrices(named), np.zeros(d)).inverse_factors
+    return np.einsum("kji,kjl->kil", factors, factors)
+
+
+def _solved(matrix: Array, vector: Array) -> Array:
+    """The solution x of matrix x = vector, for a positive definite matrix."""
+    (factor,) = factorise(matrix[None], np.zeros(len(matrix))).inverse_factors
+    return np.asarray(factor.T @ (factor @ vector))
 
 
 def _second_moments(family: Any, statistics: Array, moved: Array, shift: Array, counts: Array) -> None:

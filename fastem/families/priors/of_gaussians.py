@@ -88,13 +88,13 @@ class NormalInverseWishart(Prior):
         return {**named, "covariances": np.where(held.reshape(-1, *[1] * (covariances.ndim - 1)), found, covariances)}
 
     def _scale(self, family: Family, d: int) -> Array:
-        """The scale in the form of the family's covariances."""
+        """The scale in the form of the family's covariances; a number may stand for that of all features."""
         scale = np.asarray(self.scale)
         if getattr(family, "matrices", False):
             return scale if scale.ndim == 2 else np.eye(d) * scale
         if getattr(family, "common_scale", False):
             return np.asarray(np.diagonal(scale).mean() if scale.ndim == 2 else scale.mean())
-        return np.broadcast_to(np.diagonal(scale) if scale.ndim == 2 else scale, (d,))
+        return np.diagonal(scale) if scale.ndim == 2 else scale
 
     def _divisors(self, family: Family, n: Array) -> Array:
         """What divides a covariance's scatter, for sums of responsibilities n (K,)."""
@@ -120,13 +120,12 @@ class NormalInverseWishart(Prior):
                 )
                 of_own = (dof + d + 1) * log_determinants + traces.reshape(own.shape[:-2])
             else:
-                variances = np.broadcast_to(
-                    own[..., None] if getattr(family, "common_scale", False) else own, apart.shape
-                )
-                log_determinants = np.log(variances).sum(axis=1)
-                squares = (apart**2 / variances).sum()
-                of_own = (dof + 2) * np.log(own) + scale / own
-            of_means = np.broadcast_to(log_determinants, len(apart)).sum() + self.shrinkage * squares
+                logs, each = np.log(own), own[..., None] if getattr(family, "common_scale", False) else own
+                log_determinants = d * logs if getattr(family, "common_scale", False) else logs.sum(axis=-1)
+                squares = (apart * apart / each).sum()
+                of_own = (dof + 2) * logs + scale / own
+            n_alike = len(apart) // log_determinants.size  # components that share a covariance
+            of_means = n_alike * log_determinants.sum() + self.shrinkage * squares
         return float(-0.5 * (of_means + of_own.sum()))
 
     def derivatives(self, family: Family, tangent: Any, k: int, n_components: int, frame: Frame) -> Derivatives:
