@@ -15,6 +15,15 @@ from fastem.families.priors.prior import Derivatives, Prior, Spread, at_least
 from fastem.validation import check_derivatives
 
 
+# OpenBLAS multiplies matrices up to this size without its threads, in a sixth of the time of einsum.
+ALONE = 64
+
+
+def _products(matrices: Array, other: Array) -> Array:
+    """Each of some square matrices (m, d, d) times another one (d, d)."""
+    return matrices @ other if len(other) <= ALONE else np.einsum("kij,jl->kil", matrices, other)
+
+
 @dataclass(frozen=True, eq=False)
 class NormalInverseWishart(Prior):
     """A normal-inverse-Wishart prior of Gaussian means and covariances, in the form of each covariance shape.
@@ -73,7 +82,8 @@ class NormalInverseWishart(Prior):
         return constrained.with_samples_at(family, statistics, params, place, self.shrinkage * alive)
 
     def finished(self, family: Family, named: dict[str, Array], counts: Array) -> dict[str, Array]:
-        held, n = counts > 0, np.maximum(counts - self.shrinkage * (counts > 0), 0.0)
+        held = counts > 0
+        n = np.maximum(counts - self.shrinkage * held, 0.0)
         covariances, scale = named["covariances"], self._scale(family, len(self.mean))
         divisors = self._divisors(family, n)
         if family.pooled:
@@ -85,6 +95,8 @@ class NormalInverseWishart(Prior):
             worth = counts.reshape(-1, *[1] * (covariances.ndim - 1))
             divisors = divisors.reshape(worth.shape)
         found = (scale + worth * covariances) / divisors
+        if np.count_nonzero(held) == len(held):
+            return {**named, "covariances": found}
         return {**named, "covariances": np.where(held.reshape(-1, *[1] * (covariances.ndim - 1)), found, covariances)}
 
     def _scale(self, family: Family, d: int) -> Array:
@@ -115,9 +127,7 @@ class NormalInverseWishart(Prior):
                 factor = factorise(own.reshape(-1, d, d), np.zeros(d))
                 log_determinants = factor.log_determinants.reshape(own.shape[:-2])
                 squares = (np.einsum("...ij,...j->...i", factor.inverse_factors, apart) ** 2).sum()
-                traces = (np.einsum("kij,jl->kil", factor.inverse_factors, scale) * factor.inverse_factors).sum(
-                    axis=(1, 2)
-                )
+                traces = np.einsum("kij,kij->k", _products(factor.inverse_factors, scale), factor.inverse_factors)
                 of_own = (dof + d + 1) * log_determinants + traces.reshape(own.shape[:-2])
             else:
                 logs, each = np.log(own), own[..., None] if getattr(family, "common_scale", False) else own
