@@ -26,6 +26,13 @@ result = fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0)
 fastem.fit(X, fastem.Gaussian("diag"), 2, start="kmeans", seed=0)
 fastem.predict(X, result)
 fastem.fit_many([X], fastem.Gaussian("diag"), 2, seed=0)
+labels = np.where(np.arange(300) < 9, np.arange(300) % 2, -1)
+prior = fastem.NormalInverseWishart(), fastem.Dirichlet(2.0)
+for known in ({"labels": labels}, {"prior_resp": np.full((300, 2), 0.5)}, {"shared": ["means"]}, {"prior": prior}):
+    fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0, **known)
+for assignment in ("hard", "annealed", "stochastic"):
+    fastem.fit(X, fastem.Gaussian("diag"), 2, seed=0, assignment=assignment, max_iter=20)
+fastem.MixtureClassifier(2, covariance_type="diag").fit(X, labels)
 print(count.names)
 """
 

@@ -33,7 +33,10 @@ from fastem.starts import kmeans, potentials
 DTYPES = ("float64", "float32")
 # What is compiled by itself for each family and dtype, and what for each dtype alone.
 OWN = ("log_prob", "accumulate", "m_step")
-SHARED = ("walk", "pack", "lloyd", "seeding", "burst", "whole", "soft", "hard", "labels", "given", "nearest", "closer")
+SHARED = (
+    *("walk", "pack", "lloyd", "seeding", "burst", "whole"),
+    *("soft", "hard", "tempered", "drawn", "labels", "given", "nearest", "closer", "knowing"),
+)
 # Samples of a fit that all threads make together, and of one that runs without the interpreter.
 LARGE, SMALL = 40_000, 60
 # A family's own data here have so many features; what is compiled depends on no size.
@@ -231,6 +234,9 @@ def _shared(part: str, dtype: Any) -> None:
     }
     if part in steps:
         steps[part](dtype)
+    elif part == "knowing":
+        for knowledge in fold.KNOWING:
+            fold.mode_addresses("soft", dtype, knowledge)
     else:
         fold.mode_addresses(part, dtype)
     if part == "nearest":

@@ -16,7 +16,6 @@ from fastem.data.stream import Chunks, Stream, stream
 from fastem.data.threads import Team
 from fastem.families.base import Array, Columns, Family, Frame
 from fastem.families.constraints import Constraints
-from fastem.families.gaussian.full import GaussianFull
 from fastem.families.priors import PRIORS, Spread
 from fastem.model.mixing import FixedProportions, Proportions
 from fastem.model.model import Model
@@ -171,13 +170,15 @@ def with_settled_priors(problem: Problem) -> Problem:
     model = problem.model
     if all(prior.is_settled for prior in model.priors):
         return problem
-    source, n, full = problem.source, problem.source.total_weight, GaussianFull()
-    centre = full.reference(np.zeros((1, source.n_features)))
-    sums = source.gather(full, 1, lambda first, last: np.ones((last - first, 1)), centre)
+    # One component of the family itself, without its ridges and floors, for no kernels need be compiled but its own.
+    source, n, one = problem.source, problem.source.total_weight, type(model.family)()
+    centre = one.reference(np.zeros((1, source.n_features)))
+    sums = source.gather(one, 1, lambda first, last: np.ones((last - first, 1)), centre)
     nobody = np.zeros(1, dtype=np.bool_)
-    found = full.maximise(sums, centre, source.frame, full.limits(source.frame, source.facts, source.dtype), nobody)
-    named = full.unpack(found.params, source.frame, 1)
-    spread = Spread(named["means"][0], named["covariances"][0] * (n / max(n - 1.0, 1.0)))
+    found = one.maximise(sums, centre, source.frame, one.limits(source.frame, source.facts, source.dtype), nobody)
+    named = one.unpack(found.params, source.frame, 1)
+    covariance = named["covariances"] if one.pooled else named["covariances"][0]
+    spread = Spread(named["means"][0], np.asarray(covariance) * (n / max(n - 1.0, 1.0)))
     settled = tuple(prior.settled(model.family, model.n_components, spread) for prior in model.priors)
     return problem.changed(priors=settled)
 

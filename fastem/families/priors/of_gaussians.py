@@ -14,7 +14,6 @@ from fastem.families.parameters import Array, Parameters
 from fastem.families.priors.prior import Derivatives, Prior, Spread, at_least
 from fastem.validation import check_derivatives
 
-
 # OpenBLAS multiplies matrices up to this size without its threads, in a sixth of the time of einsum.
 ALONE = 64
 
@@ -53,7 +52,7 @@ class NormalInverseWishart(Prior):
     def settled(self, family: Family, n_components: int, spread: Spread) -> Prior:
         d, matrices = len(spread.mean), bool(getattr(family, "matrices", False))
         share = n_components ** (2.0 / d)
-        scale = spread.covariance if matrices else np.diagonal(spread.covariance).mean()
+        scale = spread.covariance if matrices else spread.covariance.mean()
         return replace(
             self,
             mean=np.asarray(spread.mean if self.mean is None else self.mean, dtype=np.float64),

@@ -15,7 +15,10 @@ Derivatives = tuple[Array, Array]  # the first, (m,), and minus the second, (m, 
 
 
 class Spread(NamedTuple):
-    """What a prior may ask about the data: their mean (d,) and covariance (d, d), with divisor n - 1."""
+    """What a prior may ask about the data: their mean (d,) and covariance, with divisor n - 1.
+
+    covariance: (d, d), or the variances of the features (d,), or their mean, as the family's components have it.
+    """
 
     mean: Array
     covariance: Array
