@@ -304,9 +304,16 @@ class Family(ABC):
     ) -> Array:
         """Statistics of one mixture that make `maximise` right under constraints, see families/constraints.
 
-        This is for families each of whose numbers has a maximum of its own, with the mean by counts as the shared one.
+        They may be those that are expected under the parameters that `maximise` should find. This is for families of
+        one parameter, each of whose numbers has a maximum of its own, with the mean by counts as the shared one.
         """
         return statistics
+
+    @property
+    def knows_constraints(self) -> bool:
+        """Whether its M-step is right where some of its parameters, but not all, are fixed or shared."""
+        alone = len(self.parameters) == 1 and not self.parameters[0].kind.whole
+        return alone or type(self).targeted is not Family.targeted
 
     def why_not_shared(self, name: str) -> str | None:
         """Why components cannot share a parameter; None if they can."""

@@ -56,6 +56,8 @@ class Knowledge(NamedTuple):
         fixed = validation.check_fixed(self.fixed, model.family, n_features, model.n_components)
         shared = validation.check_shared(self.shared, model.family, fixed)
         constraints = Constraints(fixed, shared)
+        held = not constraints or constraints.all_fixed(model.family)
+        validation.check_constrained(held or model.family.knows_constraints, model.family)
         if constraints.all_fixed(model.family) and mixing.n_free(2):
             mixing = Proportions(roots=True)
         priors = validation.check_priors(self.prior, PRIORS, model.family, n_features, model.n_components)

@@ -77,8 +77,7 @@ def an_iteration_never_lowers_the_likelihood(
     _, X = subject.blobs(rng, 600, 4, 8)
     result = fit(X, subject.family, 5, start=start, seed=3, n_init=3, tol=0, max_iter=60)
     assert all(report.reseeded == 0 for report in result.starts)
-    fall = -np.diff(result.history).min()
-    assert fall <= 64 * EPS * np.abs(result.history).max(), f"it fell by {fall}"
+    _rises(result.history)
 
 
 def the_bits_do_not_depend_on_threads(subject: Subject, rng: np.random.Generator, dtype: Any = np.float64) -> None:
@@ -170,8 +169,13 @@ def a_label_is_a_responsibility_of_one(subject: Subject, rng: np.random.Generato
 
 
 def what_is_fixed_stays_fixed(subject: Subject, rng: np.random.Generator) -> None:
-    """What is fixed stays fixed, and the degrees of freedom count what is left."""
+    """What is fixed stays fixed, what is shared is alike, and the likelihood under it never falls."""
     mixture, X = subject.blobs(rng, 300, 3, 2)
+    whole = fit(X, subject.family, 3, fixed=dict(mixture.parameters), max_iter=5)
+    for name, value in mixture.parameters.items():
+        np.testing.assert_array_equal(whole.parameters[name], value, err_msg=name)
+    if not subject.family.knows_constraints:
+        raise Skipped("the family does not say what its M-step is where some parameters are known (targeted)")
     free = fit(X, subject.family, 3, start=start_of(mixture), max_iter=3, tol=0)
     for p in subject.family.parameters:
         value = np.array(mixture.parameters[p.name], dtype=np.float64)
@@ -183,8 +187,20 @@ def what_is_fixed_stays_fixed(subject: Subject, rng: np.random.Generator) -> Non
             held = ~np.isnan(value)
             np.testing.assert_array_equal(found.parameters[p.name][held], value[held], err_msg=p.name)
             np.testing.assert_allclose(found.weights, 1 / 3, rtol=1e-12)
+            if accelerate is None and not subject.family.is_regularised:
+                _rises(found.history, f"the likelihood with {p.name} fixed")
+        if "K" in p.axes and subject.family.why_not_shared(p.name) is None:
+            alike = fit(X, subject.family, 3, shared=(p.name,), start=start_of(mixture), max_iter=12, tol=0)
+            assert not np.ptp(alike.parameters[p.name], axis=0).any(), f"{p.name} is not shared"
+            if not subject.family.is_regularised:
+                _rises(alike.history, f"the likelihood with {p.name} shared")
         taken = p.kind.n_free(p.shape(2, 1 if "K" in p.axes else 3))
         assert found.n_parameters == free.n_parameters - taken - 2, p.name
+
+
+def _rises(history: Array, what: str = "the likelihood") -> None:
+    fall = -np.diff(history).min()
+    assert fall <= 64 * EPS * np.abs(history).max(), f"{what} fell by {fall}"
 
 
 def awkward_data_are_fitted(subject: Subject, rng: np.random.Generator) -> None:

@@ -3,6 +3,7 @@
 from fastem.validation.constraints import (
     EQUAL,
     FREE,
+    check_constrained,
     check_derivatives,
     check_fixed,
     check_free,
@@ -133,6 +134,7 @@ __all__ = [
     "check_choice",
     "check_chunk",
     "check_columns",
+    "check_constrained",
     "check_counts",
     "check_covariance_shape",
     "check_data",

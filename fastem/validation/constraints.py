@@ -86,6 +86,15 @@ def check_shared(shared: Any, family: Any, fixed: Mapping[str, Array]) -> tuple[
     return names
 
 
+def check_constrained(knows: bool, family: Any) -> None:
+    """Refuse constraints on some parameters of a family that does not say what becomes of the others."""
+    if not knows:
+        raise TypeError(
+            f"{family.name} does not say how its M-step changes where some of {[p.name for p in family.parameters]} "
+            "are fixed or shared, so the likelihood might fall; fix all of them, or give the family a `targeted`."
+        )
+
+
 def _check_names(argument: str, names: Any, parameters: Mapping[str, Any], family: Any) -> None:
     for name in names:
         if name not in parameters:
