@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import fastem
-from benchmarks.asv.cases import overlapping, start
+from benchmarks.asv.cases import overlapping, start, variants
 
 # shape, n, d, K, and how many iterations are timed.
 CASES = (
@@ -24,26 +24,6 @@ CASES = (
     ("diag", 200_000, 4, 8, 60),
 )
 ROUNDS = 15
-
-
-def variants(X: Any, mixture: Any) -> dict[str, dict[str, Any]]:
-    """The arguments of `fit` for each."""
-    rng = np.random.default_rng(0)
-    labels = np.where(rng.random(len(X)) < 0.1, fastem.predict(X, mixture), -1)
-    prior_resp = np.ones((len(X), mixture.n_components))
-    prior_resp[:, 0] = 0.9
-    means = np.array(mixture.parameters["means"])
-    means[1:] = np.nan
-    return {
-        "plain": {},
-        "plain again": {},
-        "a tenth labelled": {"labels": labels},
-        "prior_resp": {"prior_resp": prior_resp},
-        "one mean fixed": {"fixed": {"means": means}},
-        "equal weights": {"weights": "equal"},
-        "prior": {"prior": fastem.NormalInverseWishart()},
-        "hard": {"assignment": "hard"},
-    }
 
 
 def seconds(function: Callable[[], object]) -> float:

@@ -13,6 +13,8 @@ from fastem.compiled.arrays import aligned
 SHAPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 FAMILIES = (*SHAPES, "poisson")
 TILE = 256
+# What `variants` has, in its order.
+KNOWN = ("plain", "plain again", "a tenth labelled", "prior_resp", "one mean fixed", "equal weights", "prior", "hard")
 
 
 def family_of(name: str) -> Any:
@@ -90,3 +92,16 @@ def repeated(kernel: Any, times: int = 100) -> Any:
             kernel(*arguments)
 
     return repeat
+
+
+def variants(X: Any, mixture: Any) -> dict[str, dict[str, Any]]:
+    """What is known in one way or another, as arguments of `fit`."""
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.random(len(X)) < 0.1, fastem.predict(X, mixture), -1)
+    prior_resp = np.ones((len(X), mixture.n_components))
+    prior_resp[:, 0] = 0.9
+    means = np.array(mixture.parameters["means"])
+    means[1:] = np.nan
+    prior = fastem.NormalInverseWishart()
+    known = ({"labels": labels}, {"prior_resp": prior_resp}, {"fixed": {"means": means}}, {"weights": "equal"})
+    return dict(zip(KNOWN, ({}, {}, *known, {"prior": prior}, {"assignment": "hard"}), strict=True))

@@ -4,7 +4,7 @@ import numpy as np
 
 import fastem
 
-from .cases import FAMILIES, SHAPES, overlapping, start
+from .cases import FAMILIES, KNOWN, SHAPES, overlapping, start, variants
 
 SIZES = ((200_000, 4, 8), (100_000, 16, 16), (20_000, 64, 16))
 
@@ -43,6 +43,23 @@ class Iterations:
         self.time_twenty_iterations(shape, size, dtype, 1)
 
     def time_twenty_iterations(self, shape, size, dtype, iterations=20):
+        fastem.fit(self.X, start=self.start, max_iter=iterations, **self.arguments)
+
+
+class Knowledge:
+    """Twenty iterations where something is known, or of another assignment."""
+
+    params = (("full", "diag"), (KNOWN[0], *KNOWN[2:]))
+    param_names = ("shape", "what")
+
+    def setup(self, shape, what):
+        self.X = overlapping(200_000, 16, 16)
+        self.start = start(shape, self.X, 16)
+        self.arguments = {"family": fastem.Gaussian(shape), "n_components": 16, "tol": 0, "accelerate": None}
+        self.arguments |= variants(self.X, self.start)[what]
+        self.time_twenty_iterations(shape, what, 1)
+
+    def time_twenty_iterations(self, shape, what, iterations=20):
         fastem.fit(self.X, start=self.start, max_iter=iterations, **self.arguments)
 
 
