@@ -87,8 +87,7 @@ def fit(
         How samples are given to components. "hard" gives each to its likeliest one (classification EM; `objective` is
         then the classification likelihood). "stochastic" draws one by their posterior probabilities, for max_iter
         iterations, of which the likeliest mixture is returned. "annealed" begins with powers of these probabilities
-        that rise to 1, and ends as "soft". An iteration of "stochastic" is one over all samples, so
-        that there are no parts.
+        that rise to 1, and ends as "soft". As an iteration of "stochastic" is one over all samples, it has no parts.
     start : str, mapping, Result or array
         A method: "auto" (ten starts: one hierarchical, one by splitting, four by k-means, four from short runs; for
         full and tied Gaussians, one for long clusters instead of one by k-means; a single start if n_components is 1),
