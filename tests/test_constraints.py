@@ -344,3 +344,16 @@ def test_diagnose_counts_what_is_free(rng):
     assert len(found.score) == 4
     fixed = fastem.fit(X, fastem.Gaussian("diag"), 2, fixed={"means": [[-4.0], [4.0]]}, seed=0, tol=1e-10)
     assert len(fastem.diagnose(X, fixed).score) == fixed.n_parameters == 3
+
+
+def test_starts_of_a_shared_mean_are_no_saddles(rng):
+    """Clusters side by side would begin as equal components at one mean."""
+    X = np.concatenate([rng.normal(m, 1, (500, 2)) for m in (-2, 2)])
+    found = fastem.fit(X, fastem.Gaussian("full"), 2, shared=["means"], seed=0, tol=1e-9)
+    assert fastem.diagnose(X, found).verdict.name == "MAXIMUM"
+    heavy = rng.standard_t(3, (1000, 2))
+    for shape in ("full", "diag", "spherical"):
+        one = fastem.fit(heavy, fastem.Gaussian(shape), 1)
+        two = fastem.fit(heavy, fastem.Gaussian(shape), 2, shared=["means"], seed=0, tol=1e-9)
+        assert two.bic < one.bic - 100
+        assert fastem.diagnose(heavy, two).verdict.name == "MAXIMUM"

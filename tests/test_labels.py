@@ -331,3 +331,15 @@ def test_the_command_line_takes_labels(tmp_path, capsys, rng):
     assert "--components 2 is too few for the labels, which need 3" in capsys.readouterr().err
     np.savez(tmp_path / "iris.npz", X=X, kind=np.where(names == "", -1, y))
     assert main(["fit", str(tmp_path / "iris.npz"), "--labels", "kind"]) == 0
+
+
+def test_prior_weights_in_a_selection_of_shapes(rng):
+    X = np.concatenate([rng.normal(m, 1, (60, 2)) for m in (-2, 2)])
+    prior = np.ones((120, 2))
+    prior[:20, 1] = 0.2
+    families = [fastem.Gaussian("full"), fastem.Gaussian("diag")]
+    found = fastem.select(X, families, 2, prior_resp=prior, seed=0)
+    alone = fastem.fit(X, families[1], 2, prior_resp=prior, seed=0)
+    assert found.models[1].log_likelihood == pytest.approx(alone.log_likelihood, abs=1e-4)
+    with pytest.raises(ValueError, match=r"n_components must be one number, not \[2, 3\]"):
+        fastem.select(X, families, [2, 3], prior_resp=prior)

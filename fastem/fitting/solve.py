@@ -149,7 +149,11 @@ def _found(problem: Problem, at: Problem, method: str, n_init: int, seed: np.ran
     if known is not None:
         return [known]
     free, part = replace(problem, model=model.anonymous()), replace(at, model=at.model.anonymous())
-    return [initialise.held(problem, step) for step in from_method(free, part, method, n_init, seed)]
+    steps = [initialise.held(problem, step) for step in from_method(free, part, method, n_init, seed)]
+    places = {p.name for p in model.family.parameters if p.is_place}
+    if method == "auto" and places & set(model.constraints.shared) and problem.source.known is None:
+        steps.append(initialise.by_distance(problem))
+    return steps
 
 
 def fitted(

@@ -44,6 +44,7 @@ def select(
     criterion: SelectionCriterion = "bic",
     sample_weight: Any = None,
     labels: Any = None,
+    prior_resp: Any = None,
     fixed: Mapping[str, Any] | None = None,
     shared: Sequence[str] | None = None,
     weights: Any = "free",
@@ -77,6 +78,7 @@ def select(
     sample_weight : as in `fit`. The n in BIC is their sum, and held-out samples count by their weights.
     labels : as in `fit`; every number of components must have room for them. The criteria are then of the samples and
         their labels; held-out samples of "cv" count without.
+    prior_resp : as in `fit`, for a grid of one number of components
     fixed, shared, weights, prior, assignment : as in `fit`; each must make sense for every model of the grid.
     start, n_init, tol, max_iter, accelerate, progressive, min_samples, starving, n_threads : as in `fit`
         The start must be the name of a method.
@@ -146,7 +148,8 @@ def select(
     with team(n_threads) as threads:
         with validation.naming(X):
             surveyed = survey(Samples(checked, sample_weight), families, threads)
-            settings = settings._replace(known=Knowledge(labels, None, fixed, shared, weights, prior))
+            settings = settings._replace(known=Knowledge(labels, prior_resp, fixed, shared, weights, prior))
+            validation.check_one_size(prior_resp, counts)
             surveyed = surveyed.knowing(settings.known, min(counts))
             settings.check(families, counts, checked.shape[1])
         held_out: dict[_Cell, tuple[float, float]] = {}

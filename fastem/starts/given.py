@@ -6,6 +6,8 @@ drives start g, so a start is the same whether it is made alone or with others.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from fastem.data.fold import Mixtures
@@ -171,6 +173,19 @@ def held(problem: Problem, step: Step, match: bool = True) -> Step:
     weights = np.exp(model.mixing.maximise(np.exp(log_weights), np.isneginf(log_weights)))
     found = from_parameters(problem, weights, put_in(named, fixed))
     return found._replace(params=model.constrained(found.params, found.log_weights, frame))
+
+
+def by_distance(problem: Problem) -> Step:
+    """A start for components at one place: samples by how likely they are under one component of all of them.
+
+    Clusters side by side, which other starts find, would become equal components there.
+    """
+    model, n = problem.model.anonymous(), problem.source.n_samples
+    one = replace(problem, model=replace(model, n_components=1))
+    density = one.evaluate(from_labels(one, np.zeros(n, dtype=np.int64)), "log_density")
+    labels = np.empty(n, dtype=np.int64)
+    labels[np.argsort(-density, kind="stable")] = np.arange(n) * problem.n_components // n
+    return held(problem, from_labels(replace(problem, model=model), labels), match=False)
 
 
 def wholly_held(problem: Problem) -> Step | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,15 @@ def check_prior_resp(prior_resp: Any, n_samples: int, n_components: int) -> Arra
             "nothing is known."
         )
     return array
+
+
+def check_one_size(prior_resp: Any, counts: Sequence[int]) -> None:
+    """Refuse prior weights for several numbers of components."""
+    if prior_resp is not None and len(set(counts)) > 1:
+        raise ValueError(
+            "prior_resp has a column for each component, so n_components must be one number, not "
+            f"{sorted(set(counts))}."
+        )
 
 
 def check_agree(labels: Array, prior: Array) -> None:
