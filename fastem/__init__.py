@@ -6,6 +6,7 @@ The folders are ranks: a file imports from its own folder and from those before 
     families    kinds of components, a file each, and their registry
     data        tiles, threads, and the fold over tiles
     model       what is estimated, the evidence about it, results and their files
+    plots       pictures of mixtures, selections and fits
     em          the loop over several starts, acceleration, stopping
     starts      where the loop begins
     fitting     from a user's arguments to a fit: parts of the data, checkpoints
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from fastem import families as families
     from fastem import jit as jit
+    from fastem import plots as plots
     from fastem import typing as typing
     from fastem.applied.classifier import MixtureClassifier as MixtureClassifier
     from fastem.applied.outliers import MixtureOutlierDetector as MixtureOutlierDetector
@@ -147,8 +149,8 @@ _HOME = {
 
 # Modules that are public as wholes. `from fastem import *` must not hide the standard library's `typing`, nor Python's
 # own `compile`.
-_MODULES = ("families", "jit", "typing")
-__all__ = ["__version__", "families", "jit", *(name for name in _HOME if name != "compile")]  # noqa: PLE0604
+_MODULES = ("families", "jit", "plots", "typing")
+__all__ = ["__version__", "families", "jit", "plots", *(name for name in _HOME if name != "compile")]  # noqa: PLE0604
 
 # Type checkers would take a module's __getattr__ to mean that it has any name whatever.
 if not TYPE_CHECKING:

@@ -195,7 +195,7 @@ def test_the_file_needs_no_pickle(data, tmp_path):
     with pytest.raises(Killed):
         fit(data, fastem.Gaussian("full"), 3, seed=0, callback=killer(30), checkpoint=path, checkpoint_interval=0.0)
     with np.load(path, allow_pickle=False) as archive:
-        assert int(archive["format"]) == 3
+        assert int(archive["format"]) == 4
         assert all(archive[name].dtype != object for name in archive.files)
 
 

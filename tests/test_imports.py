@@ -17,7 +17,7 @@ PACKAGE = Path(fastem.__file__).parent
 # A room imports from its own folder and from those before it. `validation` is called from everywhere, and looks at
 # families alone.
 RANKS = (
-    *("compiled", "families", "data", "model", "em", "starts", "fitting", "judging"),
+    *("compiled", "families", "data", "model", "plots", "em", "starts", "fitting", "judging"),
     *("using", "estimators", "applied", "cli", "testing"),
 )
 # The rooms at the top: the public names, the door for users' own compiled code, and the types of users' annotations.

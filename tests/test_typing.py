@@ -271,7 +271,7 @@ def test_a_type_checker_is_told_the_names_that_exist_at_run_time():
     assert {name: f"fastem.{home}" for name, home in fastem._HOME.items()} == {
         name: told[name] for name in fastem._HOME
     }
-    assert {*fastem.__all__, "compile"} == {"__version__", "families", "jit", *fastem._HOME}
+    assert {*fastem.__all__, "compile"} == {"__version__", "families", "jit", "plots", *fastem._HOME}
     assert "compile" not in fastem.__all__  # Python's own must not be hidden
     with pytest.raises(AttributeError, match="no attribute 'fitt'"):
         fastem.fitt  # noqa: B018

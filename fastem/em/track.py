@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastem.em.accelerate import Accelerator, accelerator
 from fastem.families.base import Array
 from fastem.model.model import Step
@@ -41,7 +43,7 @@ class Track:
     passes_on_parts: passes over parts of the data, as a number of passes over all of it. refuge: the step that it
     returns to if a part of the data leads it astray. merged: the index of the start that it was merged with, as both
     were on their way to the same optimum. crawled: whether it was accelerated because it crawled. born: whether it
-    began as a change of another start's solution.
+    began as a change of another start's solution. refused_at: which passes were on leaps that were refused, from 0 on.
     """
 
     index: int
@@ -62,12 +64,13 @@ class Track:
     merged: int | None = None
     crawled: bool = False
     born: bool = False
+    refused_at: list[int] = field(default_factory=list)
 
     def restart(self, step: Step) -> None:
         """Begin anew from a step, on other data."""
         self.proposal, self.accepted, self.status, self.history = Plain(step), None, None, []
         self.log_likelihood, self.value, self.n_small, self.jumped = -math.inf, math.nan, 0, False
-        self.n_passes, self.n_refused = 0, 0
+        self.n_passes, self.n_refused, self.refused_at = 0, 0, []
         if self.accelerator is not None:
             self.accelerator.forget()
 
@@ -81,6 +84,7 @@ class Track:
         assert isinstance(self.proposal, Leap) and self.accelerator is not None
         self.accelerator.refuse()
         self.n_refused += 1
+        self.refused_at.append(self.n_passes - 1)
         self.proposal = self.proposal.fallback
 
     @property
@@ -99,6 +103,14 @@ class Track:
         return max(len(self.history) - 1, 0)
 
     @property
+    def path(self) -> Array:
+        """The objective after each pass, NaN where a leap was refused."""
+        path = np.full(len(self.history) + len(self.refused_at), np.nan)
+        accepted = np.setdiff1d(np.arange(len(path)), self.refused_at)
+        path[accepted[: len(self.history)]] = self.history
+        return path
+
+    @property
     def may_win(self) -> bool:
         """Whether it has been evaluated, and has neither collapsed nor overflowed."""
         return len(self.history) > 0 and (self.status is None or self.status.rank == 0)
@@ -111,7 +123,7 @@ class Track:
     def state(self) -> dict[str, Any]:
         """All fields as numbers, text, arrays, and lists and dicts of them."""
         state: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        state["history"] = list(self.history)
+        state["history"], state["refused_at"] = list(self.history), list(self.refused_at)
         state["status"] = None if self.status is None else self.status.name
         state["accepted"], state["refuge"] = _listed(self.accepted), _listed(self.refuge)
         if self.accelerator is not None:

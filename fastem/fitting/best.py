@@ -81,6 +81,7 @@ def best(problem: Problem, tracks: Sequence[Track], stopping: Stopping) -> Resul
         criterion_value=winner.value,
         collapsed=tuple(int(k) for k in np.flatnonzero(winner.solution.collapsed[kept])),
         notes=notes_of(problem, tracks, winner, stopping, kept),
+        paths=tuple(track.path for track in tracks),
         n_labelled=0 if known is None else int(np.count_nonzero(known.informative(problem.n_components))),
     )
 

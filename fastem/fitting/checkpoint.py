@@ -25,7 +25,7 @@ from fastem.em.track import track_of
 from fastem.families.base import Array
 from fastem.fitting.parts import Progress
 
-FORMAT = 3
+FORMAT = 4
 # Arrays are digested in pieces of this many bytes.
 CHUNK_BYTES = 2**26
 

@@ -109,6 +109,15 @@ class Selection:
         frame.insert(frame.columns.get_loc("bic") + 1, "delta_bic", self.delta_bic)
         return frame
 
+    def plot(self, ax: Any = None, *, criterion: SelectionCriterion | None = None) -> Any:
+        """Draw the criterion against the number of components: a `fastem.plots.SelectionDisplay`.
+
+        ax : matplotlib's axes, or None for a new figure. criterion : None means the one that chose.
+        """
+        from fastem.plots.records import SelectionDisplay
+
+        return SelectionDisplay.from_selection(self, criterion=criterion, ax=ax)
+
     def summary(self) -> str:
         """Some lines of text: the ten best models, how many starts of each agreed, and which was chosen."""
         deltas, order = self.delta_bic, self.ranking

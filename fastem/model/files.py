@@ -68,6 +68,8 @@ def arrays_of(result: Result) -> dict[str, Any]:
         "start_statuses": np.array([report.status.name for report in result.starts], dtype=np.str_),
         "feature_names": np.array(json.dumps(result.feature_names)),
         "n_labelled": np.array(result.n_labelled),
+        "paths": np.concatenate([np.empty(0), *result.paths]),
+        "path_lengths": np.array([len(path) for path in result.paths], dtype=np.int64),
         **{f"parameter_{name}": np.asarray(value) for name, value in result.parameters.items()},
     }
 
@@ -132,6 +134,7 @@ def result_of(stored: dict[str, Any]) -> Result:
         entropy=float(stored.get("entropy", np.nan)),  # older files had none
         feature_names=None if names is None else tuple(names),
         n_labelled=int(stored.get("n_labelled", 0)),  # older files had none
+        paths=_paths(stored),
     )
 
 
@@ -142,3 +145,9 @@ def _model(stored: dict[str, Any]) -> Model:
     mixing, constraints = mixing_of(kept), from_json(kept.pop("constraints", {}))
     priors, assignment = tuple(prior_of(prior) for prior in kept.pop("priors", ())), kept.pop("assignment", SOFT)
     return Model(family, len(stored["weights"]), mixing, Policy(**kept), constraints, priors, assignment)
+
+
+def _paths(stored: dict[str, Any]) -> tuple[Any, ...]:
+    """Those of a result; older files had none."""
+    lengths = stored.get("path_lengths", ())
+    return tuple(np.split(stored["paths"], np.cumsum(lengths)[:-1])) if len(lengths) else ()

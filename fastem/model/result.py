@@ -139,6 +139,7 @@ class Result(Showing):
     collapsed : the components that are held at the floor of floating point.
     notes : sentences about a fit that needs a second look; `fit` gives them as a FitWarning.
     entropy : of the responsibilities, summed over the (weighted) samples, nats, for `icl`; NaN if never evaluated.
+    paths : for each start, the objective after each of its passes over all of the data; NaN where a leap was refused.
     n_labelled : samples about whose components something was known, from `labels` or `prior_resp`. With such samples,
         `log_likelihood`, `bic` and `aic` are of the samples and their labels together, not of the samples alone.
     feature_names : the names of the columns of the data frame that was fitted, if all are strings; otherwise None.
@@ -165,6 +166,7 @@ class Result(Showing):
     entropy: float = float("nan")
     feature_names: tuple[str, ...] | None = None
     n_labelled: int = 0
+    paths: tuple[FloatArray, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields. Addresses in memory, which predictions keep with a result, stay out of pickles and copies."""
