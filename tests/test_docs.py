@@ -125,6 +125,24 @@ def anchors(path):
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def test_every_public_name_is_on_a_page_of_the_api():
+    text = (ROOT / "docs" / "api.rst").read_text()
+    named = set(re.findall(r"^   (\w+)$|``(?:[\w.]+\.)?(\w+)``", text, flags=re.MULTILINE))
+    named = {name for pair in named for name in pair}
+    modules = [
+        importlib.import_module(f"fastem{name}") for name in ("", ".families", ".jit", ".plots", ".testing", ".typing")
+    ]
+    missing = {name for module in modules for name in module.__all__} - named - {"__version__"}
+    assert not missing
+    assert "compile" in named
+
+
+def test_every_page_is_in_the_table_of_contents():
+    text = (ROOT / "docs" / "index.md").read_text()
+    listed = set(re.findall(r"^[\w-]+$", text[text.index(":::{toctree}") :], flags=re.MULTILINE))
+    assert {page.stem for page in (ROOT / "docs").glob("*.*") if page.suffix in (".md", ".rst")} - {"index"} <= listed
+
+
 def test_the_tutorial_quotes_its_example():
     """The lines that are indented there are those of the file."""
     code = [line.strip() for line in (ROOT / "examples" / "zero_inflated_poisson.py").read_text().splitlines()]

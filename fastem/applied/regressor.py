@@ -39,7 +39,8 @@ class MixtureRegressor(Settings, RegressorMixin, BaseEstimator):  # type: ignore
     Attributes
     ----------
     result_ : ``fastem.Result``, the mixture of features and targets, in this order.
-    n_features_in_, feature_names_in_ : as everywhere in scikit-learn. n_targets_ : int.
+    n_features_in_, feature_names_in_ : as everywhere in scikit-learn.
+    n_targets_ : int
     converged_, n_iter_ : as those of ``fastem.GaussianMixture``.
 
     References

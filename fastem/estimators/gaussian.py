@@ -108,7 +108,7 @@ class GaussianMixture(GaussianTwin, BaseMixture):
     n_iter_, n_passes_ : int, the steps (M-steps, or leaps) of the best start, and its passes over the data.
     lower_bound_ : float
         Mean log-likelihood per sample, nats, of exactly these parameters (scikit-learn's is one M-step older).
-    lower_bounds_ : list of n_iter_ floats, the value after each M-step of the best start.
+    lower_bounds_ : list of floats, as many as `n_iter_`, the value after each M-step of the best start.
     fit_report_ : tuple of ``fastem.StartReport``
         For each start its status, log-likelihood, iterations, and what the guards did.
     n_features_in_, feature_names_in_ : the latter only if X had names that are all strings.

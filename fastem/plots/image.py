@@ -37,8 +37,10 @@ class ImageDisplay(Display):
 
     Attributes
     ----------
-    ax_, figure_ : the axes and the figure. image_ : what imshow returned. legend_ : the components, or None. numbers_ :
-    texts, where each component has its largest region.
+    ax_, figure_ : the axes and the figure.
+    image_ : what imshow returned.
+    legend_ : the components, or None.
+    numbers_ : texts, where each component has its largest region.
     """
 
     def __init__(self, labels: Array, means: Array, what: Literal["means", "labels"] = "means") -> None:

@@ -24,7 +24,8 @@ class PairsDisplay(Display):
 
     Attributes
     ----------
-    figure_ : the figure. legend_ : of all.
+    figure_ : the figure.
+    legend_ : of all.
     axes_ : (m, m) its axes; None above the diagonal.
     displays_ : (row, column) to MixtureDisplay.
     """

@@ -25,7 +25,8 @@ class ResponsibilityDisplay(Display):
 
     Attributes
     ----------
-    ax_, figure_ : the axes and the figure. lines_ : a line for each component.
+    ax_, figure_ : the axes and the figure.
+    lines_ : a line for each component.
     """
 
     def __init__(self, largest: Sequence[Array]) -> None:
@@ -71,7 +72,8 @@ class ProfileDisplay(Display):
 
     Attributes
     ----------
-    ax_, figure_ : the axes and the figure. lines_ : a line for each component.
+    ax_, figure_ : the axes and the figure.
+    lines_ : a line for each component.
     """
 
     def __init__(self, means: Array, names: Sequence[str], weights: Array, label: str) -> None:

@@ -27,7 +27,9 @@ class SelectionDisplay(Display):
 
     Attributes
     ----------
-    ax_, figure_ : the axes and the figure. lines_ : family name to line. chosen_ : the mark of the chosen model.
+    ax_, figure_ : the axes and the figure.
+    lines_ : family name to line.
+    chosen_ : the mark of the chosen model.
     """
 
     def __init__(self, selection: Any, criterion: str | None = None) -> None:
@@ -79,7 +81,9 @@ class HistoryDisplay(Display):
 
     Attributes
     ----------
-    ax_, figure_ : the axes and the figure. lines_ : a line for each start. refused_ : marks of refused leaps, or None.
+    ax_, figure_ : the axes and the figure.
+    lines_ : a line for each start.
+    refused_ : marks of refused leaps, or None.
     ended_ : marks of the starts that were dropped or merged with another, or None.
     """
 

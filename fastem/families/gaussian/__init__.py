@@ -52,7 +52,7 @@ def Gaussian(  # noqa: N802  (reads as a class, and is one of six)
         than the numbers resolve: the square of two rounding units of the largest in a feature's tiles, and for matrices
         also an eigenvalue of 1e-12 of a component's correlation matrix (float32: 1e-7). A component held there has
         collapsed; one held at a floor that is given has not. A constant feature has no variance; it counts as one with
-        the standard deviation |value| (1 if the value is 0), and its variance is reported as 2e-12 of that squared
+        the standard deviation abs(value) (1 if the value is 0), and its variance is reported as 2e-12 of that squared
         (float32: 2e-8). It adds the same amount to the likelihood of every model, so it is best left out.
     min_variance : float, squared units of the data
         Like `floor`, but an absolute number; the larger of the two floors holds.
