@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from datetime import date
 from pathlib import Path
@@ -16,8 +17,29 @@ copyright = f"{date.today().year}, {author}"
 version = release = fastem.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_copybutton"]
+extensions += ["sphinx_gallery.gen_gallery"]
+
+
+def place(_: Any, path: str) -> None:
+    """Tell a script of the gallery where it lies, which sphinx-gallery does not."""
+    builtins.__file__ = str(ROOT / "examples" / Path(path).name)  # type: ignore[attr-defined]
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"(assignments|few_labels|zero_inflated_poisson)\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "show_memory": False,
+    "plot_gallery": True,  # -D sphinx_gallery_conf.plot_gallery=0 leaves the scripts unrun
+    "write_computation_times": False,
+    "min_reported_time": 1e9,
+    "reset_modules": ("matplotlib", place),
+}
 templates_path = ["_templates"]
 exclude_patterns = ["generated/README.md"]
+suppress_warnings = ["config.cache"]  # of `place`, which is a function
 html_theme = "pydata_sphinx_theme"
 html_title = f"fastem {version}"
 html_theme_options = {"show_prev_next": False, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
@@ -40,6 +62,7 @@ ELSEWHERE = {"results": "benchmarks/RESULTS.md", "changelog": "CHANGELOG.md"}
 LINKS = {
     "](../benchmarks/RESULTS.md": "](results.md",
     "](../README.md)": "](index.md)",
+    "](../examples)": "](gallery/index.rst)",
     "](../CHANGELOG.md)": "](changelog.md)",
     "](../docs/": "](",
     "](docs/": "](",

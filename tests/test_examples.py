@@ -1,7 +1,9 @@
 """A family from nothing: the example obeys every law, and goes through all that our own families go through."""
 
 import importlib.util
+import runpy
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -73,3 +75,21 @@ def test_other_data_are_refused(family):
 
 def test_it_is_short():
     assert len(EXAMPLE.read_text().splitlines()) < 80
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLE.parent.glob("plot_*.py")), ids=lambda path: path.stem)
+def test_a_script_of_the_gallery_draws(script, monkeypatch):
+    """Each has a title, a question in its first line, and at least one picture."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("Agg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fastem.FitWarning)
+        names = runpy.run_path(str(script), run_name="__main__")
+    assert plt.get_fignums()
+    for number in plt.get_fignums():
+        plt.figure(number).canvas.draw()
+    plt.close("all")
+    title, line, _, text = names["__doc__"].strip().split("\n", 3)
+    assert set(line) == {"="}
+    assert len(line) >= len(title)
+    assert "?" in text.split("\n\n")[0]
