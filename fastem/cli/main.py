@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,12 @@ from numpy.typing import NDArray
 
 import fastem
 from fastem.cli import makers
+from fastem.cli.compare import compare
 from fastem.cli.compiling import Compiling, expected
+from fastem.cli.models import draw, facts_of, plot, predict, show
 from fastem.cli.parser import COMPONENTS, parse, search
 from fastem.cli.reading import CommandError, Table, read_fixed, read_labels, read_table
+from fastem.cli.writing import check_target, print_json
 from fastem.judging.criteria import CRITERIA
 
 if TYPE_CHECKING:
@@ -33,7 +37,11 @@ LEADERS = 5
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 for success, 2 for bad input."""
     try:
-        options = parse(arguments, fastem.__version__)
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        if {"--version", "--verbose"} <= set(given):
+            _print_environment()
+            return 0
+        options = parse(given, fastem.__version__)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", fastem.FitWarning)  # its sentences are printed instead
             _COMMANDS[options.command](options)
@@ -49,6 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _print_environment() -> None:
+    """Everything that a report of a bug should say."""
+    from fastem.cli.environment import facts
+
+    print(f"fastem {fastem.__version__}")
+    for name, value in facts().items():
+        print(f"{name}: {value}")
+
+
 def _print_families(_: argparse.Namespace) -> None:
     from fastem.families import MAKERS
 
@@ -59,8 +76,19 @@ def _print_families(_: argparse.Namespace) -> None:
 
 def _fit(options: argparse.Namespace) -> None:
     for target in (options.save, options.labels_out):
-        if target is not None and not target.resolve().parent.is_dir():
-            raise CommandError(f"{target} cannot be written: its folder does not exist.")
+        check_target(target)
+    if options.json:
+        with redirect_stdout(io.StringIO()):
+            chosen, names = _fitted(options)
+        rows = [{**row._asdict(), "status": row.status.name} for row in chosen.table]
+        best = facts_of(replace(chosen.best, feature_names=tuple(names)))
+        print_json({"criterion": chosen.criterion, "models": rows, "chosen": chosen.best_index, "best": best})
+    else:
+        _fitted(options)
+
+
+def _fitted(options: argparse.Namespace) -> tuple[Selection, list[str]]:
+    """Fit, print and write; what was chosen, and the names of the features."""
     begun = time.perf_counter()
     labels = None if options.labels is None else _labels(options)
     table = read_table(options.data, options.key, options.columns, options.drop)
@@ -86,6 +114,7 @@ def _fit(options: argparse.Namespace) -> None:
         print(f"labels written to {options.labels_out}")
     done = time.perf_counter()
     print(f"\n{len(chosen.table)} models in {done - read:.2f} s (reading: {read - begun:.2f} s)")
+    return chosen, table.names
 
 
 def _shortened(names: list[str]) -> str:
@@ -227,7 +256,10 @@ def _compile(options: argparse.Namespace) -> None:
     print(f"{what} in {done.seconds:.1f} s; cache: {where}")
 
 
-_COMMANDS = {"fit": _fit, "families": _print_families, "compile": _compile}
+_COMMANDS = {
+    **{"fit": _fit, "families": _print_families, "compile": _compile},
+    **{"predict": predict, "sample": draw, "show": show, "plot": plot, "compare": compare},
+}
 
 if __name__ == "__main__":
     sys.exit(main())

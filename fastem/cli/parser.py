@@ -29,7 +29,7 @@ examples:
 
 
 def parse(arguments: Sequence[str] | None, version: str) -> argparse.Namespace:
-    """The options of a call; `command` is "fit", "families" or "compile"."""
+    """The options of a call; `command` is its first word."""
     scout = argparse.ArgumentParser(prog="fastem fit", usage="fastem fit [--help]", add_help=False)
     scout.add_argument("--family")
     return _parser(scout.parse_known_args(arguments)[0].family, version).parse_args(arguments)
@@ -45,6 +45,7 @@ def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
     """The parser, with the options of this family."""
     parser = argparse.ArgumentParser(prog="fastem", description="Fit mixture models by Expectation-Maximization.")
     parser.add_argument("--version", action="version", version=f"fastem {version}")
+    parser.add_argument("--verbose", action="store_true", help="with --version: of everything, for a report")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     fit = commands.add_parser(
         "fit",
@@ -70,6 +71,7 @@ def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
         "--dtypes", type=_names, default=["float64", "float32"], help="of the data (default: float64,float32)"
     )
     ahead.add_argument("--jobs", type=int, metavar="N", help="processes that compile at a time (default: all cores)")
+    _add_models(commands)
     _add_table(fit)
     fit.add_argument(
         "--family",
@@ -95,12 +97,75 @@ def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_models(commands: Any) -> None:
+    """Add the commands that take a model which was saved."""
+    predict = commands.add_parser("predict", help="say which component each row of a table is of")
+    sample = commands.add_parser("sample", help="draw new rows from a model")
+    show = commands.add_parser("show", help="describe a model")
+    plot = commands.add_parser("plot", help="draw a model, and data")
+    compare = commands.add_parser(
+        "compare", help="measure fastem beside scikit-learn on this machine", description="It takes half a minute."
+    )
+    for command in (predict, sample, show, plot):
+        command.add_argument("model", type=Path, metavar="MODEL.npz", help="what `fastem fit --save` wrote")
+    _add_source(predict)
+    predict.add_argument(
+        "--what",
+        type=_of(("labels", "probabilities", "density")),
+        default=["labels"],
+        help="comma-separated: labels (default), probabilities, density (its logarithm)",
+    )
+    predict.add_argument("--threads", type=int, help="number of threads (default: all cores)")
+    sample.add_argument("n", type=int, metavar="N", help="how many rows")
+    sample.add_argument("--seed", type=int, default=0, help="one seed, the same rows (default: 0)")
+    sample.add_argument("--labels", action="store_true", help="write the component of each row, too")
+    for command in (predict, sample):
+        command.add_argument(
+            "--out", type=Path, metavar="FILE", help=".csv, .tsv, .parquet or .npy (default: CSV to standard output)"
+        )
+    for command in (show, compare):
+        command.add_argument("--json", action="store_true", help="print JSON, for a script")
+    _add_source(plot, needed=False)
+    plot.add_argument("--out", type=Path, required=True, metavar="PICTURE", help=".png, .svg, .pdf or .jpg")
+    plot.add_argument(
+        "--what",
+        choices=("classification", "uncertainty", "density", "components"),
+        default="classification",
+        help="what is drawn (default: classification)",
+    )
+    plot.add_argument("--features", type=_names, help="comma-separated, by name or number (default: up to 8)")
+    plot.add_argument("--level", type=float, default=0.95, help="probability of each ellipse (default: 0.95)")
+
+
+def _of(words: Sequence[str]) -> Callable[[str], list[str]]:
+    """The type of an option whose value is some of these words."""
+
+    def chosen(text: str) -> list[str]:
+        names = _names(text)
+        if not names or set(names) - set(words):
+            raise argparse.ArgumentTypeError(f"{text!r}: expected some of {', '.join(words)}")
+        return names
+
+    return chosen
+
+
+def _add_source(command: argparse.ArgumentParser, needed: bool = True) -> None:
+    """Add the options that say which table is read."""
+    command.add_argument(
+        "data",
+        type=Path,
+        nargs=None if needed else "?",
+        help="a .csv or .tsv (or .csv.gz) with a header, a .parquet table, a .npy matrix, a .npz archive, or - for CSV "
+        "on standard input",
+    )
+    command.add_argument("--key", help="which array of a .npz archive (default: X, or its only array)")
+    command.add_argument("--columns", type=_names, help="comma-separated columns to use, by name or 0-based index")
+    command.add_argument("--drop", type=_names, help="comma-separated columns to leave out")
+
+
 def _add_table(fit: argparse.ArgumentParser) -> None:
     """Add the options that say what is read."""
-    fit.add_argument("data", type=Path, help="a .csv (or .csv.gz) with a header, a .npy matrix, or a .npz archive")
-    fit.add_argument("--key", help="which array of a .npz archive (default: X, or its only array)")
-    fit.add_argument("--columns", type=_names, help="comma-separated columns to use, by name or 0-based index")
-    fit.add_argument("--drop", type=_names, help="comma-separated columns to leave out")
+    _add_source(fit)
     fit.add_argument(
         "--labels",
         metavar="COLUMN",
@@ -117,6 +182,7 @@ def _add_output(fit: argparse.ArgumentParser) -> None:
         help="a bar on standard error, by tqdm, of the models done, which with cv is after all folds "
         "(default: where that is a terminal and tqdm is installed)",
     )
+    fit.add_argument("--json", action="store_true", help="print JSON instead, for a script")
     fit.add_argument("--save", type=Path, metavar="MODEL.npz", help="write the chosen model")
     fit.add_argument(
         "--labels-out", type=Path, metavar="LABELS.csv", help="write each row's component, one per line after a header"

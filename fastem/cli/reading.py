@@ -1,11 +1,14 @@
-"""Tables from files: .csv, .csv.gz, .npy and .npz, with one sentence for each way in which that can fail."""
+"""Tables from files and from standard input, with one sentence for each way in which that can fail."""
 
 from __future__ import annotations
 
 import csv
 import gzip
+import io
+import sys
 import zipfile
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -14,6 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+
+# The path that stands for standard input.
+STDIN = "-"
 
 
 class CommandError(Exception):
@@ -29,8 +36,8 @@ class Table(NamedTuple):
 
 
 def read_table(path: Path, key: str | None, columns: list[str] | None, drop: list[str] | None) -> Table:
-    """A numeric table from a .csv, .npy or .npz file."""
-    if not path.is_file():
+    """A numeric table from a .csv, .tsv, .parquet, .npy or .npz file, or from standard input, "-"."""
+    if str(path) != STDIN and not path.is_file():
         raise CommandError(f"{path} does not exist, or is not a file.")
     try:
         return _read_table(path, key, columns, drop)
@@ -56,9 +63,12 @@ def read_labels(path: Path, name: str) -> Labels:
         cells = _from_archive(path, name).reshape(-1).tolist()
     elif path.suffix.lower() == ".npy":
         raise CommandError(f"--labels needs a column of a .csv file or an array of a .npz archive; {path} is a matrix.")
+    elif path.suffix.lower() == ".parquet":
+        table = _parquet(path)
+        cells = table.column(_index(name, table.column_names)).to_pylist()
     else:
         with _open_text(path) as file:
-            reader = csv.reader(file)
+            reader = _rows(path, file)
             place = _index(name, [column.strip() for column in next(reader)])
             cells = [row[place].strip() if place < len(row) else "" for row in reader]
     texts = ["" if cell is None or cell != cell else str(cell) for cell in cells]  # noqa: PLR0124
@@ -88,6 +98,8 @@ def _read_table(path: Path, key: str | None, columns: list[str] | None, drop: li
         names = [str(j) for j in range(X.shape[1])]
         chosen = _choose(names, columns, drop)
         return Table(X if len(chosen) == len(names) else X[:, chosen], [names[j] for j in chosen])
+    if path.suffix.lower() == ".parquet":
+        return _read_parquet(path, columns, drop)
     return _read_csv(path, columns, drop)
 
 
@@ -114,7 +126,58 @@ def _from_archive(path: Path, key: str | None) -> Array:
     return array
 
 
+def _parquet(path: Path) -> Any:
+    """A table of pyarrow's."""
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise CommandError(f"{path} needs pyarrow: pip install 'fastem[parquet]'") from None
+    try:
+        return parquet.read_table(path)
+    except ArrowException as error:
+        raise CommandError(f"{path} cannot be read: it is damaged, or no .parquet file ({error}).") from None
+
+
+def _read_parquet(path: Path, columns: list[str] | None, drop: list[str] | None) -> Table:
+    from pyarrow import types
+
+    table = _parquet(path)
+    names = list(table.column_names)
+    chosen = _choose(names, columns, drop)
+    text = [names[j] for j in chosen if not _is_numeric(types, table.schema.field(j).type)]
+    if text:
+        raise CommandError(
+            f"column(s) {', '.join(text)} of {path} hold no numbers; leave them out with --drop {','.join(text)}, or "
+            "choose others with --columns."
+        )
+    empty = [names[j] for j in chosen if table.column(j).null_count]
+    if empty:
+        raise CommandError(f"column(s) {', '.join(empty)} of {path} have empty cells; remove or impute such rows.")
+    if table.num_rows == 0:
+        raise CommandError(f"{path} has columns but no rows.")
+    X = np.column_stack([table.column(j).to_numpy().astype(np.float64) for j in chosen])
+    return Table(X, [names[j] for j in chosen], named=True)
+
+
+def _is_numeric(types: Any, kind: Any) -> bool:
+    return any(test(kind) for test in (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal))
+
+
+@lru_cache(maxsize=1)
+def _read_once(file: IO[str]) -> str:
+    """What a stream says, which can be read once."""
+    return file.read()
+
+
+def _rows(path: Path, file: IO[str]) -> Any:
+    """The rows of a table in text, whose cells are separated by commas, or by tabs in a .tsv file."""
+    tabs = path.name.lower().removesuffix(".gz").endswith((".tsv", ".tab"))
+    return csv.reader(file, delimiter="\t" if tabs else ",")
+
+
 def _open_text(path: Path) -> IO[str]:
+    if str(path) == STDIN:
+        return io.StringIO(_read_once(sys.stdin))
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", newline="", encoding="utf-8-sig")
     return path.open(newline="", encoding="utf-8-sig")
@@ -122,7 +185,7 @@ def _open_text(path: Path) -> IO[str]:
 
 def _read_csv(path: Path, columns: list[str] | None, drop: list[str] | None) -> Table:
     with _open_text(path) as file:
-        reader = csv.reader(file)
+        reader = _rows(path, file)
         try:
             names = [name.strip() for name in next(reader)]
         except StopIteration:
@@ -142,7 +205,7 @@ def _read_csv(path: Path, columns: list[str] | None, drop: list[str] | None) -> 
             f"leave them out with --drop {','.join(labels)}, or choose others with --columns."
         )
     with _open_text(path) as file:
-        reader = csv.reader(file)
+        reader = _rows(path, file)
         next(reader)
         X = np.concatenate(list(_pieces(path, reader, names, chosen)))
     return Table(X, [names[j] for j in chosen], named=True)

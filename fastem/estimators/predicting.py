@@ -181,6 +181,17 @@ class Predicting:
             return int(kept.n_parameters)  # what is known is not estimated
         return mixture.n_parameters
 
+    def summary(self) -> str:
+        """Some lines of text about the fit, as of its Result: sizes, criteria, a table of the components.
+
+        Raises
+        ------
+        NotFittedError : before `fit`.
+        """
+        self._check_fitted()
+        kept = vars(self).get("_result")
+        return (self._mixture() if kept is None else kept).summary()
+
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[FloatArray, IntArray]:
         """Draw from the fitted mixture.
 

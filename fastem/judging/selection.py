@@ -10,7 +10,7 @@ import numpy as np
 from fastem.families.parameters import FloatArray
 from fastem.judging.criteria import SelectionCriterion
 from fastem.model.result import Result, Status
-from fastem.model.showing import counted, shortened, table, wrapped
+from fastem.model.showing import counted, html_table, shortened, table, wrapped
 
 # `Selection.summary` shows so many models.
 SHOWN = 10
@@ -120,20 +120,30 @@ class Selection:
 
     def summary(self) -> str:
         """Some lines of text: the ten best models, how many starts of each agreed, and which was chosen."""
-        deltas, order = self.delta_bic, self.ranking
-        extra = {"aic": ["AIC"], "icl": ["ICL"], "cv": ["held out", "(error)"]}.get(self.criterion, [])
-        head = ["model", "K", "parameters", "log-likelihood", "BIC", "delta BIC", *extra, "starts", "status"]
-        shown = order[:SHOWN] if self.best_index in order[:SHOWN] else [*order[: SHOWN - 1], self.best_index]
-        rows = [self._cells(i, float(deltas[i])) for i in shown]
-        lines = [table(head, rows), *shortened(len(order), SHOWN, "model"), "", f"Chosen by {self.criterion.upper()}:"]
-        lines[-1] += f" {self._best()}. Starts: how many reached the likelihood of the best one."
+        order = self.ranking
+        head, shown = self._shown()
+        lines = [table(head, [self._cells(i) for i in shown]), *shortened(len(order), SHOWN, "model")]
+        starts = "Starts: how many reached the likelihood of the best one."
+        lines += ["", f"Chosen by {self.criterion.upper()}: {self._best()}. {starts}"]
         statuses = dict.fromkeys(self.table[i].status for i in shown)
         lines += [f"{s.name}: {s.value}" for s in statuses if s is not Status.CONVERGED]
         lines += wrapped(self.notes)
         return "\n".join(lines)
 
-    def _cells(self, i: int, delta: float) -> list[str]:
-        row = self.table[i]
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        head, shown = self._shown()
+        return html_table(repr(self), head, [self._cells(i) for i in shown])
+
+    def _shown(self) -> tuple[list[str], list[int]]:
+        """The head of a table, and the models that it shows."""
+        order = self.ranking
+        extra = {"aic": ["AIC"], "icl": ["ICL"], "cv": ["held out", "(error)"]}.get(self.criterion, [])
+        head = ["model", "K", "parameters", "log-likelihood", "BIC", "delta BIC", *extra, "starts", "status"]
+        return head, order[:SHOWN] if self.best_index in order[:SHOWN] else [*order[: SHOWN - 1], self.best_index]
+
+    def _cells(self, i: int) -> list[str]:
+        row, delta = self.table[i], float(self.delta_bic[i])
         extra = {
             "aic": [f"{row.aic:.2f}"],
             "icl": [f"{row.icl:.2f}"],

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from html import escape
 from textwrap import wrap
 from typing import Any, Self, cast
 
@@ -76,6 +77,14 @@ def summary_of(result: Any, names: Sequence[str] | None) -> str:
         labelled = f", {result.n_labelled} of them labelled" if result.n_labelled else ""
         lines.append(f"{counted(result.n_samples, 'sample')}{weight}{labelled}, {', '.join(fit)}")
     lines += ["", "Mean (and standard deviation) of each feature in each component:"]
+    lines.append(table(*_components(result, names)))
+    lines += shortened(n_components, COMPONENTS, "component") + shortened(d, FEATURES, "feature")
+    return "\n".join([*lines, "", *_ending(result)])
+
+
+def _components(result: Any, names: Sequence[str] | None) -> tuple[list[str], list[tuple[str, ...]]]:
+    """The head and the rows of a table of the first components."""
+    n_components, d = len(result.weights), result.n_features
     head = ["component", "weight", *features_of(d, names)]
     means, variances = result.family.moments(result.parameters)
     deviations = np.sqrt(variances)
@@ -83,9 +92,14 @@ def summary_of(result: Any, names: Sequence[str] | None) -> str:
     for j in range(min(d, FEATURES)):
         form = _form_of(float(max(np.abs(means[:, j]).max(), deviations[:, j].max())))
         columns.append([f"{m:{form}} ({s:{form}})" for m, s in zip(means[:, j], deviations[:, j], strict=True)])
-    lines.append(table(head, list(zip(*columns, strict=True))[:COMPONENTS]))
-    lines += shortened(n_components, COMPONENTS, "component") + shortened(d, FEATURES, "feature")
-    return "\n".join([*lines, "", *_ending(result)])
+    return head, list(zip(*columns, strict=True))[:COMPONENTS]
+
+
+def html_table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for notebooks."""
+    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    return f"<table><caption>{escape(caption)}</caption><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table>"
 
 
 def _form_of(largest: float) -> str:
@@ -124,6 +138,10 @@ class Showing:
 
     def __repr__(self) -> str:
         return line_of(self)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return html_table(line_of(self), *_components(self, getattr(self, "feature_names", None)))
 
     def summary(self) -> str:
         """Some lines of text: sizes, criteria, a table of the components, and how the starts ended.

@@ -68,8 +68,6 @@ class ImageDisplay(Display):
         top = 255.0 if np.nanmax(pixels) > 1.0 else 1.0
         return cls(labels, np.clip(means / top, 0.0, 1.0), what).plot(ax)
 
-    from_result = from_estimator
-
     def plot(self, ax: Any = None) -> Self:
         """Draw into axes, or into a new figure; returns the display."""
         from matplotlib.colors import to_rgb

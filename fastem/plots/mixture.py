@@ -110,8 +110,6 @@ class MixtureDisplay(Display):
         }
         return cls.computed(estimator, X, **known).plot(ax)
 
-    from_result = from_estimator
-
     @classmethod
     def computed(
         cls,

@@ -68,8 +68,6 @@ class PairsDisplay(Display):
         }
         return cls(displays, [names[j] for j in chosen]).plot(figure)
 
-    from_result = from_estimator
-
     def plot(self, figure: Any = None) -> Self:
         """Draw into a figure, or into a new one; returns the display."""
         n = len(self.names)

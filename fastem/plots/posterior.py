@@ -47,8 +47,6 @@ class ResponsibilityDisplay(Display):
         labels, largest = resp.argmax(axis=1), resp.max(axis=1)
         return cls([np.sort(largest[labels == k])[::-1] for k in range(result.n_components)]).plot(ax)
 
-    from_result = from_estimator
-
     def plot(self, ax: Any = None) -> Self:
         """Draw into axes, or into a new figure; returns the display."""
         ax = self._axes(ax)
@@ -95,8 +93,6 @@ class ProfileDisplay(Display):
         means = result.family.moments(result.parameters)[0][:, chosen]
         first = result.family.parameters[0].name
         return cls(means, [names[j] for j in chosen], result.weights, first).plot(ax)
-
-    from_result = from_estimator
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into axes, or into a new figure; returns the display."""

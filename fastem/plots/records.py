@@ -41,7 +41,10 @@ class SelectionDisplay(Display):
         """Draw a selection into axes, or into a new figure: ``selection.plot()`` does the same."""
         return cls(selection, criterion).plot(ax)
 
-    from_result = from_selection
+    @classmethod
+    def from_result(cls, result: Any, *data: Any, **settings: Any) -> Self:
+        """The same as `from_selection`."""
+        return cls.from_selection(result, *data, **settings)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into axes, or into a new figure; returns the display."""
@@ -96,8 +99,6 @@ class HistoryDisplay(Display):
         result: Result = checks.check_fitted(estimator)
         paths = [path / result.total_weight for path in result.paths]
         return cls(paths, [report.status for report in result.starts], result.best_start).plot(ax)
-
-    from_result = from_estimator
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into axes, or into a new figure; returns the display."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import abstractmethod
+from typing import Any, Self
 
 # Okabe and Ito (2008), "Color universal design". Black comes last, as text and axes are black.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
@@ -26,6 +27,16 @@ class Display:
 
     ax_: Any
     figure_: Any
+
+    @classmethod
+    @abstractmethod
+    def from_estimator(cls, estimator: Any, *data: Any, **settings: Any) -> Self:
+        """Compute and draw."""
+
+    @classmethod
+    def from_result(cls, result: Any, *data: Any, **settings: Any) -> Self:
+        """The same as `from_estimator`, of a Result."""
+        return cls.from_estimator(result, *data, **settings)
 
     def _axes(self, ax: Any) -> Any:
         """Axes to draw into: the user's, or those of a new figure that pyplot knows nothing of."""
