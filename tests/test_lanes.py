@@ -196,3 +196,11 @@ def test_the_size_of_registers_follows_the_processor_that_is_compiled_for(name, 
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.split() == [str(register), str(register < 64)]
+
+
+def test_operators_with_numpys_numbers_on_the_left_are_ours():
+    """NumPy 1 took `np.float32(1) < value` for its own, and answered with a bool: no float32 fit compiled there."""
+    from fastem.compiled.lanes.values import Number
+
+    assert Number.__array_ufunc__ is None
+    assert np.float32(1.0).__lt__(Number(None, None)) is NotImplemented

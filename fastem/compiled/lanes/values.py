@@ -14,6 +14,9 @@ ALONE = ("nsz",)
 class Number:
     """The result of an instruction: an integer, a number, or a vector of numbers."""
 
+    # Operators with one of NumPy's numbers on the left are this class's, which NumPy 1 has to be told.
+    __array_ufunc__ = None
+
     def __init__(self, builder: Any, value: Any) -> None:
         self._builder, self.value = builder, value
 
