@@ -255,3 +255,21 @@ def test_images():
 def test_bad_input_is_refused_in_a_sentence(faithful, two, call, message):
     with pytest.raises((ValueError, TypeError), match=message):
         call(two, faithful)
+
+
+@pytest.mark.parametrize("what", ["classification", "uncertainty", "density", "components"])
+def test_families_of_counts_and_of_zeros_and_ones(what, rng):
+    X = rng.poisson(np.repeat([[2.0, 9.0], [12.0, 3.0]], 150, axis=0)).astype(float)
+    zeros = (rng.random((300, 2)) < np.repeat([[0.2, 0.8], [0.9, 0.3]], 150, axis=0)).astype(float)
+    for family, data in ((fastem.Poisson(), X), (fastem.Bernoulli(), zeros)):
+        result = fastem.fit(data, family, 2, seed=0, max_iter=50)
+        display = drawn(plots.MixtureDisplay.from_result(result, data, what=what))
+        assert not display.ellipses_
+        assert len(display.centres_) == (0 if what == "density" else 2)
+        assert (display.contours_ is not None) == (what == "density")
+        line = drawn(plots.MixtureDisplay.from_result(result, data, what=what, features=1))
+        if what != "uncertainty":
+            x, total = line.curves_[-1].get_data()
+            assert total.sum() == pytest.approx(1.0, abs=1e-3)
+            assert x.max() <= 1 or family.name == "poisson"
+        drawn(plots.PairsDisplay.from_result(result, data, what=what))

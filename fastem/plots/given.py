@@ -70,11 +70,5 @@ def marginal_of(result: Result, features: Any) -> Result:
 
 
 def is_discrete(result: Result, X: Array) -> bool:
-    """Whether no value between whole numbers can be produced, by the first feature of X (n, 1)."""
-    from fastem.model.evaluation import log_density
-
-    with np.errstate(all="ignore"):
-        try:
-            return bool(np.isneginf(log_density(np.floor(X[:1]) + 0.5, result)).all())
-        except ValueError:  # the family refuses what it cannot produce
-            return True
+    """Whether nothing between whole numbers can be produced; X (n, d): some values that can."""
+    return result.family.why_impossible(np.floor(X[:1]) + 0.5) is not None

@@ -43,6 +43,7 @@ class MixtureDisplay(Display):
     ax_, figure_ : the axes and the figure.
     points_ : a scatter for each component, or one of all samples.
     ellipses_ : a patch for each component, with its marginal covariance.
+    centres_ : the mean of each component that has no covariance, such as rates.
     curves_ : lines in one dimension: of each component, then of all.
     contours_ : the borders of the regions of highest density.
     histogram_ : the bars of the histogram.
@@ -153,6 +154,7 @@ class MixtureDisplay(Display):
         ax = self._axes(ax)
         self.points_: list[Any] = []
         self.ellipses_: list[Any] = []
+        self.centres_: list[Any] = []
         self.curves_: list[Any] = []
         self.contours_, self.histogram_ = None, None
         if self.mixture.n_features == 1:
@@ -199,14 +201,21 @@ class MixtureDisplay(Display):
 
     def _grid(self) -> tuple[Array, bool]:
         """Where curves are drawn, (n, 1), and whether these are whole numbers, as nothing else can be produced."""
-        means, variances = self.mixture.family.moments(self.mixture.parameters)
+        means, _ = self.mixture.family.moments(self.mixture.parameters)
+        discrete = is_discrete(self.mixture, means)
+        return self._values(0, CURVE, discrete)[:, None], discrete
+
+    def _values(self, feature: int, n: int, discrete: bool) -> Array:
+        """Values of a feature within four standard deviations of the means: n of them, or all whole numbers."""
+        means, variances = (part[:, feature] for part in self.mixture.family.moments(self.mixture.parameters))
         low, high = (means - 4 * np.sqrt(variances)).min(), (means + 4 * np.sqrt(variances)).max()
         if self.histogram is not None:
             low, high = min(low, self.histogram[1][0]), max(high, self.histogram[1][-1])
-        if has_covariances(self.mixture) or not is_discrete(self.mixture, means):
-            return np.linspace(low, high, CURVE)[:, None], False
-        top = 1.0 if self.mixture.family.name == "bernoulli" else np.ceil(high)
-        return np.arange(max(np.floor(low), 0.0), top + 1.0)[:, None], True
+        if not discrete:
+            return np.linspace(low, high, n)
+        grid = np.arange(np.floor(low), np.ceil(high) + 1.0)
+        alike = np.ones((1, self.mixture.n_features))
+        return grid[[self.mixture.family.why_impossible(value * alike) is None for value in grid]]
 
     def _plot_plane(self, ax: Any) -> None:
         k_all = range(self.mixture.n_components)
@@ -225,9 +234,23 @@ class MixtureDisplay(Display):
             self._plot_regions(ax)
         elif has_covariances(self.mixture):
             self._plot_ellipses(ax)
+        else:
+            self._plot_centres(ax)
         ax.set(xlabel=self.names[0], ylabel=self.names[1])
         if self.points_ and self.what != "density":
             ax.legend(fontsize="small")
+
+    def _plot_centres(self, ax: Any) -> None:
+        """The means of components that are no Gaussians, larger ones for larger weights."""
+        means = self.mixture.family.moments(self.mixture.parameters)[0]
+        for k, (mean, weight) in enumerate(zip(means, self.mixture.weights, strict=True)):
+            look = look_of(k)
+            mark = {"color": look["color"], "marker": look["marker"], "edgecolors": "k", "zorder": 3}
+            label = None if self.points_ else _named(k, self.mixture)
+            self.centres_.append(ax.scatter(*mean, s=60.0 + 300.0 * weight, **mark, label=label))
+        if not self.points_:
+            ax.margins(0.3)
+        ax.legend(fontsize="small")
 
     def _plot_ellipses(self, ax: Any) -> None:
         from matplotlib.patches import Ellipse
@@ -254,15 +277,15 @@ class MixtureDisplay(Display):
             ax.legend(handles=self.ellipses_, fontsize="small")
 
     def _plot_regions(self, ax: Any) -> None:
-        means, variances = self.mixture.family.moments(self.mixture.parameters)
-        low, high = (means - 4 * np.sqrt(variances)).min(axis=0), (means + 4 * np.sqrt(variances)).max(axis=0)
-        x, y = (np.linspace(a, b, GRID) for a, b in zip(low, high, strict=True))
-        across, up = np.meshgrid(x, y)
-        density = np.exp(log_density(np.stack([across.ravel(), up.ravel()], axis=1), self.mixture)).reshape(GRID, GRID)
-        shares = sorted(self.regions, reverse=True)
-        levels = density_levels(self.mixture, shares)
+        discrete = is_discrete(self.mixture, self.mixture.family.moments(self.mixture.parameters)[0])
+        across, up = np.meshgrid(*(self._values(feature, GRID, discrete) for feature in (0, 1)))
+        places = np.stack([across.ravel(), up.ravel()], axis=1)
+        density = np.exp(log_density(places, self.mixture)).reshape(across.shape)
+        # Regions of whole numbers may be the same for several probabilities.
+        found = dict(zip(density_levels(self.mixture, self.regions).tolist(), self.regions, strict=True))
+        levels = sorted(found)
         self.contours_ = ax.contour(across, up, density, levels=levels, colors="k", linewidths=[0.8, 1.2, 1.6, 2.0])
-        ax.clabel(self.contours_, fmt={level: f"{share:.0%}" for level, share in zip(levels, shares, strict=True)})
+        ax.clabel(self.contours_, fmt={level: f"{found[level]:.0%}" for level in levels})
 
 
 def _named(k: int, mixture: Result) -> str:
@@ -278,7 +301,7 @@ def _weighted_densities(grid: Array, mixture: Result) -> Array:
 
 def _histogram(column: Array, mixture: Result) -> tuple[Array, Array]:
     """The density of a column in bins, which are whole numbers where nothing else can be produced."""
-    if not has_covariances(mixture) and is_discrete(mixture, column[:, None]):
+    if is_discrete(mixture, column[:, None]):
         edges = np.arange(np.floor(column.min()) - 0.5, np.ceil(column.max()) + 1.0)
     else:
         edges = np.histogram_bin_edges(column, bins=int(np.clip(2.0 * len(column) ** (1 / 3), 10, 100)))
