@@ -273,3 +273,11 @@ def test_families_of_counts_and_of_zeros_and_ones(what, rng):
             assert total.sum() == pytest.approx(1.0, abs=1e-3)
             assert x.max() <= 1 or family.name == "poisson"
         drawn(plots.PairsDisplay.from_result(result, data, what=what))
+
+
+def test_a_start_that_was_never_finite_is_no_refused_leap():
+    from fastem.model.result import Status
+
+    paths = [np.array([np.nan]), np.array([-2.0, -1.0, np.nan, -0.5])]
+    display = drawn(plots.HistoryDisplay(paths, [Status.NOT_FINITE, Status.CONVERGED], 1).plot())
+    assert display.refused_.get_xydata().tolist() == [[3.0, -1.0]]

@@ -1,4 +1,4 @@
-"""The options of `fastem fit`.
+"""The commands of `fastem` and their options.
 
 If the value of an option is one of a list, that list is read from the package. Nothing that compiles is imported: the
 lists are in files of their own, and a family's options are looked up only if --family names it. An option that is not

@@ -166,7 +166,7 @@ def _is_numeric(types: Any, kind: Any) -> bool:
 @lru_cache(maxsize=1)
 def _read_once(file: IO[str]) -> str:
     """What a stream says, which can be read once."""
-    return file.read()
+    return file.read().removeprefix("\ufeff")
 
 
 def _rows(path: Path, file: IO[str]) -> Any:

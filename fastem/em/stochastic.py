@@ -35,8 +35,8 @@ def wander(
 ) -> bool:
     """Move every start for max_iter iterations; each ends at the best mixture that it has visited.
 
-    That is the accepted step of its track, whose log-likelihood the callback is told. Returns whether the callback or
-    the time limit ended them. keep, n_passes: as in `loop`.
+    On the way, the accepted step of a track is the best mixture so far; the callback is told its log-likelihood.
+    Returns whether the callback or the time limit ended the starts. keep, n_passes: as in `loop`.
     """
     family, source = problem.family, problem.source
     own = family.kernels(), shape_of(family, source.n_features, problem.n_components)

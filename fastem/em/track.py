@@ -105,6 +105,8 @@ class Track:
     @property
     def path(self) -> Array:
         """The objective after each pass, NaN where a leap was refused."""
+        if not self.refused_at:  # in a microsecond, as every fit asks for it
+            return np.array(self.history[: self.n_passes])
         path = np.full(len(self.history) + len(self.refused_at), np.nan)
         accepted = np.setdiff1d(np.arange(len(path)), self.refused_at)
         path[accepted[: len(self.history)]] = self.history

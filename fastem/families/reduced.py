@@ -1,8 +1,8 @@
-"""Derivatives of log densities where something is known of the parameters: by what is still free of them.
+"""Derivatives of log densities by the parameters that constraints leave free.
 
-The free parameters of a family become functions of fewer ones. Their first derivatives are a sparse matrix A, and a
-score s becomes A' s. Where a function is a product of two of the fewer, its second derivative is 1, and an information
-B becomes A' B A less the scores of those products.
+Under constraints, the free parameters of a family are functions of fewer numbers. The first derivatives of these
+functions are a sparse matrix A, and a score s becomes A' s. Where such a function is a product of two of the numbers,
+its second derivative by both is 1. So an information B becomes A' B A, less the scores of these products.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ _NO_PRODUCTS = np.empty((0, 3), dtype=np.int64)
 
 
 class Reduction(NamedTuple):
-    """How free parameters of a `Tangent` follow from fewer.
+    """How the free parameters of a `Tangent` follow from the n numbers that constraints leave free.
 
-    rows, columns, values: the entries of the matrix of first derivatives (n_free, n), in any order; entries of one
-    place are added. n: how many there are still. products (m, 3): a free parameter, and the two of the fewer by which
-    its second derivative is 1.
+    rows, columns, values: the entries of the matrix of first derivatives (n_free, n), in any order; entries at the same
+    place are added. products (m, 3): the index of a free parameter, and those of two numbers whose product it contains.
     """
 
     rows: Array
@@ -103,6 +102,6 @@ class ReducedTangent:
     def standard_errors(self, covariance: Array, scale: Array) -> dict[str, Array]:
         wide = np.asarray(self._matrix @ covariance @ self._matrix.T)
         found = dict(self._inner.standard_errors(wide, scale))
-        for name, known in self._fixed.items():  # and not what rounding leaves of 0
+        for name, known in self._fixed.items():  # exactly 0, without rounding errors
             found[name] = np.where(known, 0.0, found[name])
         return found

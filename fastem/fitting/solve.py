@@ -116,14 +116,12 @@ def _cooled(
     keep: Keep | None,
 ) -> bool:
     """`_move` of a fit that is annealed, on the first part if there are any, before EM."""
-    tracks, later = progress.tracks, keep
-    if keep is not None:
-        later = lambda at: keep(at._replace(stage=at.stage + N_STAGES))  # noqa: E731
+    tracks = progress.tracks
+    later = None if keep is None else lambda at: keep(at._replace(stage=at.stage + N_STAGES))
     if progress.stage < N_STAGES:
-        kept = None
         if keep is not None:
             keep(progress)
-            kept = lambda stage, n_passes: keep(Progress(stage, n_passes, tracks))  # noqa: E731
+        kept = None if keep is None else lambda stage, n_passes: keep(Progress(stage, n_passes, tracks))
         at = problem if parts is None else parts.part(0)
         share = at.source.total_weight / problem.source.total_weight
         if anneal(at, tracks, stopping, seed, callback, kept, progress[:2], share):

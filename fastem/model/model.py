@@ -96,7 +96,7 @@ class Model:
         return replace(self, mixing=Proportions(), constraints=Constraints())
 
     def anonymous(self) -> Model:
-        """The model that is not told one component from another: `unheld`, with priors that say the same of all."""
+        """The model in which nothing tells components apart: `unheld`, with priors that are the same for all."""
         return replace(self.unheld(), priors=tuple(prior.symmetric() for prior in self.priors))
 
     def take(self, order: Array) -> Model:

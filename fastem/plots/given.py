@@ -9,6 +9,7 @@ import numpy as np
 from fastem import validation
 from fastem.families import Gaussian
 from fastem.families.base import Array
+from fastem.model.evaluation import responsibilities
 from fastem.model.evidence import from_parameters
 from fastem.model.result import Result
 from fastem.plots.geometry import has_covariances
@@ -19,10 +20,16 @@ N_POINTS = 10_000
 
 
 class Shown(NamedTuple):
-    """Samples that are drawn, (n, n_features) float64, and the rows that they were."""
+    """Samples that are drawn, without missing values.
+
+    X: (n, n_features) float64. labels: (n,) the likeliest component of each. largest: (n,) its responsibility. whole:
+    all samples, for histograms.
+    """
 
     X: Array
-    rows: Array
+    labels: Array
+    largest: Array
+    whole: Array
 
 
 def mixture_of(mixture: Any) -> Result:
@@ -30,10 +37,9 @@ def mixture_of(mixture: Any) -> Result:
     if validation.is_mixture(mixture):
         return validation.check_mixture(mixture)
     shape: Any = checks.shape_of_theirs(mixture)
-    found = from_parameters(
+    return from_parameters(
         Gaussian(shape), mixture.weights_, means=mixture.means_, covariances=np.asarray(mixture.covariances_)
     )
-    return found
 
 
 def names_of(mixture: Any, result: Result) -> list[str]:
@@ -46,11 +52,13 @@ def names_of(mixture: Any, result: Result) -> list[str]:
 
 def shown(X: Any, result: Result, n_points: int) -> Shown:
     """The samples without missing values, at most so many of them, evenly chosen."""
-    X = checks.check_points(X, result.n_features)
-    rows = np.flatnonzero(np.isfinite(X).all(axis=1))
+    whole = checks.check_points(X, result.n_features)
+    rows = np.flatnonzero(np.isfinite(whole).all(axis=1))
     if len(rows) > n_points:
         rows = np.sort(np.random.default_rng(0).choice(rows, n_points, replace=False))
-    return Shown(np.asarray(X[rows], dtype=np.float64), rows)
+    chosen = np.asarray(whole[rows], dtype=np.float64)
+    resp = responsibilities(chosen, result)
+    return Shown(chosen, resp.argmax(axis=1), resp.max(axis=1), whole)
 
 
 def marginal_of(result: Result, features: Any) -> Result:

@@ -11,7 +11,7 @@ from fastem.families.base import Array
 from fastem.model.evaluation import log_density, responsibilities
 from fastem.model.result import Result
 from fastem.plots.geometry import covariance_ellipse, density_levels, has_covariances
-from fastem.plots.given import N_POINTS, is_discrete, marginal_of, mixture_of, names_of, shown
+from fastem.plots.given import N_POINTS, Shown, is_discrete, marginal_of, mixture_of, names_of, shown
 from fastem.plots.style import GREY, Display, look_of
 from fastem.validation import plots as checks
 
@@ -102,52 +102,27 @@ class MixtureDisplay(Display):
         ------
         ValueError, TypeError : unusable input; the message names the argument.
         """
-        known: dict[str, Any] = {
-            "what": what,
-            "features": features,
-            "level": level,
-            "regions": regions,
-            "n_points": n_points,
-        }
-        return cls.computed(estimator, X, **known).plot(ax)
-
-    @classmethod
-    def computed(
-        cls,
-        estimator: Any,
-        X: Any = None,
-        *,
-        what: What = "classification",
-        features: Any = None,
-        level: float = 0.95,
-        regions: Sequence[float] = REGIONS,
-        n_points: int = N_POINTS,
-    ) -> Self:
-        """What `from_estimator` draws, not yet drawn."""
         result = mixture_of(estimator)
         names = names_of(estimator, result)
         chosen = checks.check_features(features, names)
         what, level = checks.check_what(what, WHATS), checks.check_level(level)
-        values, histogram, labels, uncertainty = None, None, None, None
-        if X is not None:
-            seen = shown(X, result, n_points)
-            values = seen.X[:, chosen]
-            resp = responsibilities(seen.X, result)
-            labels, uncertainty = resp.argmax(axis=1), 1.0 - resp.max(axis=1)
-            if len(chosen) == 1:
-                column = np.asarray(checks.check_points(X, result.n_features)[:, chosen[0]], dtype=np.float64)
-                histogram = _histogram(column[np.isfinite(column)], marginal_of(result, chosen))
-        return cls(
-            marginal_of(result, chosen),
-            values,
-            histogram=histogram,
-            labels=labels,
-            uncertainty=uncertainty,
-            names=[names[j] for j in chosen],
-            what=what,
-            level=level,
-            regions=regions,
-        )
+        seen = None if X is None else shown(X, result, n_points)
+        return cls.of(result, seen, chosen, names, what=what, level=level, regions=regions).plot(ax)
+
+    @classmethod
+    def of(
+        cls, result: Result, seen: Shown | None, features: Sequence[int], names: Sequence[str], **settings: Any
+    ) -> Self:
+        """A display of one or two features of a mixture and of samples, not yet drawn. names: of all features."""
+        mixture, own = marginal_of(result, features), [names[j] for j in features]
+        if seen is None:
+            return cls(mixture, names=own, **settings)
+        histogram = None
+        if len(features) == 1:
+            column = np.asarray(seen.whole[:, features[0]], dtype=np.float64)
+            histogram = _histogram(column[np.isfinite(column)], mixture)
+        settings |= {"histogram": histogram, "labels": seen.labels, "uncertainty": 1.0 - seen.largest}
+        return cls(mixture, seen.X[:, list(features)], names=own, **settings)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into axes, or into a new figure; returns the display."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
-from fastem.plots.given import N_POINTS, mixture_of, names_of
-from fastem.plots.mixture import MixtureDisplay, What
+from fastem.plots.given import N_POINTS, mixture_of, names_of, shown
+from fastem.plots.mixture import WHATS, MixtureDisplay, What
 from fastem.plots.style import Display
 from fastem.validation import plots as checks
 
@@ -60,9 +60,10 @@ class PairsDisplay(Display):
         result = mixture_of(estimator)
         names = names_of(estimator, result)
         chosen = checks.check_several(features, names, MOST)
-        settings: dict[str, Any] = {"what": what, "level": level, "n_points": n_points}
+        settings: dict[str, Any] = {"what": checks.check_what(what, WHATS), "level": checks.check_level(level)}
+        seen = None if X is None else shown(X, result, n_points)
         displays = {
-            (i, j): MixtureDisplay.computed(estimator, X, features=[b] if i == j else [b, a], **settings)
+            (i, j): MixtureDisplay.of(result, seen, [b] if i == j else [b, a], names, **settings)
             for i, a in enumerate(chosen)
             for j, b in enumerate(chosen[: i + 1])
         }

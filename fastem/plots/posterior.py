@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 
 from fastem.families.base import Array
-from fastem.model.evaluation import responsibilities
 from fastem.plots.given import N_POINTS, mixture_of, names_of, shown
 from fastem.plots.style import Display, look_of
 from fastem.validation import plots as checks
@@ -43,9 +42,8 @@ class ResponsibilityDisplay(Display):
         ax : matplotlib's axes, or None for a new figure
         """
         result = mixture_of(estimator)
-        resp = responsibilities(shown(X, result, n_points).X, result)
-        labels, largest = resp.argmax(axis=1), resp.max(axis=1)
-        return cls([np.sort(largest[labels == k])[::-1] for k in range(result.n_components)]).plot(ax)
+        seen = shown(X, result, n_points)
+        return cls([np.sort(seen.largest[seen.labels == k])[::-1] for k in range(result.n_components)]).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into axes, or into a new figure; returns the display."""

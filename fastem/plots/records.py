@@ -114,7 +114,7 @@ class HistoryDisplay(Display):
             first = label not in [line.get_label() for line in self.lines_]
             (line,) = ax.plot(passes, values, **look, label=label if first else f"_start {i}")
             self.lines_.append(line)
-            leaps = np.flatnonzero(np.isnan(path))
+            leaps = np.flatnonzero(np.isnan(path) & np.logical_or.accumulate(~np.isnan(path)))
             refused.extend((each + 1.0, float(values[made < each][-1])) for each in leaps)
             if status in (Status.DROPPED, Status.MERGED) and len(passes):
                 ended.append((float(passes[-1]), float(values[-1])))

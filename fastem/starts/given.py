@@ -166,7 +166,8 @@ def held(problem: Problem, step: Step, match: bool = True) -> Step:
     if match and (weights != np.exp(log_weights)).any():
         costs.append((weights[:, None] - np.exp(log_weights)) ** 2)
     if match:
-        costs += [-p.pseudo_counts(n_components)[:, None] * log_weights for p in model.priors if not p.is_symmetric]
+        finite = np.maximum(log_weights, -1e3)  # a component without samples has the weight 0
+        costs += [-p.pseudo_counts(n_components)[:, None] * finite for p in model.priors if not p.is_symmetric]
     if costs and problem.source.known is None:
         order = matched(np.sum(costs, axis=0))
         named, log_weights = family.take(named, order), log_weights[order]
@@ -176,9 +177,9 @@ def held(problem: Problem, step: Step, match: bool = True) -> Step:
 
 
 def by_distance(problem: Problem) -> Step:
-    """A start for components at one place: samples by how likely they are under one component of all of them.
+    """A start for components that share their mean: shells of samples, by their density under a single component.
 
-    Clusters side by side, which other starts find, would become equal components there.
+    The clusters that other starts find lie side by side. At one mean they would become equal components.
     """
     model, n = problem.model.anonymous(), problem.source.n_samples
     one = replace(problem, model=replace(model, n_components=1))

@@ -10,6 +10,7 @@ import numpy as np
 from fastem.families.base import Family, Frame
 from fastem.families.parameters import Array, Parameters
 from fastem.families.priors.prior import Derivatives, Prior, at_least
+from fastem.validation import check_derivatives
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class Gamma(Prior):
         return float((terms - np.asarray(self.rate) * rates).sum())
 
     def derivatives(self, family: Family, tangent: Any, k: int, n_components: int, frame: Frame) -> Derivatives:
-        expected = np.asarray(self.rate) * tangent.rates[k]
+        expected = np.asarray(self.rate) * check_derivatives(tangent, "rates", family)[k]
         return np.asarray(self.shape) - 1.0 - expected, np.diag(expected)
 
 
@@ -116,7 +117,7 @@ class Beta(Prior):
         return float((ones + zeros).sum())
 
     def derivatives(self, family: Family, tangent: Any, k: int, n_components: int, frame: Frame) -> Derivatives:
-        p, worth = tangent.probabilities[k], self.a + self.b - 2.0
+        p, worth = check_derivatives(tangent, "probabilities", family)[k], self.a + self.b - 2.0
         return self.a - 1.0 - worth * p, np.diag(worth * p * (1.0 - p))
 
 
