@@ -227,3 +227,12 @@ MODULES = sorted(
 def test_docstring_examples(module):
     failed, tried = doctest.testmod(importlib.import_module(module.removesuffix(".__init__")))
     assert tried and not failed
+
+
+def test_every_file_names_the_same_version():
+    def named(pattern, path):
+        return re.search(pattern, (ROOT / path).read_text(), flags=re.MULTILINE)[1]
+
+    assert named(r'^version = "(\S+)"', "pyproject.toml") == fastem.__version__
+    assert named(r"^version: (\S+)", "CITATION.cff") == fastem.__version__
+    assert named(r"^## (\S+)", "CHANGELOG.md") == fastem.__version__
