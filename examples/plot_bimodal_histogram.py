@@ -2,8 +2,8 @@
 One Gaussian, two, and five on a histogram
 ==========================================
 
-How many components does a histogram with two hills need? One is wrong between them; two are enough; with five, BIC pays
-for what is no better.
+How many components does a histogram with two hills need? One is wrong between them; two are enough; with five, BIC is
+worse again.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ for ax, k in zip(axes, (1, 2, 5), strict=True):
     ax.set(title=f"{k}: log-likelihood {result.log_likelihood:.1f}, BIC {result.bic:.1f}", xlabel="minutes")
 
 # %%
-# The same question as a test: how likely is such a gain if one component is true? Data sets of one Gaussian tell.
+# The same question as a test: how likely is such a gain if one component is true? Data drawn from one Gaussian say.
 
 test = fastem.likelihood_ratio_test(waiting, fastem.Gaussian("diag"), 1, n_replicates=19, seed=0)
 print(test)

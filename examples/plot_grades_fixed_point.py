@@ -2,9 +2,9 @@
 Grades: EM of your own, by ``fixed_point``
 ==========================================
 
-What if the model is no mixture of fastem's? Moore's class has the grades A with probability 1/2, B with m, C with 2m
-and D with 1/2 - 3m. Of h students it is only known that they have an A or a B. An EM step is a line; ``fixed_point``
-iterates and accelerates it.
+What if the model is no mixture of fastem's? In an example of Andrew Moore's, students get A with probability 1/2, B
+with m, C with 2m and D with 1/2 - 3m. Of h students it is only known that they have an A or a B. An EM step is a line;
+``fixed_point`` iterates and accelerates it.
 """
 
 import matplotlib.pyplot as plt

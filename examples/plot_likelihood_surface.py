@@ -2,8 +2,8 @@
 EM's path on the likelihood, and a quicker one
 ==============================================
 
-Why is EM slow, and what does acceleration do? Two known Gaussians of one width, whose means alone are free: the
-likelihood is a surface over two numbers. EM takes short steps along its ridge; SQUAREM leaps.
+Why is EM slow, and what does acceleration do? Two Gaussians of one known width, of which only the means are
+free: the likelihood is a surface over two numbers. EM takes short steps along its ridge; SQUAREM leaps.
 """
 
 import matplotlib.pyplot as plt

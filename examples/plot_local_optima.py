@@ -3,7 +3,7 @@ Local optima, and what starts find
 ==================================
 
 Is one start enough? EM climbs the hill on which it begins. On 25 spots of a grid, no random start ends at the best
-optimum, and k-means, which is blind to widths, does well: the ten starts of ``start="auto"`` are of five kinds.
+optimum, and k-means, which is blind to widths, does well: the ten starts of ``start="auto"`` are of several kinds.
 """
 
 import matplotlib.pyplot as plt

@@ -1,5 +1,12 @@
 """fastem: mixture models by fast Expectation-Maximization.
 
+    result = fastem.fit(X, fastem.Gaussian("full"), 3, seed=0)     # or fastem.select(X), which finds K and the shape
+    labels = fastem.predict(X, result)
+    print(result.summary())
+
+``fastem.GaussianMixture(3).fit(X)`` is the same in scikit-learn's interface, and `fastem.plots` draws. ``help`` of any
+name says its arguments, units and errors; docs/index.md lists the pages.
+
 The folders are ranks: a file imports from its own folder and from those before it.
 
     compiled    numba's options, vectorised functions, blocks of linear algebra
@@ -11,8 +18,11 @@ The folders are ranks: a file imports from its own folder and from those before 
     starts      where the loop begins
     fitting     from a user's arguments to a fit: parts of the data, checkpoints
     judging     which model, is it a maximum, how certain
+    using       what is done with a fitted mixture
     estimators  scikit-learn's interface
+    applied     a classifier, a regressor and an outlier detector, for scikit-learn
     cli         the command line
+    testing     the laws that a family must obey
 
 `validation` has every check of user input and its error message; all of them call it.
 

@@ -89,7 +89,7 @@ class MixtureClassifier(Settings, ClassifierMixin, BaseEstimator):  # type: igno
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **Settings.constraints(covariance_type=set(SHAPES)),
+        **Settings._constraints(covariance_type=set(SHAPES)),
         "n_components": [Interval(Integral, 1, None, closed="left"), "array-like", dict],
         "family": [Family, None],
         "class_prior": ["array-like", None],
@@ -237,7 +237,11 @@ class MixtureClassifier(Settings, ClassifierMixin, BaseEstimator):  # type: igno
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), float64
+        ndarray of shape (n_samples, n_classes), float64, in nats
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : unusable input; the message names the place.
         """
         joint = self._joint(X)
         impossible = np.isneginf(joint).all(axis=1)
@@ -256,6 +260,10 @@ class MixtureClassifier(Settings, ClassifierMixin, BaseEstimator):  # type: igno
         Returns
         -------
         ndarray of shape (n_samples, n_classes), float64; rows sum to 1.
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : unusable input; the message names the place.
         """
         return np.exp(self.predict_log_proba(X))
 
@@ -268,7 +276,11 @@ class MixtureClassifier(Settings, ClassifierMixin, BaseEstimator):  # type: igno
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), or (n_samples,) with two classes, float64
+        ndarray of shape (n_samples, n_classes), or (n_samples,) with two classes, float64, in nats
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : unusable input; the message names the place.
         """
         joint = self._joint(X)
         if len(self.classes_) != 2:
@@ -287,6 +299,10 @@ class MixtureClassifier(Settings, ClassifierMixin, BaseEstimator):  # type: igno
         Returns
         -------
         ndarray of shape (n_samples,), of the type of `classes_`
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : unusable input; the message names the place.
         """
         places = self.predict_log_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[places])

@@ -38,7 +38,7 @@ class Settings:
         self.converged_, self.n_iter_ = mixture.converged_, max(1, mixture.n_iter_)
 
     @staticmethod
-    def constraints(covariance_type: set[str], **more: Any) -> dict[str, Any]:
+    def _constraints(covariance_type: set[str], **more: Any) -> dict[str, Any]:
         """What scikit-learn checks of the arguments."""
         common = {name: GaussianMixture._parameter_constraints[name] for name in NAMES}
         return {**common, "covariance_type": [StrOptions(covariance_type)], **more}

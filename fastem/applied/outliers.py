@@ -47,9 +47,14 @@ class MixtureOutlierDetector(Settings, OutlierMixin, BaseEstimator):  # type: ig
     >>> detector = fastem.MixtureOutlierDetector(contamination=0.01).fit(X)
     >>> np.flatnonzero(detector.predict(X) == -1).tolist()
     [99]
+
+    References
+    ----------
+    Tarassenko, Hayton, Cerneaz and Brady (1995), Novelty detection for the identification of masses in mammograms,
+    Fourth Int. Conf. on Artificial Neural Networks, 442-447.
     """
 
-    _parameter_constraints = Settings.constraints(
+    _parameter_constraints = Settings._constraints(
         covariance_type=set(SHAPES), contamination=[Interval(Real, 0.0, 0.5, closed="right")]
     )
 
@@ -108,15 +113,54 @@ class MixtureOutlierDetector(Settings, OutlierMixin, BaseEstimator):  # type: ig
         return self
 
     def score_samples(self, X: Any) -> FloatArray:
-        """The log density of each sample, nats: the higher, the more usual. (n_samples,) float64."""
+        """The log density of each sample: the higher, the more usual.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64, in nats
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : unusable input; the message names the place.
+        """
         check_is_fitted(self, "result_")
         with validation.naming(X):
             return log_density(checked_array(self, X, reset=False), self.result_, n_threads=self.n_threads)
 
     def decision_function(self, X: Any) -> FloatArray:
-        """`score_samples` less `offset_`: below 0 for outliers. (n_samples,) float64."""
+        """`score_samples` less `offset_`: below 0 for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64, in nats
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : unusable input; the message names the place.
+        """
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> IntArray:
-        """-1 for outliers and 1 for all others, (n_samples,) int64."""
+        """Which samples are outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), int64: -1 for outliers and 1 for all others
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : unusable input; the message names the place.
+        """
         return np.where(self.decision_function(X) < 0, -1, 1)

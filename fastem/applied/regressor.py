@@ -26,8 +26,8 @@ COLUMN = "A column-vector y was passed when a 1d array was expected; predictions
 class MixtureRegressor(Settings, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Regression by a Gaussian mixture of features and targets: the targets' law, given the features.
 
-    The curve is a smooth blend of as many lines as there are components, the spread is told with it, and inverse
-    problems are as easy as others: any features of the mixture `result_` can be the given ones, see ``fastem.regress``.
+    The curve is a smooth blend of as many lines as there are components, and comes with its spread at each point.
+    Features may be predicted from the target as well: see ``fastem.regress`` with the mixture `result_`.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class MixtureRegressor(Settings, RegressorMixin, BaseEstimator):  # type: ignore
     [2.0, 2.0]
     """
 
-    _parameter_constraints = Settings.constraints(covariance_type={"full", "tied"})
+    _parameter_constraints = Settings._constraints(covariance_type={"full", "tied"})
 
     def __init__(
         self,
@@ -124,6 +124,10 @@ class MixtureRegressor(Settings, RegressorMixin, BaseEstimator):  # type: ignore
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
         std : ndarray of the same shape, only with return_std
+
+        Raises
+        ------
+        NotFittedError : before `fit`. ValueError : unusable input; the message names the place.
         """
         check_is_fitted(self, "result_")
         with validation.naming(X):

@@ -23,7 +23,7 @@ SHARED = {
     "tied_spherical (default: full)",
     "ridge": "fraction of each column's variance added to every variance (default: 0)",
     "reg_covar": "added to every variance, in squared units (default: 0)",
-    "floor": "smallest variance of a component, relative to the data's (default: 1e-12, for float32 1e-8)",
+    "floor": "smallest variance of a component, relative to the data's (default: what floating point resolves)",
     "min_variance": "the same as a number in squared units (default: 0)",
 }
 # The one option that takes several values.

@@ -45,7 +45,7 @@ def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
     """The parser, with the options of this family."""
     parser = argparse.ArgumentParser(prog="fastem", description="Fit mixture models by Expectation-Maximization.")
     parser.add_argument("--version", action="version", version=f"fastem {version}")
-    parser.add_argument("--verbose", action="store_true", help="with --version: of everything, for a report")
+    parser.add_argument("--verbose", action="store_true", help="with --version: details, for bug reports")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     fit = commands.add_parser(
         "fit",
@@ -104,7 +104,9 @@ def _add_models(commands: Any) -> None:
     show = commands.add_parser("show", help="describe a model")
     plot = commands.add_parser("plot", help="draw a model, and data")
     compare = commands.add_parser(
-        "compare", help="measure fastem beside scikit-learn on this machine", description="It takes half a minute."
+        "compare",
+        help="measure fastem beside scikit-learn on this machine",
+        description="Measure fits of a few shapes by both, and print a table. This takes half a minute.",
     )
     for command in (predict, sample, show, plot):
         command.add_argument("model", type=Path, metavar="MODEL.npz", help="what `fastem fit --save` wrote")
@@ -179,7 +181,7 @@ def _add_output(fit: argparse.ArgumentParser) -> None:
     fit.add_argument(
         "--progress",
         action=argparse.BooleanOptionalAction,
-        help="a bar on standard error, by tqdm, of the models done, which with cv is after all folds "
+        help="a bar of the models done (with cv: after all folds), on standard error, by tqdm "
         "(default: where that is a terminal and tqdm is installed)",
     )
     fit.add_argument("--json", action="store_true", help="print JSON instead, for a script")
@@ -246,9 +248,9 @@ SEARCH: dict[str, dict[str, Any]] = {
     "accelerate": _chosen({**ACCELERATORS, NEVER: "plain EM"}, "fewer iterations where EM is slow, by"),
     "tol": _number(float, "gain per sample to stop at, nats (default: 1e-6)"),
     "max_iter": _number(int, "iterations at most (default: 1000)"),
-    "min_samples": _number(float, "what a component must hold, in samples (default: 0)"),
+    "min_samples": _number(float, "samples that each component must hold (default: 0)"),
     "assignment": _chosen(ASSIGNMENTS, "how rows are given to components, one of"),
-    "starving": _chosen(FATES, "what becomes of a component that holds less, one of"),
+    "starving": _chosen(FATES, "what becomes of a component below --min-samples, one of"),
     "progressive": {
         "action": argparse.BooleanOptionalAction,
         "help": "begin on random parts of the data (default: from 32,768 rows on)",

@@ -83,6 +83,22 @@ class Bernoulli(Family):
     ----------
     floor : how far a probability stays from 0 and from 1, in [0, 0.5). The default, 0, gives the maximum of the
         likelihood, where a component that has seen only zeros of a feature cannot explain a one there.
+
+    Raises
+    ------
+    ValueError : `floor` is out of its range; by the fit: data other than 0 and 1, with the place.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> X = np.random.default_rng(0).random((1000, 8)) < np.repeat([[0.1], [0.8]], 500, axis=0)
+    >>> result = fastem.fit(X, fastem.Bernoulli(), 2, seed=0).sorted_by("probabilities")
+    >>> result.parameters["probabilities"].mean(axis=1).round(1).tolist()
+    [0.1, 0.8]
+
+    References
+    ----------
+    Lazarsfeld and Henry (1968), Latent Structure Analysis (latent classes of binary answers).
     """
 
     floor: float = 0.0

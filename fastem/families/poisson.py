@@ -79,6 +79,21 @@ class Poisson(Family):
     any numeric dtype. A rate never falls below 1e-12 of its feature's mean count (1e-12, if that is above 1), so that a
     component which has seen only zeros can still explain a one. float32 data are computed in float32, whose
     rounding of x log x reaches 0.01 nats for counts of 1e4 and 1 nat for 1e6: give large counts as float64 or integers.
+
+    Raises
+    ------
+    ValueError : by the fit: data that are negative or no integers; the message names the place.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> X = np.concatenate([np.random.default_rng(0).poisson(rate, (500, 1)) for rate in (2.0, 9.0)])
+    >>> fastem.fit(X, fastem.Poisson(), 2, seed=0).sorted_by("rates").parameters["rates"].round().ravel().tolist()
+    [2.0, 9.0]
+
+    References
+    ----------
+    Hasselblad (1969), J. Amer. Statist. Assoc. 64, 1459-1471.
     """
 
     name: ClassVar[str] = "poisson"

@@ -180,6 +180,11 @@ def fit(
     ----------
     Varadhan and Roland (2008), Scand. J. Statist. 35, 335-353 (SQUAREM). Walker and Ni (2011), SIAM J. Numer. Anal. 49,
     1715-1735 (Anderson).
+    Celeux and Govaert (1992), Comput. Statist. Data Anal. 14, 315-332 (hard). Celeux and Diebolt (1985), Comput.
+    Statist. Quart. 2, 73-82 (stochastic). Ueda and Nakano (1998), Neural Networks 11, 271-282 (annealed). Meng and
+    Rubin (1993), Biometrika 80, 267-278 (M-steps under constraints). Biernacki, Celeux and Govaert (2003), Comput.
+    Statist. Data Anal. 41, 561-575 (short runs). Fraley (1998), SIAM J. Sci. Comput. 20, 270-281 (agglomeration).
+    Boehning et al. (1994), Ann. Inst. Statist. Math. 46, 373-388 (Aitken).
     Dempster, Laird and Rubin (1977), J. R. Statist. Soc. B 39, 1-38, section 4.3. Arthur and Vassilvitskii (2007),
     k-means++, SODA, section 2.2. Schwarz (1978), Ann. Statist. 6, 461-464 (BIC).
 

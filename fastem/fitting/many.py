@@ -57,7 +57,8 @@ def fit_many(
 
     Data set i is fitted as ``fit(datasets[i], ..., start=start, seed=[seed, i])`` would, to the same bits. Small data
     sets are fitted from "kmeans" without the interpreter, thousands of 100 samples per second, if the family has its
-    M-step as a kernel for data of this size: all of fastem's but Bernoulli, tied covariances up to 7 features.
+    M-step as a kernel for data of this size: all of fastem's but Bernoulli, up to 128 features; full covariances up to
+    47, tied ones up to 7. There are no labels, known parameters, priors, other assignments, parts or checkpoints here.
 
     Parameters
     ----------

@@ -29,6 +29,11 @@ def save(result: Result | Fitted, path: str | PathLike[str]) -> None:
     The path is used as it is; no suffix is added. Of a fitted estimator, its `result_` is written; its own `save`
     writes the estimator.
 
+    Parameters
+    ----------
+    result : a Result, or a fitted estimator
+    path : str or path
+
     Raises
     ------
     TypeError : `result` is neither a Result nor a fitted estimator.

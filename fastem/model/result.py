@@ -16,7 +16,7 @@ from fastem.model.showing import Showing
 
 
 class Status(Enum):
-    """How a start ended. The values are sentences for the user; earlier members rank higher among starts."""
+    """How a start ended. The values are sentences for the user. `rank` orders starts by it."""
 
     CONVERGED = "Converged: what `criterion` looks at, by default the gain per sample of the last step, fell below tol."
     MAX_ITER = "Made max_iter iterations without converging to tol; to converge, raise max_iter or tol."

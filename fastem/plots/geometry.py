@@ -89,7 +89,19 @@ def density_levels(mixture: Any, probabilities: Sequence[float], seed: int = 0) 
 
     Returns
     -------
-    (len(probabilities),) densities, not their logarithms
+    (len(probabilities),) densities, not their logarithms, per unit of the product of the features
+
+    Raises
+    ------
+    ValueError : a probability that is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import fastem
+    >>> from fastem.plots import density_levels
+    >>> one = fastem.from_parameters(fastem.Gaussian("spherical"), [1.0], means=[[0.0, 0.0]], covariances=[1.0])
+    >>> density_levels(one, [0.5]).round(7).tolist()
+    [0.0795775]
 
     References
     ----------

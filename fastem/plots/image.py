@@ -55,9 +55,14 @@ class ImageDisplay(Display):
         Parameters
         ----------
         estimator : a fitted estimator, a Result, or a fitted Gaussian mixture of scikit-learn's, of 1 or 3 features
-        image : array-like, (height, width) or (height, width, n_features)
+        image : array-like, (height, width) or (height, width, n_features), bytes or numbers from 0 to 1
         what : "means", each pixel in the colour of its component's mean, or "labels", a legend of components
         ax : matplotlib's axes, or None for a new figure
+
+        Raises
+        ------
+        ValueError, TypeError : unusable input; the message names the argument.
+        ImportError : matplotlib is not installed.
         """
         result = mixture_of(estimator)
         pixels = checks.check_image(image, result.n_features)

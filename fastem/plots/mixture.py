@@ -91,7 +91,7 @@ class MixtureDisplay(Display):
         features : one or two features, by their numbers or names. None means the first two, or the only one.
         level : the probability that each component's ellipse holds, from its marginal covariance
         regions : the probabilities of the regions of highest density
-        n_points : at most so many samples are drawn; histograms are of all.
+        n_points : at most so many samples (10,000) are drawn, chosen at random; histograms are of all.
         ax : matplotlib's axes, or None for a new figure
 
         Returns
@@ -101,6 +101,7 @@ class MixtureDisplay(Display):
         Raises
         ------
         ValueError, TypeError : unusable input; the message names the argument.
+        ImportError : matplotlib is not installed.
         """
         result = mixture_of(estimator)
         names = names_of(estimator, result)

@@ -56,6 +56,11 @@ class PairsDisplay(Display):
         Returns
         -------
         PairsDisplay
+
+        Raises
+        ------
+        ValueError, TypeError : unusable input; the message names the argument.
+        ImportError : matplotlib is not installed.
         """
         result = mixture_of(estimator)
         names = names_of(estimator, result)

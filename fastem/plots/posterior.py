@@ -33,13 +33,19 @@ class ResponsibilityDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, *, n_points: int = N_POINTS, ax: Any = None) -> Self:
-        """Draw how sure a fitted mixture is of samples X, at most n_points of them.
+        """Draw how sure a fitted mixture is of samples X.
 
         Parameters
         ----------
         estimator : a fitted estimator, a Result, or a fitted Gaussian mixture of scikit-learn's
         X : array-like, (n_samples, n_features)
+        n_points : at most so many samples (10,000), chosen at random
         ax : matplotlib's axes, or None for a new figure
+
+        Raises
+        ------
+        ValueError, TypeError : unusable input; the message names the argument.
+        ImportError : matplotlib is not installed.
         """
         result = mixture_of(estimator)
         seen = shown(X, result, n_points)
@@ -84,6 +90,11 @@ class ProfileDisplay(Display):
         estimator : a fitted estimator, a Result, or a fitted Gaussian mixture of scikit-learn's
         features : by their numbers or names; None means all.
         ax : matplotlib's axes, or None for a new figure
+
+        Raises
+        ------
+        ValueError, TypeError : unusable input; the message names the argument.
+        ImportError : matplotlib is not installed.
         """
         result = mixture_of(estimator)
         names = names_of(estimator, result)

@@ -28,13 +28,37 @@ class NormalInverseWishart(Prior):
     """A normal-inverse-Wishart prior of Gaussian means and covariances, in the form of each covariance shape.
 
     mean_k given C_k is normal about `mean` with covariance C_k / shrinkage. C_k is inverse-Wishart with `dof` degrees
-    of freedom and `scale`; a variance is inverse-gamma with shape dof / 2 and scale scale / 2. What is None is that of
-    Fraley and Raftery (2007, J. Classification 24), which is mclust's default: the mean of the data, shrinkage 0.01,
-    dof n_features + 2, and the covariance of the data over n_components^(2 / n_features), of whose diagonal the mean is
-    taken for variances. The modes are those of mclust; its EII and EEI, which differ from its own formulas, do not.
+    of freedom and `scale`; a variance is inverse-gamma with shape dof / 2 and scale scale / 2. With n_k, m_k and S_k
+    the sum of responsibilities, mean and scatter of a component, in d features, the M-step of full covariances is
 
-    mean : (n_features,) or None. shrinkage : >= 0. dof : > n_features - 1, or None. scale : a positive definite matrix
-    (n_features, n_features) for "full" and "tied"; for the others a number > 0, or (n_features,) of them; or None.
+        mean_k = (n_k m_k + shrinkage mean) / (n_k + shrinkage)
+        C_k = (scale + S_k + n_k shrinkage / (n_k + shrinkage) (m_k - mean)(m_k - mean)') / (dof + n_k + d + 2)
+
+    The modes are mclust's, but for EII and EEI, where mclust departs from its own formulas.
+
+    Parameters
+    ----------
+    mean : (n_features,), or None for the mean of the data
+    shrinkage : number >= 0. It is worth so many samples at `mean` in each component.
+    dof : number > n_features - 1, or None for n_features + 2
+    scale : a positive definite matrix (n_features, n_features) for "full" and "tied"; for the others a number > 0, or
+        (n_features,) of them. None is the covariance of the data over n_components^(2 / n_features), of whose diagonal
+        the mean is taken for variances.
+
+    Raises
+    ------
+    ValueError : by the fit: a number out of its range, another shape, or a scale that is not positive definite.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(20, 3))
+    >>> fastem.fit(X, fastem.Gaussian("full"), 8, seed=0, prior=fastem.NormalInverseWishart()).status.name
+    'CONVERGED'
+
+    References
+    ----------
+    Fraley and Raftery (2007), J. Classification 24, 155-181, whose defaults, and mclust's, are those of None.
     """
 
     mean: Any = None

@@ -17,7 +17,27 @@ from fastem.validation import check_derivatives
 class Dirichlet(Prior):
     """A Dirichlet prior of the mixing weights: prod_k weight_k^(alpha_k - 1).
 
+    The M-step is (n_k + alpha_k - 1) / their sum, with n_k the sum of the component's responsibilities.
+
+    Parameters
+    ----------
     alpha : number, or (n_components,) numbers, >= 1. alpha - 1 is worth so many samples of each component.
+
+    Raises
+    ------
+    ValueError : by the fit: alpha is below 1, not finite, or of another shape.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> X = np.array([[0.0], [0.1], [0.2], [5.0]])
+    >>> mixture = fastem.fit(X, fastem.Gaussian("spherical"), 2, prior=fastem.Dirichlet(11.0), seed=0)
+    >>> np.sort(mixture.weights).round(3).tolist()  # (1 + 10) / 24 and (3 + 10) / 24
+    [0.458, 0.542]
+
+    References
+    ----------
+    Gelman et al. (2013), Bayesian Data Analysis, section 3.4.
     """
 
     alpha: Any
@@ -52,10 +72,29 @@ class Dirichlet(Prior):
 
 @dataclass(frozen=True, eq=False)
 class Gamma(Prior):
-    """A gamma prior of Poisson rates: rate^(shape - 1) exp(-scale^-1 rate), with `rate` for the inverse scale.
+    """A gamma prior of Poisson rates l: l^(shape - 1) exp(-rate l).
 
-    shape : number, or (n_features,), >= 1. rate : number, or (n_features,), >= 0. They are worth `rate` samples, whose
-    counts add up to shape - 1.
+    The M-step is (sum of counts + shape - 1) / (n_k + rate), with n_k the sum of the component's responsibilities.
+
+    Parameters
+    ----------
+    shape : number, or (n_features,), >= 1
+    rate : number, or (n_features,), >= 0
+        They are worth `rate` samples, whose counts add up to shape - 1.
+
+    Raises
+    ------
+    ValueError : by the fit: a number that is too small or not finite, or another shape.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> fastem.fit(np.array([[3], [5]]), fastem.Poisson(), 1, prior=fastem.Gamma(3.0, 3.0)).parameters["rates"].round(9)
+    array([[2.]])
+
+    References
+    ----------
+    Gelman et al. (2013), Bayesian Data Analysis, section 2.6.
     """
 
     shape: Any
@@ -91,7 +130,26 @@ class Gamma(Prior):
 class Beta(Prior):
     """A beta prior of Bernoulli probabilities: p^(a - 1) (1 - p)^(b - 1).
 
+    The M-step is (number of ones + a - 1) / (n_k + a + b - 2), with n_k the sum of the component's responsibilities.
+
+    Parameters
+    ----------
     a, b : numbers >= 1. They are worth a - 1 ones and b - 1 zeros in each component and feature.
+
+    Raises
+    ------
+    ValueError : by the fit: a number below 1, or not finite.
+
+    Examples
+    --------
+    >>> import fastem, numpy as np
+    >>> fit = fastem.fit(np.array([[0], [0]]), fastem.Bernoulli(), 1, prior=fastem.Beta(2.0, 2.0))
+    >>> fit.parameters["probabilities"].round(9)
+    array([[0.25]])
+
+    References
+    ----------
+    Gelman et al. (2013), Bayesian Data Analysis, section 2.4.
     """
 
     a: float
