@@ -213,6 +213,8 @@ def test_ctrl_c_in_the_middle_of_a_fit(kind):
     code = (
         PRELUDE
         + """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background of a script ignores
 expected = fit()
 big = np.random.default_rng(1).standard_normal((400_000, 8))
 mixture = fastem.GaussianMixture(8, tol=0, max_iter=10**6, random_state=0)
