@@ -1,5 +1,7 @@
 """Fits that begin on random parts of the data."""
 
+import gc
+import weakref
 from itertools import pairwise
 
 import driving
@@ -8,6 +10,7 @@ import pytest
 import tables
 
 import fastem
+from fastem.data.sources import InMemory
 from fastem.data.threads import team
 from fastem.fitting import parts as progressive
 from fastem.model.result import Status
@@ -184,3 +187,25 @@ def test_a_component_starves_on_parts_as_it_does_on_all_samples(starving):
     whole = fit(X, fastem.Gaussian("diag"), 2, progressive=False, **settings)
     parts = fit(X, fastem.Gaussian("diag"), 2, progressive=True, **settings)
     assert parts.status is whole.status and parts.n_components == whole.n_components
+
+
+def test_parts_are_freed_when_they_are_left(monkeypatch):
+    """Nothing that a part is known by keeps it until the garbage collector comes: large data would be held twice."""
+    parts, alive, take = [], [], InMemory.take
+
+    def spied(source, rows):
+        alive.append(sum(part() is not None for part in parts))
+        part = take(source, rows)
+        parts.append(weakref.ref(part))
+        return part
+
+    monkeypatch.setattr(InMemory, "take", spied)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80_000, 2)) + rng.normal(size=(4, 2))[rng.integers(4, size=80_000)] * 9
+    gc.disable()
+    try:
+        fastem.fit(X, fastem.Gaussian("full"), 4, start="kmeans", seed=0)
+        alive.append(sum(part() is not None for part in parts))
+    finally:
+        gc.enable()
+    assert len(parts) > 3 and max(alive) <= 1 and alive[-1] == 0

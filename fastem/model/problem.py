@@ -47,17 +47,17 @@ class Problem:
     def setting(self) -> Setting:
         """What an M-step must know about the data."""
         source, family = self.source, self.family
-        d = source.n_features
+        d, frame, limits = source.n_features, source.frame, self.limits
         wide = math.prod(family.statistics_shape(d, 1)) >= WIDE  # these are shared out over the team
 
-        @cache
+        @cache  # it knows neither the problem nor its data, so that parts of the data are freed when they are left
         def m_step(n_components: int) -> tuple[MStep | None, Array]:
-            return family.m_step(source.frame, self.limits, n_components), family.layout(d, n_components)
+            return family.m_step(frame, limits, n_components), family.layout(d, n_components)
 
         known = self.model.constraints or self.model.priors
         as_kernel = m_step if maximises_alike(family) and not wide and not known else None
         return Setting(
-            source.frame, self.limits, source.total_weight, source.n_samples, source.team, as_kernel, self._held()
+            frame, limits, source.total_weight, source.n_samples, source.team, as_kernel, self._held()
         )
 
     def _held(self) -> Array | None:
