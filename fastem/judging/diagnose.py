@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 
 from fastem import validation
+from fastem.data.columns import columns
+from fastem.data.fold import Mixtures
 from fastem.data.samples import Samples, known_of
+from fastem.data.sources import InMemory
 from fastem.data.threads import Team, team
 from fastem.families.base import Array
 from fastem.families.parameters import FloatArray
 from fastem.judging.information import CHUNK_BYTES, Sums
 from fastem.model.evaluation import check_knowledge, mixture_frame, mixture_rows
+from fastem.model.problem import problem_of
 from fastem.model.result import Result
 from fastem.model.showing import arrays_in_words
 
@@ -27,6 +31,9 @@ LARGEST = 5000
 ZERO = 1e-5
 # A solution from which a Newton step would gain more than this, in nats per sample, has not converged.
 CONVERGED = 1e-5
+# EM that ended at the fixed point of a ridge, or hangs at a saddle, gains nothing by another step. One that gains this
+# fraction of what a Newton step would was stopped on its way.
+ON_ITS_WAY = 0.01
 
 
 class Verdict(Enum):
@@ -168,8 +175,7 @@ def diagnosed(
     validation.check_free(sums.n)
     tangent = sums.tangent
     dense = sums.n <= largest
-    score, complete = sums.score_and_complete(dense)
-    information = sums.information(complete) if dense else None
+    score, complete, information = sums.all(dense)
     inverse_root = _inverse_root(complete) if alive else None
     if inverse_root is None and alive and dense and result.model.constraints:
         # Where means are shared, what one M-step maximises may have a saddle, too.
@@ -184,7 +190,7 @@ def diagnosed(
     stride = inverse_root @ score if dense else inverse_root * score
     gain = 0.5 * float((stride**2).sum()) / sums.total_weight
     unbounded = result.family.is_unbounded(samples.X.min(axis=0), samples.X.max(axis=0))
-    verdict = Verdict.BOUNDARY if unbounded else _verdict(result, gain, smallest)
+    verdict = Verdict.BOUNDARY if unbounded else _verdict(result, samples, threads, gain, smallest)
     errors = None
     if verdict is Verdict.MAXIMUM and information is not None:
         covariance = inverse_root.T @ np.linalg.inv(inverse_root @ information @ inverse_root.T) @ inverse_root
@@ -203,17 +209,33 @@ def _check_size(n_parameters: int) -> None:
         )
 
 
-def _verdict(result: Result, gain: float, smallest: float) -> Verdict:
+def _verdict(result: Result, samples: Samples, threads: Team, gain: float, smallest: float) -> Verdict:
     report = result.starts[result.best_start] if result.starts else None
+    if (report is not None and report.floored) or not np.isfinite(gain):
+        return Verdict.BOUNDARY
+    if gain > CONVERGED and _gained(result, samples, threads) > ON_ITS_WAY * gain:
+        return Verdict.NOT_CONVERGED
     # A ridge that is far too small to matter leaves the gradient at 0.
-    regularised = result.family.is_regularised and gain > CONVERGED
-    if regularised or (report is not None and report.floored) or not np.isfinite(gain):
+    if gain > CONVERGED and result.family.is_regularised:
         return Verdict.BOUNDARY
     if smallest < -ZERO:
         return Verdict.SADDLE
     if gain > CONVERGED:
         return Verdict.NOT_CONVERGED
     return Verdict.MAXIMUM if smallest >= ZERO else Verdict.FLAT
+
+
+def _gained(result: Result, samples: Samples, threads: Team) -> float:
+    """What the next step of EM changes in the likelihood, nats per sample; a ridge may let it fall."""
+    frame, dtype = mixture_frame(result), validation.working_dtype(samples.X)
+    facts = columns(samples.X, samples.sample_weight, dtype, threads)
+    problem = problem_of(result.model, InMemory(samples, result.family, facts, frame, dtype, threads))
+    params, log_weights = mixture_rows(result, frame)
+    passes, starts = problem.passes(), np.zeros(1, np.int64)
+    before, statistics = passes.run(Mixtures(params[None], log_weights[None]), params[None], starts)
+    step = result.model.maximise(statistics[0], params, problem.setting)
+    after, _ = passes.run(Mixtures(step.params[None], step.log_weights[None]), step.params[None], starts)
+    return float(abs(after[0] - before[0])) / samples.total_weight
 
 
 def _inverse_root(complete: Array) -> Array | None:

@@ -56,9 +56,7 @@ class Problem:
 
         known = self.model.constraints or self.model.priors
         as_kernel = m_step if maximises_alike(family) and not wide and not known else None
-        return Setting(
-            frame, limits, source.total_weight, source.n_samples, source.team, as_kernel, self._held()
-        )
+        return Setting(frame, limits, source.total_weight, source.n_samples, source.team, as_kernel, self._held())
 
     def _held(self) -> Array | None:
         """Which components certain samples are known to be of, (n_components,) bool; None if that does not matter."""
