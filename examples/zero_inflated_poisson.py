@@ -64,7 +64,7 @@ class ZeroInflatedPoisson(Family):
     def maximise(self, statistics, params, frame, limits, starving):
         count, sums, positive = np.split(np.maximum(statistics, 1e-300), [1, 1 + len(frame.scale)], axis=1)
         mean = sums / positive  # of the positive counts: rate / (1 - exp(-rate))
-        rates = mean + lambertw(-mean * np.exp(-mean)).real
+        rates = np.maximum(mean + lambertw(-mean * np.exp(-mean)).real, 1e-12)
         inflation = 1 - sums / (count * rates)
         # Where there are no more zeros than a Poisson distribution has, it is one.
         rates = np.where(inflation > 0, rates, sums / count)

@@ -23,7 +23,7 @@ def test_standard_errors_of_one_gaussian_are_the_known_ones():
 
 @pytest.mark.parametrize("case", tables.FAMILIES, ids=repr)
 def test_they_agree_with_the_information_where_components_are_apart(case):
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(5)
     # Two features of zeros and ones cannot tell two components apart, and probabilities of 0 have no standard errors.
     spread = 1.5 if case.has_border else 6.0
     _, X = tables.blobs(case, rng, 600, 2, max(2, case.min_features), spread=spread)
@@ -107,7 +107,7 @@ def test_one_component_more_of_a_model_with_what_is_known(rng):
     equal = fastem.fit(X, fastem.Gaussian("diag"), 2, weights=[0.5, 0.5], fixed={"means": [[0.0], [0.0]]}, seed=0)
     again = fastem.likelihood_ratio_test(X, equal, n_replicates=5, seed=0).alternative
     assert again.n_components == 3
-    assert (again.weights == 1.0 / 3.0).all()
+    np.testing.assert_allclose(again.weights, 1.0 / 3.0, rtol=1e-15)
     assert not again.parameters["means"].any()
     for known in (
         {"weights": [0.4, 0.6]},

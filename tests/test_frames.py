@@ -143,7 +143,7 @@ def test_errors_about_arrays_and_frames_without_names_are_those_of_arrays(call):
 
 
 def test_columns_that_are_numbered_are_named_by_their_number():
-    frame = pandas.DataFrame(BASE, index=LABELS)
+    frame = pandas.DataFrame(BASE.copy(), index=LABELS)
     frame.iloc[3, 2] = np.nan
     with pytest.raises(ValueError, match="NaN: column 2 of row 'bottle 3' is NaN"):
         fastem.fit(frame, G, 2)

@@ -229,6 +229,7 @@ def _gained(result: Result, samples: Samples, threads: Team) -> float:
     """What the next step of EM changes in the likelihood, nats per sample; a ridge may let it fall."""
     frame, dtype = mixture_frame(result), validation.working_dtype(samples.X)
     facts = columns(samples.X, samples.sample_weight, dtype, threads)
+    assert facts is not None  # the data are finite
     problem = problem_of(result.model, InMemory(samples, result.family, facts, frame, dtype, threads))
     params, log_weights = mixture_rows(result, frame)
     passes, starts = problem.passes(), np.zeros(1, np.int64)
