@@ -240,7 +240,7 @@ def main() -> int:
     if options.action == "write":
         options.file.write_text(json.dumps(found, indent=1))
         return 0
-    before = json.loads(options.file.read_text())
+    before = json.loads(options.file.read_text(encoding="utf-8"))
     different = [name for name in {**before, **found} if before.get(name) != found.get(name)]
     print(*(f"differs: {name}" for name in different), sep=os.linesep)
     return 1 if different else 0

@@ -46,7 +46,9 @@ def read(path: Path = RESULTS) -> list[Row]:
     ------
     ValueError : the file has no such section, or the section no table.
     """
-    lines = [line for line in between(path.read_text(), "iterations")[1].splitlines() if line.startswith("|")]
+    lines = [
+        line for line in between(path.read_text(encoding="utf-8"), "iterations")[1].splitlines() if line.startswith("|")
+    ]
     if len(lines) < 3:
         raise ValueError(f"the section iterations of {path} holds no table.")
     header, _, *body = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)

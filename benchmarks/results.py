@@ -206,7 +206,7 @@ def between(text: str, name: str) -> tuple[str, str, str]:
 
 def rewrite(path: Path, name: str, body: str) -> None:
     """Replace what stands between a section's two comments in a file."""
-    before, _, after = between(path.read_text(), name)
+    before, _, after = between(path.read_text(encoding="utf-8"), name)
     path.write_text(f"{before}\n{body}\n{after}")
 
 
@@ -226,7 +226,7 @@ def main(
             print(name, *section.commands, sep="\n    ")
         return
     for name in options.sections or sections:
-        between(path.read_text(), name)  # a missing place must show before hours are spent
+        between(path.read_text(encoding="utf-8"), name)  # a missing place must show before hours are spent
         rewrite(path, name, measured(sections[name], facts()))
 
 

@@ -72,9 +72,9 @@ LINKS = {
 def read(_: Any, name: str, source: list[str]) -> None:
     """Put in what lies elsewhere, and turn links to it into links within the site."""
     if name in ELSEWHERE:
-        source[0] = (ROOT / ELSEWHERE[name]).read_text()
+        source[0] = (ROOT / ELSEWHERE[name]).read_text(encoding="utf-8")
     if name == "cite":
-        citation = (ROOT / "CITATION.cff").read_text()
+        citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
         source[0] = source[0].replace("[CITATION.cff](../CITATION.cff)", f"```yaml\n{citation}```")
     for link, target in LINKS.items():
         source[0] = source[0].replace(link, target)

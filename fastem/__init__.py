@@ -2,7 +2,7 @@
 
     result = fastem.fit(X, fastem.Gaussian("full"), 3, seed=0)     # or fastem.select(X), which finds K and the shape
     labels = fastem.predict(X, result)
-    print(result.summary())
+    result.summary(), result.weights, result.parameters["means"]
 
 ``fastem.GaussianMixture(3).fit(X)`` is the same in scikit-learn's interface, and `fastem.plots` draws. ``help`` of any
 name says its arguments, units and errors; docs/index.md lists the pages.

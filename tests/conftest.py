@@ -7,6 +7,7 @@ all import the very package that is tested here.
 import hashlib
 import importlib.util
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -39,3 +40,9 @@ def rng():
 @pytest.fixture(scope="session")
 def faithful():
     return np.loadtxt(HERE / "data" / "faithful.csv", delimiter=",", skiprows=1)
+
+
+def pytest_configure(config):
+    """Accelerate, which NumPy uses on macOS, raises flags of floating point in products whose results are right."""
+    if sys.platform == "darwin":
+        config.addinivalue_line("filterwarnings", "ignore:.* encountered in matmul:RuntimeWarning")

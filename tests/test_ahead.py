@@ -45,7 +45,8 @@ def in_cache(code, folder):
 
 
 def test_afterwards_nothing_is_left_to_compile(tmp_path):
-    code = "import fastem; print(*fastem.compile('gaussian_diag', 'float32', n_jobs=2))"
+    n_jobs = 1 if sys.platform == "win32" else 2  # there a file that one reads cannot be replaced by another
+    code = f"import fastem; print(*fastem.compile('gaussian_diag', 'float32', n_jobs={n_jobs}))"
     n, _, folder = in_cache(code, tmp_path).split()
     assert int(n) > 20
     assert folder == str(tmp_path)
@@ -114,12 +115,12 @@ def test_a_terminal_hears_of_what_takes_longer_than_two_seconds():
         compiling.compiling("accumulate")
         assert stream.getvalue() == "\rcompiling for this processor, once: 4 of 31"
         compiling.clear()
-        assert stream.getvalue().endswith("\r\033[K")
+        assert stream.getvalue().endswith("\r" + len("compiling for this processor, once: 4 of 31") * " " + "\r")
         compiling.clear()
         for _ in range(30):
             compiling.compiling("more")
     assert "34 of 34" in stream.getvalue()
-    assert stream.getvalue().count("\033[K") == 2
+    assert stream.getvalue().count(" \r") == 2
 
 
 def test_a_bar_says_it_in_its_own_way_and_a_file_hears_nothing():

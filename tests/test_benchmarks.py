@@ -33,7 +33,7 @@ def test_the_comparison_runs_and_names_what_is_not_installed(tmp_path):
     ours, theirs = (float(rows[peer]["log_likelihood"]) for peer in ("fastem", "sklearn"))
     assert np.isclose(ours, theirs, rtol=1e-9)
     assert int(rows["fastem"]["threads"]) >= 1
-    assert "overlapping 600 x 3, 2, float64" in (tmp_path / "iterations.md").read_text()
+    assert "overlapping 600 x 3, 2, float64" in (tmp_path / "iterations.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("shape", problems.GRID)

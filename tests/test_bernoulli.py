@@ -8,7 +8,7 @@ from conftest import HERE
 
 import fastem
 
-REFERENCE = json.loads((HERE / "data" / "bernoulli.json").read_text())
+REFERENCE = json.loads((HERE / "data" / "bernoulli.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

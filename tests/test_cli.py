@@ -46,7 +46,7 @@ def test_save_and_labels(tmp_path, capsys):
     assert main([*arguments, "--save", str(model), "--labels-out", str(labels)]) == 0
     result = fastem.load(model)
     X = np.loadtxt(IRIS, delimiter=",", skiprows=1, usecols=range(4))
-    assert labels.read_text().splitlines()[0] == "label"
+    assert labels.read_text(encoding="utf-8").splitlines()[0] == "label"
     np.testing.assert_array_equal(np.loadtxt(labels, skiprows=1), fastem.predict(X, result))
 
 
@@ -194,7 +194,7 @@ def test_the_same_seed_prints_the_same_table(capsys):
 def test_gzipped_csv(tmp_path, capsys):
     path = tmp_path / "faithful.csv.gz"
     with gzip.open(path, "wt") as file:
-        file.write((HERE / "data" / "faithful.csv").read_text())
+        file.write((HERE / "data" / "faithful.csv").read_text(encoding="utf-8"))
     assert main(["fit", str(path), "--components", "2"]) == 0
     assert "272 samples" in capsys.readouterr().out
 

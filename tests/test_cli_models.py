@@ -49,7 +49,7 @@ def test_predict_labels_probabilities_and_densities(model, capsys, faithful, tmp
     told(capsys, "predict", model, FAITHFUL, "--out", tmp_path / "labels.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), found["label"])
     told(capsys, "predict", model, FAITHFUL, "--what", "probabilities,density", "--out", tmp_path / "all.tsv")
-    again = columns((tmp_path / "all.tsv").read_text(), "\t")
+    again = columns((tmp_path / "all.tsv").read_text(encoding="utf-8"), "\t")
     np.testing.assert_array_equal(again["log_density"], found["log_density"])
 
 
@@ -79,9 +79,9 @@ def test_tables_of_every_kind(model, capsys, tmp_path, monkeypatch):
         assert "labels of 200 of 200 rows" in labelled
     expected = told(capsys, "predict", model, FAITHFUL)
     for _ in range(2):
-        monkeypatch.setattr(sys, "stdin", io.StringIO(FAITHFUL.read_text()))
+        monkeypatch.setattr(sys, "stdin", io.StringIO(FAITHFUL.read_text(encoding="utf-8")))
         assert told(capsys, "predict", model, "-") == expected
-    monkeypatch.setattr(sys, "stdin", io.StringIO(FAITHFUL.read_text()))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(FAITHFUL.read_text(encoding="utf-8")))
     assert "272 samples x 2 features" in told(capsys, "fit", "-", "--components", "1")
     (tmp_path / "no.parquet").write_text("a,b\n1,2\n")
     assert "is damaged, or no .parquet file" in refused(capsys, "predict", model, tmp_path / "no.parquet")
@@ -116,7 +116,7 @@ def test_plot(model, capsys, tmp_path):
     assert "picture written" in told(capsys, "plot", model, FAITHFUL, "--out", tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     told(capsys, "plot", model, "--out", tmp_path / "b.svg", "--features", "waiting", "--what", "components")
-    assert "waiting" in (tmp_path / "b.svg").read_text()
+    assert "waiting" in (tmp_path / "b.svg").read_text(encoding="utf-8")
     assert "has an unknown ending" in refused(capsys, "plot", model, "--out", tmp_path / "c.gif")
     assert "features has 'x'" in refused(capsys, "plot", model, "--out", tmp_path / "c.png", "--features", "x")
 

@@ -9,6 +9,7 @@ import doctest
 import importlib
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def run_commands(block):
 def run_page(page, capsys):
     """Execute a page; its names."""
     names = {"__name__": "__main__"}  # numba looks for the module of a function that it has cached
-    out, text = "", page.read_text()
+    out, text = "", page.read_text(encoding="utf-8")
     for found in BLOCK.finditer(text):
         language, block = found.groups()
         if language == "text":
@@ -63,7 +64,10 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "examples")
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "data").symlink_to(HERE / "data")
+    try:
+        (tmp_path / "tests" / "data").symlink_to(HERE / "data")
+    except OSError:  # Windows, without the right to make links
+        shutil.copytree(HERE / "data", tmp_path / "tests" / "data")
     return tmp_path
 
 
@@ -109,7 +113,7 @@ def test_the_examples_of_a_page_run_and_print_what_it_says(page, folder, capsys)
 
 
 def test_the_readme_is_short_and_begins_with_its_two_commands():
-    text = README.read_text()
+    text = README.read_text(encoding="utf-8")
     assert len(text.split()) <= 1200
     first, second = (block.strip() for language, block in BLOCK.findall(text)[:2] if language == "sh")
     grid = "--components 1:9 --covariance full,tied,diag,spherical"
@@ -120,13 +124,13 @@ def test_the_readme_is_short_and_begins_with_its_two_commands():
 
 def anchors(path):
     """The names by which GitHub links to the headings of a page."""
-    outside = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    outside = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     titles = re.findall(r"^#+ (.*)$", outside, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_every_public_name_is_on_a_page_of_the_api():
-    text = (ROOT / "docs" / "api.rst").read_text()
+    text = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
     named = set(re.findall(r"^   (\w+)$|``(?:[\w.]+\.)?(\w+)``", text, flags=re.MULTILINE))
     named = {name for pair in named for name in pair}
     modules = [
@@ -138,16 +142,19 @@ def test_every_public_name_is_on_a_page_of_the_api():
 
 
 def test_every_page_is_in_the_table_of_contents():
-    text = (ROOT / "docs" / "index.md").read_text()
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^[\w-]+$", text[text.index(":::{toctree}") :], flags=re.MULTILINE))
     assert {page.stem for page in (ROOT / "docs").glob("*.*") if page.suffix in (".md", ".rst")} - {"index"} <= listed
 
 
 def test_the_tutorial_quotes_its_example():
     """The lines that are indented there are those of the file."""
-    code = [line.strip() for line in (ROOT / "examples" / "zero_inflated_poisson.py").read_text().splitlines()]
+    code = [
+        line.strip()
+        for line in (ROOT / "examples" / "zero_inflated_poisson.py").read_text(encoding="utf-8").splitlines()
+    ]
     code = [line for line in code[code.index("import numpy as np") :] if line]
-    text = (ROOT / "docs" / "families.md").read_text()
+    text = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
     outside = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
     quoted = [line.strip() for line in outside.splitlines() if line.startswith("    ")]
     assert sorted([*quoted, "@register"]) == sorted(code)
@@ -155,7 +162,7 @@ def test_the_tutorial_quotes_its_example():
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: page.stem)
 def test_links_lead_to_files_and_headings_that_exist(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if target.startswith(("http://", "https://")):
             continue
         file, _, heading = target.partition("#")
@@ -165,13 +172,13 @@ def test_links_lead_to_files_and_headings_that_exist(page):
 
 
 def test_every_page_is_in_the_index():
-    index = (ROOT / "docs" / "index.md").read_text()
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     for page in PAGES[1:]:
         assert page.name == "index.md" or f"({page.name})" in index, page.name
 
 
 def test_the_results_name_the_commands_that_measure_them():
-    text = results.RESULTS.read_text()
+    text = results.RESULTS.read_text(encoding="utf-8")
     for name, section in results.SECTIONS.items():
         inside = results.between(text, name)[1]
         assert all(command in inside for command in section.commands), name
@@ -183,7 +190,7 @@ def test_a_section_of_the_results_is_rewritten_and_nothing_else(tmp_path):
     path.write_text("# T\n\nBy hand.\n\n<!-- begin fake -->\nold\n<!-- end fake -->\n\nBelow.\n")
     fake = results.Section(("python -c \"print('| a |')\"", "python -c \"print('| b |')\""))
     results.main(["fake"], {"fake": fake, "other": fake}, path)
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert text.startswith("# T\n\nBy hand.\n\n<!-- begin fake -->\n")
     assert text.endswith("\n| a |\n\n| b |\n<!-- end fake -->\n\nBelow.\n")
     assert "old" not in text
@@ -200,12 +207,12 @@ def test_a_command_that_fails_leaves_its_section_as_it_was(tmp_path):
     fake = results.Section(('python -c "raise SystemExit(3)"',), plain=True)
     with pytest.raises(SystemExit, match="ended with 3"):
         results.main([], {"fake": fake}, path)
-    assert "\nold\n" in path.read_text()
+    assert "\nold\n" in path.read_text(encoding="utf-8")
 
 
 def test_the_readme_shows_the_figures_of_the_results(tmp_path):
     rows = plot.read()
-    shown = results.between(README.read_text(), "figures")[1].strip()
+    shown = results.between(README.read_text(encoding="utf-8"), "figures")[1].strip()
     assert shown == plot.table(rows), "run python -m benchmarks.plot"
     assert {row.shape for row in rows} == set(plot.SHAPES)
     assert plot.Row("1 x 1, 1", "full", {"a": "1,240 (3.0x)", "b": "not installed"}).milliseconds("a") == 1240.0
@@ -219,7 +226,7 @@ PACKAGE = Path(fastem.__file__).parent
 MODULES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
     for path in PACKAGE.rglob("*.py")
-    if ">>> " in path.read_text()
+    if ">>> " in path.read_text(encoding="utf-8")
 )
 
 
@@ -231,7 +238,7 @@ def test_docstring_examples(module):
 
 def test_every_file_names_the_same_version():
     def named(pattern, path):
-        return re.search(pattern, (ROOT / path).read_text(), flags=re.MULTILINE)[1]
+        return re.search(pattern, (ROOT / path).read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
 
     assert named(r'^version = "(\S+)"', "pyproject.toml") == fastem.__version__
     assert named(r"^version: (\S+)", "CITATION.cff") == fastem.__version__

@@ -437,7 +437,7 @@ def test_a_users_cached_function_sees_an_upgrade_of_fastem(tmp_path):
     assert run() == ["-2.0", "0", "2"]
     assert run() == ["-2.0", "1", "2"]
     # The edited kernel adds 100 after its own loops.
-    edited = kernels.read_text().replace(
+    edited = kernels.read_text(encoding="utf-8").replace(
         "log_counts(tile, params, layout[0], -1, 0, layout[0], rows, out)",
         "log_counts(tile, params, layout[0], -1, 0, layout[0], rows, out)\n    out[0, 0] += 100.0",
     )

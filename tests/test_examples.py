@@ -74,7 +74,7 @@ def test_other_data_are_refused(family):
 
 
 def test_it_is_short():
-    assert len(EXAMPLE.read_text().splitlines()) < 80
+    assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) < 80
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLE.parent.glob("plot_*.py")), ids=lambda path: path.stem)

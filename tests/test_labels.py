@@ -92,7 +92,7 @@ def test_the_objective_rises_and_nothing_depends_on_threads_pieces_or_bursts(cas
 @pytest.mark.parametrize("name", SHAPES_OF)
 @pytest.mark.parametrize("data", ["iris", "banknote"])
 def test_mclusts_semi_supervised_fits(name, data):
-    reference = json.loads((DATA / "mclust_semi_supervised.json").read_text())["datasets"][data]
+    reference = json.loads((DATA / "mclust_semi_supervised.json").read_text(encoding="utf-8"))["datasets"][data]
     shape = SHAPES_OF[name]
     X, y = iris() if data == "iris" else banknote()
     labels = np.where((np.arange(len(X)) + 1) % 3 == 0, y, -1)

@@ -28,7 +28,7 @@ def table(name):
 @pytest.mark.parametrize("name", SHAPES_OF)
 @pytest.mark.parametrize("data", ["faithful", "iris", "banknote"])
 def test_mclusts_default_prior(name, data):
-    reference = json.loads((DATA / "mclust_map.json").read_text())["datasets"][data]["models"][name]
+    reference = json.loads((DATA / "mclust_map.json").read_text(encoding="utf-8"))["datasets"][data]["models"][name]
     X, labels = table(data)
     settings = {"criterion": "parameters", "tol": 1e-10, "max_iter": 5000}  # the likelihood is not at its maximum
     family, k = fastem.Gaussian(SHAPES_OF[name]), labels.max() + 1

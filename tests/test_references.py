@@ -48,10 +48,10 @@ def read_labelled(name):
 
 
 def reference(name):
-    local = json.loads((HERE / "data" / "mclust_given_init.json").read_text())["datasets"]
+    local = json.loads((HERE / "data" / "mclust_given_init.json").read_text(encoding="utf-8"))["datasets"]
     if name in local:
         return local[name]
-    return json.loads(shared_file("reference", "mclust_given_init.json").read_text())["datasets"][name]
+    return json.loads(shared_file("reference", "mclust_given_init.json").read_text(encoding="utf-8"))["datasets"][name]
 
 
 def assert_mixture(result, shape, expected, rtol):
@@ -107,7 +107,7 @@ def large(name):
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", ["skin", "fsdd", "letter", "china_rgb"])
 def test_mclust_iteration_by_iteration_on_large_data(name, model):
-    datasets = json.loads(shared_file("reference", "large_gmm_mclust.json").read_text())["datasets"]
+    datasets = json.loads(shared_file("reference", "large_gmm_mclust.json").read_text(encoding="utf-8"))["datasets"]
     cell = datasets[name][model]
     X, labels = large(name)
     np.testing.assert_array_equal(np.bincount(labels), datasets[name]["counts"])
@@ -121,7 +121,7 @@ def test_mclust_iteration_by_iteration_on_large_data(name, model):
 
 @pytest.mark.parametrize("model", ["VVV", "EEE", "VVI", "EII"])
 def test_mclust_weighted(model, faithful):
-    expected = json.loads((HERE / "data" / "mclust_weighted.json").read_text())["models"][model]
+    expected = json.loads((HERE / "data" / "mclust_weighted.json").read_text(encoding="utf-8"))["models"][model]
     sample_weight = np.resize([1, 0.5, 2, 0.25], len(faithful))
     labels = np.where(faithful[:, 0] < 3, 0, 1)
     result = fastem.fit(
@@ -144,7 +144,7 @@ def deaths():
 
 def test_poisson_em_on_the_times_deaths_step_by_step():
     counts, days = deaths()
-    expected = json.loads((HERE / "data" / "poisson_deaths.json").read_text())
+    expected = json.loads((HERE / "data" / "poisson_deaths.json").read_text(encoding="utf-8"))
     mixture = fastem.from_parameters(fastem.Poisson(), [0.5, 0.5], rates=[[1.0], [3.0]])
     for iterate in expected["first_em_iterates_from_0.5_1_3"]:
         evidence = fastem.fold(counts[:, None], mixture, sample_weight=days)
@@ -156,7 +156,7 @@ def test_poisson_em_on_the_times_deaths_step_by_step():
 
 def test_poisson_em_needs_2113_passes_on_the_times_deaths():
     counts, days = deaths()
-    expected = json.loads((HERE / "data" / "poisson_deaths.json").read_text())
+    expected = json.loads((HERE / "data" / "poisson_deaths.json").read_text(encoding="utf-8"))
     mixture = fastem.from_parameters(fastem.Poisson(), [0.5, 0.5], rates=[[1.0], [3.0]])
     before, after, passes = np.full(3, np.inf), np.array([0.5, 1.0, 3.0]), 0
     while passes == 0 or np.linalg.norm(after - before) >= 1e-7:
@@ -171,7 +171,7 @@ def test_poisson_em_needs_2113_passes_on_the_times_deaths():
 
 def test_poisson_optimum_of_the_times_deaths():
     counts, days = deaths()
-    optimum = json.loads((HERE / "data" / "poisson_deaths.json").read_text())["optimum"]
+    optimum = json.loads((HERE / "data" / "poisson_deaths.json").read_text(encoding="utf-8"))["optimum"]
     start = {"weights": [0.5, 0.5], "rates": [[1.0], [3.0]]}
     result = fastem.fit(
         counts[:, None], fastem.Poisson(), 2, sample_weight=days, start=start, tol=1e-16, max_iter=20_000

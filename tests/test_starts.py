@@ -247,7 +247,7 @@ def test_auto_finds_elongated_clusters_where_a_k_means_start_fails():
 
 
 def test_auto_reaches_mclusts_likelihoods_in_95_of_100_cells():
-    tables = json.loads(shared_file("reference", "mclust_bic_tables.json").read_text())["multivariate"]
+    tables = json.loads(shared_file("reference", "mclust_bic_tables.json").read_text(encoding="utf-8"))["multivariate"]
     reached, cells, missed = optima.compare(optima.WAYS["auto"], optima.read_all(SHARED), tables, seed=0)
     assert cells > 240
     assert reached >= 0.95 * cells, missed

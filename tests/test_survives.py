@@ -305,6 +305,7 @@ def test_no_folder_at_all_can_be_written(expected, tmp_path):
     environment = {
         "NUMBA_CACHE_DIR": None, "HOME": str(package / "__pycache__"), "PYTHONPATH": str(tmp_path / "site"),
         "XDG_CACHE_HOME": str(package / "__pycache__" / "below"), "PYTHONDONTWRITEBYTECODE": "1",
+        "LOCALAPPDATA": str(package / "__pycache__"),
     }  # fmt: skip
     assert python(code, expected, **environment) == "True"
 
@@ -328,6 +329,7 @@ print(fit() == expected and SOURCES == {SOURCES!r})
     )
     environment = {
         "NUMBA_CACHE_DIR": None, "HOME": str(where), "XDG_CACHE_HOME": str(where), "PYTHONPATH": str(archive),
+        "LOCALAPPDATA": str(where),
     }  # fmt: skip
     assert python(code, expected, **environment) == "True"
 

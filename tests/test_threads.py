@@ -2,6 +2,7 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 import threadpoolctl
@@ -48,6 +49,40 @@ def test_off_the_main_thread_the_default_is_one_whatever_the_environment(monkeyp
     assert answers == [1, 3]
 
 
+ONE_CORE = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="this system has no affinity, or one core, on which libraries have one thread",
+)
+# Apple's Accelerate cannot be limited, so that threadpoolctl has nothing to tell before an OpenMP runtime is loaded.
+NO_BLAS = pytest.mark.skipif(
+    not any(each["user_api"] == "blas" for each in threadpoolctl.threadpool_info()),
+    reason="threadpoolctl knows no BLAS here",
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+)
+def test_a_container_has_as_many_threads_as_its_quota_allows(files, expected, tmp_path, monkeypatch):
+    for name, text in files.items():
+        (tmp_path / name).write_text(f"{text}\n")
+    places = [[str(tmp_path / Path(name).name) for name in names] for names in threads.QUOTAS]
+    monkeypatch.setattr(threads, "QUOTAS", places)
+    threads._quota.cache_clear()
+    try:
+        assert threads._quota() == expected
+        assert threads.available_threads() <= (expected or 10**6)
+    finally:
+        threads._quota.cache_clear()
+
+
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "NUMBA_NUM_THREADS"])
 def test_a_process_with_the_variable_takes_one_thread(name):
     assert found("print(default(), resolve(3))", **{name: "1"}) == "1 3"
@@ -58,6 +93,7 @@ def test_the_core_does_not_import_threadpoolctl():
                  "print('threadpoolctl' in sys.modules)") == "False"  # fmt: skip
 
 
+@NO_BLAS
 def test_a_limit_of_threadpoolctl_holds_from_the_first_call_to_the_end_of_its_block():
     """Before the first call no OpenMP runtime is loaded; within it scikit-learn loads one, which knows no limit."""
     code = """
@@ -78,6 +114,7 @@ print(inside, again, default() == every)
     assert found(LIMITS + code) == "[1, 1, 1, 3] [1, 1, 1, 1] True"
 
 
+@ONE_CORE
 def test_a_limit_of_more_than_one_thread_holds_too():
     """Four cores are pretended. Numba's threads, had they been started, would have told OpenMP to use four again."""
     code = """
@@ -88,11 +125,10 @@ with threadpool_limits(2):
     print(found, numba_parallel._is_initialized)
 """
     environment = {"NUMBA_NUM_THREADS": "4"}
-    if not hasattr(os, "sched_getaffinity"):
-        pytest.skip("this system has no affinity")
     assert found(LIMITS + code, **environment) == "[4, 2, 2, 2] False"
 
 
+@NO_BLAS
 def test_a_limit_on_one_kind_of_library_holds_too():
     """scikit-learn loads an OpenMP runtime."""
     code = """

@@ -264,7 +264,7 @@ def test_annotations_can_be_read_at_run_time():
 
 
 def test_a_type_checker_is_told_the_names_that_exist_at_run_time():
-    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     told = {alias.asname: node.module for node in blocks[0].body for alias in node.names}
     assert set(told) == {*fastem._HOME, *fastem._MODULES}
@@ -296,7 +296,7 @@ def test_every_public_name_is_on_a_page_of_the_documentation_and_has_a_docstring
     pages = [PACKAGE.parent / "README.md", *(PACKAGE.parent / "docs").glob("*.md")]
     if not pages[0].exists():
         pytest.skip("installed without its documentation")
-    assert any(re.search(rf"`[^`\n]*\b{re.escape(name)}\b", page.read_text()) for page in pages)
+    assert any(re.search(rf"`[^`\n]*\b{re.escape(name)}\b", page.read_text(encoding="utf-8")) for page in pages)
     value = getattr(PUBLIC[module], name)
     if callable(value) and value.__module__.split(".")[0] == "fastem":
         assert value.__doc__

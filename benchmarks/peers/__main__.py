@@ -30,6 +30,7 @@ from benchmarks.peers import environments, measure, problems, report  # noqa: E4
 from benchmarks.peers.peak import peak  # noqa: E402
 from benchmarks.peers.pool import ROOT  # noqa: E402
 from benchmarks.peers.report import machine  # noqa: E402
+from fastem.data.threads import available_threads  # noqa: E402
 
 SHAPES = "full,tied,diag,spherical"
 EQUAL_START = [name for name in environments.TITLES if name not in ("fastem_estimator", "mlpack")]
@@ -118,7 +119,7 @@ def main() -> None:
         environments.install(options.peers.split(",") if options.peers else list(environments.TITLES))
         return
     options.out.mkdir(parents=True, exist_ok=True)
-    threads = sorted({1, len(os.sched_getaffinity(0))})
+    threads = sorted({1, available_threads()})
     if options.command == "run":
         _run(options, options.peers.split(",") if options.peers else EQUAL_START, threads)
     else:

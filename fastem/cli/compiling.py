@@ -25,11 +25,11 @@ class Compiling:
         expected: int,
         write: Callable[[str], None] | None = None,
         stream: TextIO | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._expected, self._write, self._clock = expected, write, clock
-        self._n, self._begun, self._shown = 0, 0.0, False
+        self._n, self._begun, self._shown, self._width = 0, 0.0, False, 0
         self._end: Callable[[], Any] | None = None
         if write is not None or self._stream.isatty():
             from fastem.compiled.caching import listen  # imports numba, which --help does not need
@@ -50,12 +50,12 @@ class Compiling:
         else:
             self._stream.write(f"\r{text}")
             self._stream.flush()
-            self._shown = True
+            self._shown, self._width = True, len(text)
 
     def clear(self) -> None:
         """Take the line away, before something else is printed."""
         if self._shown:
-            self._stream.write("\r\033[K")
+            self._stream.write(f"\r{' ' * self._width}\r")  # spaces: old consoles of Windows know no escapes
             self._stream.flush()
             self._shown = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import sys
 import time
@@ -37,6 +38,8 @@ LEADERS = 5
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 for success, 2 for bad input."""
     try:
+        if arguments is None:
+            _print_anything()
         given = sys.argv[1:] if arguments is None else list(arguments)
         if {"--version", "--verbose"} <= set(given):
             _print_environment()
@@ -45,16 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", fastem.FitWarning)  # its sentences are printed instead
             _COMMANDS[options.command](options)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stderr.close()
-        return 0
     except (CommandError, OSError, ValueError, TypeError) as error:
+        closed = errno.EINVAL if sys.platform == "win32" else errno.EPIPE
+        if getattr(error, "errno", None) in (errno.EPIPE, closed):  # the reader of our output has seen enough
+            sys.stderr.close()
+            return 0
         print(f"fastem: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("fastem: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _print_anything() -> None:
+    """Let names that the terminal or pipe has no letters for be printed as escapes, rather than end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _print_environment() -> None:
@@ -93,10 +104,9 @@ def _fitted(options: argparse.Namespace) -> tuple[Selection, list[str]]:
     labels = None if options.labels is None else _labels(options)
     table = read_table(options.data, options.key, options.columns, options.drop)
     print(
-        f"{options.data}: {table.X.shape[0]} samples x {table.X.shape[1]} features ({', '.join(table.names[:8])}",
-        end="",
+        f"{options.data.as_posix()}: {table.X.shape[0]} samples x {table.X.shape[1]} features "
+        f"({_shortened(table.names)})"
     )
-    print(", ...)" if len(table.names) > 8 else ")")
     read = time.perf_counter()
     _print_constant(table)
     chosen = _grid(table.X, labels, options)

@@ -165,8 +165,10 @@ def _is_numeric(types: Any, kind: Any) -> bool:
 
 @lru_cache(maxsize=1)
 def _read_once(file: IO[str]) -> str:
-    """What a stream says, which can be read once."""
-    return file.read().removeprefix("\ufeff")
+    """What a stream says, which can be read once. Its bytes are UTF-8, whatever the system's encoding is."""
+    bytes_of = getattr(file, "buffer", None)
+    text = file.read() if bytes_of is None else bytes_of.read().decode("utf-8-sig")
+    return text.removeprefix("\ufeff")
 
 
 def _rows(path: Path, file: IO[str]) -> Any:

@@ -16,6 +16,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -43,6 +45,11 @@ STALL, SLOWEST, BRIEF = 2e-3, 5e9, 50_000_000
 # The variables that set OpenBLAS's number of threads. Without them it has one for each core, but no more than it was
 # built for, which is 24 in some of NumPy's wheels and 64 in others.
 OPENBLAS, FEW = ("OPENBLAS_NUM_THREADS", "OPENBLAS_DEFAULT_NUM_THREADS", "GOTO_NUM_THREADS"), 24
+# Where a control group of Linux says how much of the processors a container may use: microseconds, and of how many.
+QUOTAS = (
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
 # threadpoolctl's controllers of the libraries that were loaded when there were so many modules.
 _libraries: dict[str, Any] = {"n_modules": 0, "controllers": []}
 
@@ -94,12 +101,26 @@ def _check_raised(step: int, job: int, counter: NDArray[np.int64]) -> None:
 
 
 def available_threads() -> int:
-    """Threads that this process may use: its processor affinity, and numba's own limit."""
+    """Threads that this process may use: its processor affinity, its container's quota, and numba's own limit."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         cores = os.cpu_count() or 1
-    return max(1, min(cores, config.NUMBA_NUM_THREADS))
+    return max(1, min(cores, config.NUMBA_NUM_THREADS, _quota() or cores))
+
+
+@cache
+def _quota() -> int | None:
+    """How many processors' time the control group of this container allows, rounded up; None if there is no limit."""
+    for names in QUOTAS:
+        try:
+            words = " ".join(Path(name).read_text() for name in names).split()
+            quota, period = int(words[0]), int(words[1])
+        except (OSError, ValueError, IndexError):  # no such file, or "max"
+            continue
+        if quota > 0 and period > 0:  # -1 is no limit
+            return -(-quota // period)
+    return None
 
 
 def resolve(n_threads: int | None) -> int:

@@ -164,7 +164,7 @@ def fixed_point(
                 point, plain = _next(sequence, project, point, image)
         if status is None and n_steps >= max_steps:
             status = FixedPointStatus.MAX_ITER
-        elif status is None and time.monotonic() >= deadline:
+        elif status is None and time.perf_counter() >= deadline:
             status = FixedPointStatus.TIME_LIMIT
     return FixedPoint(*end, np.array(history), n_steps, n_refused, status)
 

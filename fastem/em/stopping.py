@@ -30,14 +30,14 @@ class Stopping(NamedTuple):
     margin: float = 1e-5
     thorough: bool = False
     hasten: bool = False
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.perf_counter
 
     def late(self) -> bool:
         """Whether the time is up."""
         return self.deadline != math.inf and self.clock() >= self.deadline
 
 
-def deadline(time_limit: float | None, clock: Callable[[], float] = time.monotonic) -> float:
+def deadline(time_limit: float | None, clock: Callable[[], float] = time.perf_counter) -> float:
     """When `time_limit` seconds from now will be over."""
     return math.inf if time_limit is None else clock() + time_limit
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -43,7 +46,7 @@ class Checkpoint:
         interval: float,
         arguments: Mapping[str, Any],
         seed: np.random.SeedSequence,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path, self._interval, self._clock, self._seed = Path(path), interval, clock, seed
         versioned = {**arguments, "the version of fastem": [SOURCES, FORMAT]}
@@ -94,19 +97,34 @@ class Checkpoint:
                 np.savez(file, **{name: np.array(value) for name, value in header.items()}, **stored)  # type: ignore[arg-type]
                 file.flush()
                 os.fsync(file.fileno())
-            new.replace(self._path)
+            patiently(partial(new.replace, self._path))
         finally:
-            new.unlink(missing_ok=True)
+            with suppress(PermissionError):
+                new.unlink(missing_ok=True)
         self._last, self._facts = self._clock(), {}
 
     def done(self) -> None:
         """Remove the file, because the fit has ended."""
-        self._path.unlink(missing_ok=True)
-        self._new().unlink(missing_ok=True)
+        for path in (self._path, self._new()):
+            patiently(partial(path.unlink, missing_ok=True))
 
     def _new(self) -> Path:
         """Where the file is written first. A killed process may leave one behind, which the next writes over."""
         return self._path.with_name(f"{self._path.name}.new")
+
+
+def patiently(act: Callable[[], Any]) -> None:
+    """Act on a file that somebody else may have open for a moment: Windows refuses that, and virus scanners do it."""
+    for seconds in (0.05, 0.2, 0.5, 1.0):
+        try:
+            act()
+        except PermissionError:
+            if sys.platform != "win32":
+                raise
+            time.sleep(seconds)
+        else:
+            return
+    act()
 
 
 def _flat(value: Any, arrays: list[Array]) -> Any:

@@ -49,7 +49,7 @@ class Search:
     progressive: bool | None = None
     smallest_part: int = SMALLEST
     large: int = LARGE
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.perf_counter
     deadline: float = field(init=False, default=math.inf)
 
     def __post_init__(self) -> None:
