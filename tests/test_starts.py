@@ -15,7 +15,7 @@ from benchmarks import optima
 from fastem.data import threads, tiles
 from fastem.starts import auto as starts
 from fastem.starts import given as initialise
-from fastem.starts import kmeans, runs
+from fastem.starts import kmeans, projections, runs
 from fastem.starts.agglomerate import Tree
 
 every_family = pytest.mark.parametrize("case", FAMILIES, ids=repr)
@@ -412,3 +412,16 @@ def test_where_parameters_are_large_few_starts_are_on_their_way_at_a_time(rng):
     X = rng.standard_normal((4500, 600)) + 20.0 * np.repeat(np.arange(6), 750)[:, None]
     result = fastem.fit(X, fastem.Gaussian("full"), 6, seed=0, max_iter=0)
     assert len(result.starts) == 2
+
+
+def test_directions_have_a_sign(rng):
+    """Eigenvectors have none of their own: each library chooses one, and the components' order would follow it."""
+    points, shares = rng.standard_normal((200, 3)) * [1.0, 2.0, 5.0], np.full(200, 1 / 200)
+    sign = [1.0, -1.0, -1.0]
+    one, two = (projections.sphered(points * flip, shares, 3) for flip in (np.ones(3), sign))
+    assert (np.abs(one - two).max(axis=0) < 1e-12).sum() + (np.abs(one + two).max(axis=0) < 1e-12).sum() == 3
+    for whitened in (one, one[:, ::-1]):
+        directions = projections.least_kurtosis(whitened, shares, np.random.default_rng(0), 2)
+        assert (np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1) > 0).all()
+    loadings = np.linalg.lstsq(points - points.mean(axis=0), one, rcond=None)[0]
+    assert (np.take_along_axis(loadings, np.abs(loadings).argmax(axis=0)[None], axis=0) > 0).all()

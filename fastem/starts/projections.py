@@ -35,8 +35,17 @@ def least_kurtosis(points: Array, shares: Array, rng: np.random.Generator, n: in
             gradient = (along * along * along * shares[:, None]).T @ points
             directions = _apart(SHIFT * directions - gradient, found)
         squares = (points @ directions.T) ** 2
-        found = np.vstack([found, directions[(shares @ squares**2).argmin()]])
+        found = np.vstack([found, _signed(directions[[(shares @ squares**2).argmin()]])])
     return found
+
+
+def _signed(directions: Array) -> Array:
+    """The rows with the sign in which their largest entry is positive: of themselves directions have none.
+
+    Libraries of linear algebra differ in that, and the components of a fit would come in another order with each.
+    """
+    largest = np.abs(directions).argmax(axis=1)
+    return np.asarray(directions * np.where(directions[np.arange(len(directions)), largest] < 0, -1.0, 1.0)[:, None])
 
 
 def _apart(directions: Array, found: Array) -> Array:
@@ -54,6 +63,7 @@ def sphered(points: Array, weights: Array, most: int) -> Array:
         values, vectors = lengths[::-1] ** 2, rows[::-1].T
     else:
         values, vectors = np.linalg.eigh((share[:, None] * centred).T @ centred)
+    vectors = _signed(vectors.T).T
     kept = values > SINGULAR * max(values[-1], 0.0)
     kept[:-most] = False
     found: Array = centred @ (vectors[:, kept] / np.sqrt(values[kept])) if kept.any() else centred[:, :1]
