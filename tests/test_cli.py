@@ -129,10 +129,13 @@ def bad(tmp_path):
         "no module": ([FAITHFUL, "--family", "no_such_module:F"], "no_such_module cannot be imported"),
         "no class": ([FAITHFUL, "--family", "fastem:Nothing"], "fastem has no class or function of the name 'Nothing'"),
         "no family": ([FAITHFUL, "--family", "argparse:Namespace"], "family object"),
-        "ridge": ([FAITHFUL, "--ridge", "much"], "ridge is 'much'; it must be a finite number"),
+        "ridge": ([FAITHFUL, "--ridge", "much"], "--ridge is 'much'; it must be a finite number"),
         "floor": ([FAITHFUL, "--floor", "0"], "floor is 0; it must be a finite number > 0"),
-        "min_samples": ([FAITHFUL, "--min-samples", "-1"], "min_samples is -1"),
-        "nan": ([str(tmp_path / "nan.csv"), "--components", "1"], "X[1, 1] is nan"),
+        "min_samples": ([FAITHFUL, "--min-samples", "-1"], "--min-samples is -1"),
+        "nan": (
+            [str(tmp_path / "nan.csv"), "--components", "1"],
+            "is 'nan'; every chosen cell must be a finite number",
+        ),
         "text column": ([IRIS], "Species"),
         "unknown column": ([IRIS, "--columns", "nothing"], "no column 'nothing'"),
         "all dropped": ([FAITHFUL, "--drop", "eruptions,waiting"], "no column is left"),
@@ -144,7 +147,7 @@ def bad(tmp_path):
         "too many": ([FAITHFUL, "--components", "273"], "273 is more than the 272 rows"),
         "folder": ([FAITHFUL, "--save", str(tmp_path / "no" / "m.npz")], "folder does not exist"),
         "fractional": ([FAITHFUL, "--family", "poisson"], "non-negative integers"),
-        "threads": ([FAITHFUL, "--threads", "0"], "n_threads is 0"),
+        "threads": ([FAITHFUL, "--threads", "0"], "--threads is 0"),
     }
 
 
@@ -290,7 +293,7 @@ def test_starving_components(capsys):
     kept = int(re.search(r"full, (\d+) component", capsys.readouterr().out).group(1))
     assert kept < 8
     assert main([*arguments, "--starving", "stop"]) == 0
-    assert "starved: Stopped: a component was left with fewer than min_samples" in capsys.readouterr().out
+    assert "starved: Stopped: a component was left with fewer than --min-samples" in capsys.readouterr().out
 
 
 def actions():

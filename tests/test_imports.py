@@ -23,6 +23,7 @@ RANKS = (
 # The rooms at the top: the public names, the door for users' own compiled code, and the types of users' annotations.
 TOP = {
     "__init__": RANKS.index("cli"),
+    "__main__": RANKS.index("cli"),
     "jit": RANKS.index("judging"),
     "typing": RANKS.index("judging"),
     "validation": RANKS.index("families"),

@@ -22,7 +22,8 @@ from fastem.cli.compare import compare
 from fastem.cli.compiling import Compiling, expected
 from fastem.cli.models import draw, facts_of, plot, predict, show
 from fastem.cli.parser import COMPONENTS, parse, search
-from fastem.cli.reading import CommandError, Table, read_fixed, read_labels, read_table
+from fastem.cli.reading import CommandError, Table, read_fixed, read_labels, read_table, read_weights
+from fastem.cli.words import in_options
 from fastem.cli.writing import check_target, print_json
 from fastem.judging.criteria import CRITERIA
 
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(error, "errno", None) in (errno.EPIPE, closed):  # the reader of our output has seen enough
             sys.stderr.close()
             return 0
-        print(f"fastem: error: {error}", file=sys.stderr)
+        said = in_options(str(error)) if isinstance(error, ValueError | TypeError) else error
+        print(f"fastem: error: {said}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("fastem: interrupted", file=sys.stderr)
@@ -102,15 +104,16 @@ def _fitted(options: argparse.Namespace) -> tuple[Selection, list[str]]:
     """Fit, print and write; what was chosen, and the names of the features."""
     begun = time.perf_counter()
     labels = None if options.labels is None else _labels(options)
+    weights = None if options.sample_weight is None else _weights(options)
     table = read_table(options.data, options.key, options.columns, options.drop)
     print(
         f"{options.data.as_posix()}: {table.X.shape[0]} samples x {table.X.shape[1]} features "
         f"({_shortened(table.names)})"
     )
     read = time.perf_counter()
-    _print_constant(table)
-    chosen = _grid(table.X, labels, options)
-    _print_statuses(chosen)
+    _print_unnamed(table)
+    chosen = _grid(table.X, labels, weights, options)
+    _print_statuses(chosen, table.names)
     _print_ranking(chosen)
     best = chosen.best
     _print_mixture(chosen, table.names)
@@ -156,9 +159,20 @@ def _labels(options: argparse.Namespace) -> Array:
     return found.codes
 
 
-def _grid(X: Array, labels: Array | None, options: argparse.Namespace) -> Selection:
+def _weights(options: argparse.Namespace) -> Array:
+    """The weights of the rows; their column is then no feature."""
+    found = read_weights(options.data, options.sample_weight)
+    if options.data.suffix.lower() != ".npz":
+        options.drop = [*(options.drop or []), options.sample_weight]
+    print(f"weights of {len(found)} rows: {options.sample_weight}, which sum to {found.sum():.6g}")
+    return found
+
+
+def _grid(X: Array, labels: Array | None, weights: Array | None, options: argparse.Namespace) -> Selection:
     """Fit the grid, printing a row as each model is ready."""
     families = makers.families(options)
+    if options.components is COMPONENTS:
+        options.components = [k for k in COMPONENTS if k <= len(X)]
     settings = search(options)
     criterion = settings.setdefault("criterion", next(iter(CRITERIA)))
     if max(options.components) > len(X):
@@ -178,6 +192,7 @@ def _grid(X: Array, labels: Array | None, options: argparse.Namespace) -> Select
             X,
             families,
             options.components,
+            sample_weight=weights,
             labels=labels,
             fixed=None if options.fixed is None else read_fixed(options.fixed),
             shared=options.shared,
@@ -202,10 +217,9 @@ def _bar(wanted: bool | None, total: int) -> ProgressBar | None:
         return None
 
 
-def _print_constant(table: Table) -> None:
-    constant = [name for j, name in enumerate(table.names) if (table.X[:, j] == table.X[0, j]).all()]
-    if constant:
-        print(f"note: constant column(s) {', '.join(constant[:8])}: they tell nothing; leave them out with --drop.")
+def _print_unnamed(table: Table) -> None:
+    if table.names[0] == "":
+        print("note: the first column has no name; if it numbers the rows, leave it out with --drop 0.")
 
 
 def _print_model(row: Row, criterion: str, bar: ProgressBar | None) -> None:
@@ -221,12 +235,12 @@ def _print_model(row: Row, criterion: str, bar: ProgressBar | None) -> None:
         bar(row)
 
 
-def _print_statuses(chosen: Selection) -> None:
+def _print_statuses(chosen: Selection, names: list[str]) -> None:
     for status in dict.fromkeys(row.status for row in chosen.table):
         if status.rank > 0 or status.name == "MAX_ITER":
-            print(f"{status.name.lower()}: {status.value}")
+            print(f"{status.name.lower()}: {in_options(status.value, names)}")
     for note in chosen.notes:
-        print(f"note: {note}")
+        print(f"note: {in_options(note, names)}")
 
 
 def _print_ranking(chosen: Selection) -> None:
@@ -261,9 +275,9 @@ def _print_mixture(chosen: Selection, names: list[str]) -> None:
 
 def _compile(options: argparse.Namespace) -> None:
     done = fastem.compile(options.families, options.dtypes, options.jobs)
-    what = f"{done.n_kernels} function(s) compiled" if done.n_kernels else "all functions were compiled before"
+    what = f"{done.n_kernels} function(s) compiled in {done.seconds:.1f} s"
     where = done.folder or "no folder can be written, so nothing is kept: set NUMBA_CACHE_DIR"
-    print(f"{what} in {done.seconds:.1f} s; cache: {where}")
+    print(f"{what if done.n_kernels else 'all functions were compiled before'}; cache: {where}")
 
 
 _COMMANDS = {

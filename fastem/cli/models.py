@@ -17,7 +17,7 @@ PICTURES = (".png", ".svg", ".pdf", ".jpg")
 def predict(options: argparse.Namespace) -> None:
     """Labels, probabilities and densities of the rows of a table."""
     check_target(options.out, SUFFIXES)
-    mixture = fastem.load(options.model)
+    mixture = _loaded(options)
     X = _table_for(mixture, options).X
     columns: dict[str, Any] = {}
     resp = None
@@ -35,7 +35,7 @@ def predict(options: argparse.Namespace) -> None:
 def draw(options: argparse.Namespace) -> None:
     """New samples."""
     check_target(options.out, SUFFIXES)
-    mixture = fastem.load(options.model)
+    mixture = _loaded(options)
     draws = fastem.sample(mixture, options.n, seed=options.seed)
     columns: dict[str, Any] = dict(zip(names_of(mixture), draws.X.T, strict=True))
     if options.labels:
@@ -45,7 +45,7 @@ def draw(options: argparse.Namespace) -> None:
 
 def show(options: argparse.Namespace) -> None:
     """A summary that a person can read, or JSON for a script."""
-    mixture = fastem.load(options.model)
+    mixture = _loaded(options)
     if options.json:
         print_json(facts_of(mixture))
         return
@@ -64,7 +64,7 @@ def plot(options: argparse.Namespace) -> None:
         from fastem import plots
     except ImportError:
         raise CommandError("plot needs matplotlib: pip install 'fastem[plot]'") from None
-    mixture = fastem.load(options.model)
+    mixture = _loaded(options)
     X = None if options.data is None else _table_for(mixture, options).X
     features = None
     if options.features is not None:
@@ -77,6 +77,13 @@ def plot(options: argparse.Namespace) -> None:
         display = plots.MixtureDisplay.from_result(mixture, X, **settings, ax=Figure(layout="constrained").subplots())
     display.figure_.savefig(options.out)
     print(f"picture written to {options.out}")
+
+
+def _loaded(options: argparse.Namespace) -> Any:
+    """The model, or an error that says that there is none."""
+    if not options.model.is_file():
+        raise CommandError(f"there is no model {options.model}; `fastem fit DATA --save {options.model}` writes one.")
+    return fastem.load(options.model)
 
 
 def names_of(mixture: Any) -> list[str]:

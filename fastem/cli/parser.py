@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fastem.cli import makers
 from fastem.em.accelerate import CHOICES as ACCELERATORS
@@ -30,7 +30,7 @@ examples:
 
 def parse(arguments: Sequence[str] | None, version: str) -> argparse.Namespace:
     """The options of a call; `command` is its first word."""
-    scout = argparse.ArgumentParser(prog="fastem fit", usage="fastem fit [--help]", add_help=False)
+    scout = _Parser(prog="fastem fit", usage="fastem fit [--help]", add_help=False)
     scout.add_argument("--family")
     return _parser(scout.parse_known_args(arguments)[0].family, version).parse_args(arguments)
 
@@ -41,9 +41,16 @@ def search(options: argparse.Namespace) -> dict[str, Any]:
     return {name: None if name == "accelerate" and value == NEVER else value for name, value in given.items()}
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as those of the commands are."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"fastem: error: {message}; see {self.prog} --help\n")
+
+
 def _parser(family: str | None, version: str) -> argparse.ArgumentParser:
     """The parser, with the options of this family."""
-    parser = argparse.ArgumentParser(prog="fastem", description="Fit mixture models by Expectation-Maximization.")
+    parser = _Parser(prog="fastem", description="Fit mixture models by Expectation-Maximization.")
     parser.add_argument("--version", action="version", version=f"fastem {version}")
     parser.add_argument("--verbose", action="store_true", help="with --version: details, for bug reports")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
@@ -174,6 +181,11 @@ def _add_table(fit: argparse.ArgumentParser) -> None:
         help="the column (of a .npz archive, the array) of known components: whole numbers from 0, with -1 for "
         "unknown, or names, with empty cells for unknown",
     )
+    fit.add_argument(
+        "--sample-weight",
+        metavar="COLUMN",
+        help="the column (of a .npz archive, the array) of the rows' weights: 2 is the same as the row twice",
+    )
 
 
 def _add_output(fit: argparse.ArgumentParser) -> None:
@@ -201,7 +213,10 @@ def _default(choices: Iterable[str]) -> str:
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing; a column without a name has its number, from 0")
+    return names
 
 
 def _weights(text: str) -> str | list[float]:
@@ -222,10 +237,8 @@ def _components(text: str) -> list[int]:
         except ValueError:
             raise argparse.ArgumentTypeError(f"{part!r} is neither an integer nor a range such as 1:9") from None
         if low < 1 or high < low:
-            raise argparse.ArgumentTypeError(f"{part!r} is empty or begins below 1")
+            raise argparse.ArgumentTypeError(f"{part!r}: expected numbers of at least 1, and ranges that do not fall")
         numbers.extend(range(low, high + 1))
-    if not numbers:
-        raise argparse.ArgumentTypeError("no number of components given")
     return numbers
 
 

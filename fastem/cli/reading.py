@@ -21,6 +21,22 @@ Array = NDArray[Any]
 
 # The path that stands for standard input.
 STDIN = "-"
+# Endings of tables that others read.
+NOT_READ = (
+    ".xlsx",
+    ".xls",
+    ".ods",
+    ".feather",
+    ".h5",
+    ".hdf5",
+    ".json",
+    ".mat",
+    ".pkl",
+    ".sav",
+    ".dta",
+    ".fcs",
+    ".xpt",
+)
 
 
 class CommandError(Exception):
@@ -39,6 +55,8 @@ def read_table(path: Path, key: str | None, columns: list[str] | None, drop: lis
     """A numeric table from a .csv, .tsv, .parquet, .npy or .npz file, or from standard input, "-"."""
     if str(path) != STDIN and not path.is_file():
         raise CommandError(f"{path} does not exist, or is not a file.")
+    if path.suffix.lower() in NOT_READ:
+        raise CommandError(f"fastem does not read {path.suffix} files; write {path} as .csv or .parquet.")
     try:
         return _read_table(path, key, columns, drop)
     except UnicodeDecodeError:
@@ -59,24 +77,48 @@ def read_labels(path: Path, name: str) -> Labels:
 
     Whole numbers are components. Other text is counted in alphabetical order; an empty cell is unknown.
     """
-    if path.suffix.lower() == ".npz":
-        cells = _from_archive(path, name).reshape(-1).tolist()
-    elif path.suffix.lower() == ".npy":
-        raise CommandError(f"--labels needs a column of a .csv file or an array of a .npz archive; {path} is a matrix.")
-    elif path.suffix.lower() == ".parquet":
-        table = _parquet(path)
-        cells = table.column(_index(name, table.column_names)).to_pylist()
-    else:
-        with _open_text(path) as file:
-            reader = _rows(path, file)
-            place = _index(name, [column.strip() for column in next(reader)])
-            cells = [row[place].strip() if place < len(row) else "" for row in reader]
+    cells = [cell for cell, _ in _cells(path, name, "--labels")]
     texts = ["" if cell is None or cell != cell else str(cell) for cell in cells]  # noqa: PLR0124
     known = sorted({text for text in texts if text})
     if all(_is_whole(text) for text in known):
         return Labels(np.array([int(float(text)) if text else -1 for text in texts]), [])
     codes = {text: code for code, text in enumerate(known)}
     return Labels(np.array([codes.get(text, -1) for text in texts]), known)
+
+
+def read_weights(path: Path, name: str) -> Array:
+    """The weights in a column of a table, or in an array of a .npz archive, (n_samples,) float64."""
+    found = []
+    for cell, place in _cells(path, name, "--sample-weight"):
+        text = "" if cell is None else str(cell)
+        if not _is_number(text) or not 0.0 <= float(text) < np.inf:
+            said = f"is {text!r}" if text else "is empty"
+            raise CommandError(
+                f"{path}, {place}, column {name!r} {said}; a weight must be a number that is not negative."
+            )
+        found.append(float(text))
+    return np.array(found)
+
+
+def _cells(path: Path, name: str, option: str) -> Iterator[tuple[Any, str]]:
+    """The cells of a column of a table, or of an array of a .npz archive, and the place of each."""
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        raise CommandError(f"{option} needs a column of a table or an array of a .npz archive; {path} is a matrix.")
+    if suffix in (".npz", ".parquet"):
+        if suffix == ".npz":
+            values = _from_archive(path, name).reshape(-1).tolist()
+        else:
+            table = _parquet(path)
+            values = table.column(_index(name, table.column_names)).to_pylist()
+        for i, value in enumerate(values):
+            yield value, f"row {i}"
+        return
+    with _open_text(path) as file:
+        reader = _rows(path, file)
+        place = _index(name, [column.strip() for column in next(reader)])
+        for row in reader:
+            yield row[place].strip() if place < len(row) else "", f"near line {reader.line_num}"
 
 
 def read_fixed(path: Path) -> dict[str, Array]:
@@ -139,11 +181,12 @@ def _parquet(path: Path) -> Any:
 
 
 def _read_parquet(path: Path, columns: list[str] | None, drop: list[str] | None) -> Table:
+    table = _parquet(path)
     from pyarrow import types
 
-    table = _parquet(path)
     names = list(table.column_names)
     chosen = _choose(names, columns, drop)
+    _check_once(path, names, chosen)
     text = [names[j] for j in chosen if not _is_numeric(types, table.schema.field(j).type)]
     if text:
         raise CommandError(
@@ -195,9 +238,16 @@ def _read_csv(path: Path, columns: list[str] | None, drop: list[str] | None) -> 
         first = next(reader, None)
     if first is None:
         raise CommandError(f"{path} has a header but no rows.")
+    separator = next((each for each in (";", "\t", "|") if len(names) == 1 and each in names[0]), None)
+    if separator is not None:
+        raise CommandError(
+            f"{path} seems to use {separator!r} between cells; expected commas, with decimal points, or tabs in a file "
+            "that ends in .tsv."
+        )
     if all(_is_number(name) for name in names):
         raise CommandError(f"{path} has no header: its first line is all numbers. Add a line of column names.")
     chosen = _choose(names, columns, drop)
+    _check_once(path, names, chosen)
     text = [j for j in chosen if j < len(first) and not _is_number(first[j])]
     if text and any(first[j].strip() for j in text):
         labels = [names[j] if names.count(names[j]) == 1 else str(j) for j in text]
@@ -213,6 +263,15 @@ def _read_csv(path: Path, columns: list[str] | None, drop: list[str] | None) -> 
     return Table(X, [names[j] for j in chosen], named=True)
 
 
+def _check_once(path: Path, names: list[str], chosen: list[int]) -> None:
+    """Refuse two columns of one name: a model tells columns by their names."""
+    again = next((j for place, j in enumerate(chosen) if names[j] in [names[i] for i in chosen[:place]]), None)
+    if again is not None:
+        raise CommandError(
+            f"two columns of {path} are called {names[again]!r}; rename one, or leave it out with --drop {again}."
+        )
+
+
 def _pieces(path: Path, reader: Any, names: list[str], chosen: list[int]) -> Iterator[Array]:
     """The chosen cells of a CSV file as float64, a few thousand rows at a time."""
     while rows := list(islice(reader, 4096)):
@@ -225,15 +284,18 @@ def _pieces(path: Path, reader: Any, names: list[str], chosen: list[int]) -> Ite
                     f"{len(names)}{hint}. Expected comma-separated cells, with decimal points, and no blank lines."
                 )
         try:
-            yield np.array([[float(row[j]) for j in chosen] for row in rows])
+            piece = np.array([[float(row[j]) for j in chosen] for row in rows])
+            if not np.isfinite(piece).all():
+                raise ValueError
+            yield piece
         except ValueError:
             place, bad, j = next(
-                (offset, row[j], j) for offset, row in enumerate(rows) for j in chosen if not _is_number(row[j])
+                (offset, row[j], j) for offset, row in enumerate(rows) for j in chosen if not _is_finite(row[j])
             )
             what = f"is {bad!r}" if bad.strip() else "is empty"
             raise CommandError(
                 f"{path}, near line {last - len(rows) + 1 + place}, column {names[j]!r} {what}; every chosen cell "
-                "must be a number. Remove or impute such rows, or leave the column out with --drop."
+                "must be a finite number. Remove or impute such rows, or leave the column out with --drop."
             ) from None
 
 
@@ -256,6 +318,10 @@ def _index(name: str, names: list[str]) -> int:
     if name.isdigit() and int(name) < len(names):
         return int(name)
     raise CommandError(f"there is no column {name!r}; the columns are {', '.join(names)}.")
+
+
+def _is_finite(text: str) -> bool:
+    return _is_number(text) and bool(np.isfinite(float(text)))
 
 
 def _is_number(text: str) -> bool:

@@ -13,7 +13,7 @@ from fastem.data.samples import Samples
 from fastem.data.threads import Team, team
 from fastem.em.accelerate import Hastening
 from fastem.families import SHAPES, Gaussian
-from fastem.families.base import Array, Family
+from fastem.families.base import Array, Columns, Family
 from fastem.fitting.best import REACHED
 from fastem.fitting.search import Search
 from fastem.fitting.solve import search_for
@@ -24,6 +24,7 @@ from fastem.model.evaluation import evaluated
 from fastem.model.model import Model
 from fastem.model.problem import problem_of
 from fastem.model.result import Result
+from fastem.model.showing import counted
 from fastem.model.starving import ASSIGNMENTS, POLICIES, Assignment, Policy, Starving
 from fastem.model.telling import expect, tell
 from fastem.starts.names import StartMethod
@@ -166,8 +167,10 @@ def select(
     table = tuple(rows[cell] for cell in order)
     chosen, fitted = _chosen(table, criterion), tuple(models[cell] for cell in order)
     few = validation.too_few_points(checked, sample_weight, max(counts))
-    own = [f"The chosen model, {rows[order[chosen]]!r}: {note}" for note in fitted[chosen].notes]
-    notes = (*_light(sample_weight, criterion), *([few] if few else _missed(fitted)), *own)
+    called = f"{table[chosen].family} with {counted(table[chosen].n_components, 'component')}"
+    own = [f"The chosen model, {called}: {note}" for note in fitted[chosen].notes]
+    light, constant = _light(sample_weight, criterion), _constant(surveyed.facts, names, criterion)
+    notes = (*light, *constant, *([few] if few else _missed(fitted)), *own)
     tell(notes)
     return Selection(criterion, table, fitted, chosen, notes)
 
@@ -285,6 +288,20 @@ def _light(sample_weight: Array | None, criterion: str) -> list[str]:
         f"sample_weight sums to {total:.4g}, which {criterion} takes for the number of samples, but the weights are "
         f"worth {effective:.4g} samples (Kish's effective sample size). Unless a weight is a number of samples, give "
         "sample_weight / sample_weight.mean()."
+    ]
+
+
+def _constant(facts: Columns, names: Sequence[str] | None, criterion: str) -> list[str]:
+    """What to tell about columns that say nothing, though the criteria count their parameters."""
+    which = np.flatnonzero(facts.low == facts.high)
+    if len(which) == 0 or criterion == "cv":
+        return []
+    called = ", ".join(str(j) if names is None else repr(names[j]) for j in which[:SHOWN])
+    more = f" and {len(which) - SHOWN} more" if len(which) > SHOWN else ""
+    subject = f"Feature {called} is" if len(which) == 1 else f"Features {called}{more} are"
+    return [
+        f"{subject} constant. That says nothing about components, but {criterion} counts the parameters, of which some "
+        "models have more than others; leave it out."
     ]
 
 
