@@ -266,11 +266,13 @@ def test_a_result_keeps_the_names_of_the_features(make):
     assert test.null.feature_names == test.alternative.feature_names == expected
     assert fastem.maximise(fastem.fold(X, RESULT)).feature_names == expected
     assert all(type(name) is str for name in fastem.fit(X, G, 1).feature_names)
+    assert fastem.fit([X, X], G, 2, seed=0).feature_names == expected
+    assert fastem.fit(fastem.stream(lambda: iter([X, X])), G, 2, seed=0).feature_names == expected
 
 
 @pytest.mark.parametrize(
     "X",
-    [BASE, BASE.tolist(), pandas.DataFrame(BASE), pandas.DataFrame(BASE, columns=["a", "b", 3]), [FRAME, FRAME]],
+    [BASE, BASE.tolist(), pandas.DataFrame(BASE), pandas.DataFrame(BASE, columns=["a", "b", 3]), [BASE, BASE]],
     ids=["array", "list", "numbered", "some numbered", "stream"],
 )
 def test_there_are_no_names_without_a_frame_whose_names_are_all_strings(X):

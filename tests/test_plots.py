@@ -281,3 +281,17 @@ def test_a_start_that_was_never_finite_is_no_refused_leap():
     paths = [np.array([np.nan]), np.array([-2.0, -1.0, np.nan, -0.5])]
     display = drawn(plots.HistoryDisplay(paths, [Status.NOT_FINITE, Status.CONVERGED], 1).plot())
     assert display.refused_.get_xydata().tolist() == [[3.0, -1.0]]
+
+
+def test_axes_and_criteria_that_are_none(faithful, monkeypatch):
+    selection = fastem.select(faithful, fastem.Gaussian("diag"), [1, 2], seed=0)
+    with pytest.raises(TypeError, match="ax is 'aic'; expected axes"):
+        selection.plot("aic")
+    with pytest.raises(ValueError, match="chosen by bic, so none has a held-out likelihood"):
+        selection.plot(criterion="cv")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install 'fastem\[plot\]'"):
+        selection.plot()
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        selection.to_frame()

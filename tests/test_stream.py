@@ -166,3 +166,15 @@ def test_who_takes_no_chunks_says_so(rng):
             ask(fastem.stream(X))
         with pytest.raises(ValueError, match=r"only fastem\.fit makes use"):
             ask([X, X])
+
+
+def test_what_only_fit_reads_in_chunks_is_told():
+    X = np.random.default_rng(0).standard_normal((60, 2))
+    with pytest.raises(
+        TypeError, match=r"X is an iterator .* can be read once only; give an array, or, to fastem\.fit"
+    ):
+        fastem.fit((X for _ in range(2)), fastem.Gaussian("diag"), 2)
+    with pytest.raises(ValueError, match=r"X is a list of matrices; .* np\.concatenate"):
+        fastem.select([X, X[:7]], fastem.Gaussian("diag"), [1, 2])
+    with pytest.raises(TypeError, match="X is a function; of data in chunks, only"):
+        fastem.select(lambda: iter([X]), fastem.Gaussian("diag"), 2)

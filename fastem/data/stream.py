@@ -22,7 +22,8 @@ PIECE, TAKEN = 16 * 2**20, 64 * 2**20
 class Stream:
     """What `fastem.stream` returns: data in chunks, which can be read again and again.
 
-    n_features: the number of columns. taken: bytes up to which some of its rows are kept in memory.
+    n_features: the number of columns. feature_names: theirs, if the first chunk is a frame whose names are all strings.
+    taken: bytes up to which some of its rows are kept in memory.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Stream:
         validation.check_not_empty(first)
         assert first is not None
         self.n_features = first.shape[1]
+        self.feature_names: tuple[str, ...] | None = validation.feature_names_of(next(iter(chunks()), None))
 
     def weighted(self, sample_weight: Any) -> Stream:
         """The same data with these weights."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastem import validation
 from fastem.data.samples import Samples
+from fastem.data.stream import Stream
 from fastem.data.threads import team
 from fastem.em.accelerate import Hastening
 from fastem.em.loop import Callback
@@ -260,7 +261,7 @@ def fit_model(
             model = known.model(model, surveyed.n_features)
         result = fitted(surveyed, model, search, seed, callback, checkpoint, float(checkpoint_interval))
     notes, remark = result.notes, None
-    names = data.feature_names if isinstance(data, Packed) else validation.feature_names_of(X)
+    names = data.feature_names if isinstance(data, Packed | Stream) else validation.feature_names_of(X)
     if isinstance(data, Samples | Packed):
         samples = data.samples if isinstance(data, Packed) else data
         remark = validation.too_few_points(samples.X, samples.sample_weight, model.n_components)

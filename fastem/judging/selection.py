@@ -103,8 +103,10 @@ class Selection:
         ------
         ImportError : pandas is not installed.
         """
-        import pandas as pd
-
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError("to_frame needs pandas: pip install pandas") from None
         frame = pd.DataFrame([{**row._asdict(), "status": row.status.name} for row in self.table])
         frame.insert(frame.columns.get_loc("bic") + 1, "delta_bic", self.delta_bic)
         return frame
@@ -113,6 +115,11 @@ class Selection:
         """Draw the criterion against the number of components: a `fastem.plots.SelectionDisplay`.
 
         ax : matplotlib's axes, or None for a new figure. criterion : None means the one that chose.
+
+        Raises
+        ------
+        ValueError, TypeError : an unknown criterion, or "cv" where that did not choose. ImportError : matplotlib is not
+            installed.
         """
         from fastem.plots.records import SelectionDisplay
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from fastem.plots.given import N_POINTS, mixture_of, names_of, shown
 from fastem.plots.mixture import WHATS, MixtureDisplay, What
-from fastem.plots.style import Display
+from fastem.plots.style import Display, figure_of
 from fastem.validation import plots as checks
 
 # More features than this make pictures too small to see.
@@ -78,9 +78,7 @@ class PairsDisplay(Display):
         """Draw into a figure, or into a new one; returns the display."""
         n = len(self.names)
         if figure is None:
-            from matplotlib.figure import Figure
-
-            figure = Figure(figsize=(2.4 * n, 2.4 * n), layout="constrained")
+            figure = figure_of(figsize=(2.4 * n, 2.4 * n), layout="constrained")
         self.figure_ = figure
         self.axes_: list[list[Any]] = [[None] * n for _ in range(n)]
         for (i, j), display in self.displays_.items():

@@ -34,7 +34,8 @@ class SelectionDisplay(Display):
 
     def __init__(self, selection: Any, criterion: str | None = None) -> None:
         self.selection = selection
-        self.criterion = checks.check_what(selection.criterion if criterion is None else criterion, CRITERIA)
+        wanted = selection.criterion if criterion is None else criterion
+        self.criterion = checks.check_criterion(wanted, CRITERIA, selection)
 
     @classmethod
     def from_selection(cls, selection: Any, *, criterion: str | None = None, ax: Any = None) -> Self:

@@ -143,6 +143,13 @@ def as_array(name: str, value: Any) -> Array:
     device = getattr(value, "__dlpack_device__", None)
     if hasattr(value, "__cuda_array_interface__") or (callable(device) and device()[0] not in (1, 3)):
         raise TypeError(f"{name} is on another device; copy it to the host first (for example with .get() or .cpu()).")
+    if hasattr(value, "__next__"):
+        raise TypeError(
+            f"{name} is an iterator (a generator, for example), which can be read once only; give an array, or, to "
+            "fastem.fit, a list of arrays or a function that returns a fresh iterator."
+        )
+    if callable(value) and not hasattr(value, "__array__") and not is_frame(value):
+        raise TypeError(f"{name} is a function; of data in chunks, only fastem.fit makes use so far.")
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise ValueError(f"{name} is a masked array with masked entries; missing values are not supported.")
@@ -152,6 +159,11 @@ def as_array(name: str, value: Any) -> Array:
     try:
         array = np.asarray(value)
     except ValueError as error:
+        if isinstance(value, list | tuple) and all(getattr(each, "ndim", 0) == 2 for each in value):
+            raise ValueError(
+                f"{name} is a list of matrices; of data in chunks, only fastem.fit makes use so far. np.concatenate "
+                "or pandas.concat makes one of them."
+            ) from None
         raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
     if array.dtype.kind == "O":
         array = from_objects(name, array)

@@ -31,6 +31,22 @@ def check_plane(mean: Any, covariance: Any) -> tuple[Array, Array]:
     return mean, covariance
 
 
+def check_axes(ax: Any) -> None:
+    """Refuse anything but axes to draw into."""
+    if not (hasattr(ax, "plot") and hasattr(ax, "figure")):
+        raise TypeError(f"ax is {ax!r}; expected axes of matplotlib's, or None for a new figure.")
+
+
+def check_criterion(criterion: Any, choices: Sequence[str], selection: Any) -> Any:
+    """A criterion that a selection knows: all but the held-out likelihoods are always there."""
+    if check_what(criterion, choices) == "cv" != selection.criterion:
+        raise ValueError(
+            f'the models were chosen by {selection.criterion}, so none has a held-out likelihood; give criterion="cv" '
+            "to fastem.select."
+        )
+    return criterion
+
+
 def check_level(level: Any) -> float:
     """A probability in (0, 1)."""
     if isinstance(level, bool | np.bool_ | str) or not np.isscalar(level) or not 0.0 < float(level) < 1.0:  # type: ignore[arg-type]
