@@ -58,10 +58,12 @@ nitpick_ignore_regex = [("py:.*", r"(numpy|sklearn|typing|collections|enum|abc|d
 nitpick_ignore_regex += [("py:.*", r"fastem\..*")]
 
 # Pages that are files elsewhere: their text takes the place of a pointer to it.
-ELSEWHERE = {"results": "benchmarks/RESULTS.md", "changelog": "CHANGELOG.md"}
+ELSEWHERE = {"overview": "README.md", "results": "benchmarks/RESULTS.md", "changelog": "CHANGELOG.md"}
 LINKS = {
     "](../benchmarks/RESULTS.md": "](results.md",
-    "](../README.md)": "](index.md)",
+    "](../README.md)": "](overview.md)",
+    "](benchmarks/RESULTS.md": "](results.md",
+    "[LICENSE](LICENSE)": "LICENSE",
     "](../examples)": "](gallery/index.rst)",
     "](../CHANGELOG.md)": "](changelog.md)",
     "](../docs/": "](",

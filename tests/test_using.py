@@ -271,3 +271,11 @@ def test_outliers_are_the_samples_of_lowest_density(rng):
 def test_what_makes_no_sense_is_refused(call, words, rng):
     with pytest.raises((ValueError, TypeError), match=words):
         call(gaussians("full", rng))
+
+
+def test_what_merge_returns_prints_as_a_line(rng):
+    X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (60, 2))])
+    assert (
+        repr(fastem.merge(X, fastem.fit(X, fastem.Gaussian("diag"), 3, seed=0), 2))
+        == "Merged(3 components in 2 clusters)"
+    )

@@ -12,6 +12,7 @@ from fastem.families.base import Array
 from fastem.families.parameters import FloatArray, IntArray
 from fastem.model.evaluation import responsibilities
 from fastem.model.result import Fitted, Result
+from fastem.model.showing import counted
 
 # Differences of precisions below FLAT count as none. Where the log of the integrand has fallen by NEGLIGIBLE, nothing
 # is left to integrate. LEANINGS say how far the paths that `_positive` tries lean over; it takes the shortest one.
@@ -122,6 +123,10 @@ class Merged(NamedTuple):
     resp: FloatArray
     entropy: FloatArray
     pairs: tuple[tuple[int, int], ...]
+
+    def __repr__(self) -> str:
+        n_clusters, n_components = self.resp.shape[1], len(self.clusters)
+        return f"Merged({counted(n_components, 'component')} in {counted(n_clusters, 'cluster')})"
 
 
 def merge(X: Any, mixture: Any, n_clusters: int, *, sample_weight: Any = None) -> Merged:
