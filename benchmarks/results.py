@@ -121,6 +121,22 @@ SECTIONS: dict[str, Section] = {
         ),
         plain=True,
     ),
+    "prediction": Section(
+        tuple(
+            f'{TIMEIT} -n {n} -s "{IRIS}; from {package} import GaussianMixture as M; '
+            f'm = M(3, random_state=0).fit(X); x = {rows}" "m.predict_proba(x)"'
+            for rows, n in (("X[:1]", 500), ("X", 200), ("np.repeat(X, 700, axis=0)", 5))
+            for package in ("fastem", "sklearn.mixture")
+        ),
+        plain=True,
+    ),
+    "diagnosis": Section(
+        (
+            f'{ONCE} "{CASES}; X = overlapping(1_000_000, 8, 4); r = fastem.fit(X, fastem.Gaussian(), 4, seed=0)" '
+            '"fastem.diagnose(X, r)"',
+        ),
+        plain=True,
+    ),
     "select": Section(
         (
             f'{ONCE} "{FAITHFUL}; from fastem.families import SHAPES" '
