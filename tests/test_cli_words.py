@@ -64,6 +64,7 @@ def test_a_column_of_weights(kind, tmp_path, capsys):
 def test_what_is_no_weight_is_named(weight, said, tmp_path, capsys):
     path = table(tmp_path / "t.csv", f"a,w\n1,1\n2,{weight}\n4,1\n")
     assert said in refused(capsys, "fit", path, "--sample-weight", "w")
+    assert "does not exist" in refused(capsys, "fit", tmp_path / "no.csv", "--sample-weight", "w")
     assert "there is no column 'v'" in refused(capsys, "fit", path, "--sample-weight", "v")
 
 

@@ -74,7 +74,7 @@ def _complete(result, X, w):
     params, _ = mixture_rows(result, mixture_frame(result))
     tangent = result.family.tangent(params, result.n_features, result.n_components)
     with team(1) as threads:
-        return information.Sums(Samples(X, w), result, tangent, threads).all(True)[1]
+        return information.Sums(Samples(X, w), result, tangent, threads).gathered(True)[1]
 
 
 def twins(family, one):

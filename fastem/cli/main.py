@@ -50,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("ignore", fastem.FitWarning)  # its sentences are printed instead
             _COMMANDS[options.command](options)
     except (CommandError, OSError, ValueError, TypeError) as error:
-        closed = errno.EINVAL if sys.platform == "win32" else errno.EPIPE
-        if getattr(error, "errno", None) in (errno.EPIPE, closed):  # the reader of our output has seen enough
+        if _is_closed(error):  # the reader of our output has seen enough
             sys.stderr.close()
             return 0
         said = in_options(str(error)) if isinstance(error, ValueError | TypeError) else error
@@ -61,6 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("fastem: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _is_closed(error: Exception) -> bool:
+    """Whether an error says that nobody reads what is written; Windows has another number for that."""
+    numbers = (errno.EPIPE, errno.EINVAL) if sys.platform == "win32" else (errno.EPIPE,)
+    return isinstance(error, OSError) and error.filename is None and error.errno in numbers
 
 
 def _print_anything() -> None:

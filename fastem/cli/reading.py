@@ -23,19 +23,8 @@ Array = NDArray[Any]
 STDIN = "-"
 # Endings of tables that others read.
 NOT_READ = (
-    ".xlsx",
-    ".xls",
-    ".ods",
-    ".feather",
-    ".h5",
-    ".hdf5",
-    ".json",
-    ".mat",
-    ".pkl",
-    ".sav",
-    ".dta",
-    ".fcs",
-    ".xpt",
+    *(".xlsx", ".xls", ".ods", ".json", ".feather", ".h5", ".hdf5"),
+    *(".mat", ".pkl", ".sav", ".dta", ".xpt", ".fcs"),
 )
 
 
@@ -53,16 +42,20 @@ class Table(NamedTuple):
 
 def read_table(path: Path, key: str | None, columns: list[str] | None, drop: list[str] | None) -> Table:
     """A numeric table from a .csv, .tsv, .parquet, .npy or .npz file, or from standard input, "-"."""
-    if str(path) != STDIN and not path.is_file():
-        raise CommandError(f"{path} does not exist, or is not a file.")
-    if path.suffix.lower() in NOT_READ:
-        raise CommandError(f"fastem does not read {path.suffix} files; write {path} as .csv or .parquet.")
+    _check_file(path)
     try:
         return _read_table(path, key, columns, drop)
     except UnicodeDecodeError:
         raise CommandError(f"{path} cannot be read: it is not UTF-8 text; save it as UTF-8.") from None
     except (OSError, EOFError, zipfile.BadZipFile, csv.Error) as error:
         raise CommandError(f"{path} cannot be read: it is damaged, or no {path.suffix} file ({error}).") from None
+
+
+def _check_file(path: Path) -> None:
+    if str(path) != STDIN and not path.is_file():
+        raise CommandError(f"{path} does not exist, or is not a file.")
+    if path.suffix.lower() in NOT_READ:
+        raise CommandError(f"fastem does not read {path.suffix} files; write {path} as .csv or .parquet.")
 
 
 class Labels(NamedTuple):
@@ -102,6 +95,7 @@ def read_weights(path: Path, name: str) -> Array:
 
 def _cells(path: Path, name: str, option: str) -> Iterator[tuple[Any, str]]:
     """The cells of a column of a table, or of an array of a .npz archive, and the place of each."""
+    _check_file(path)
     suffix = path.suffix.lower()
     if suffix == ".npy":
         raise CommandError(f"{option} needs a column of a table or an array of a .npz archive; {path} is a matrix.")

@@ -22,7 +22,7 @@ PIECE, TAKEN = 16 * 2**20, 64 * 2**20
 class Stream:
     """What `fastem.stream` returns: data in chunks, which can be read again and again.
 
-    n_features: the number of columns. feature_names: theirs, if the first chunk is a frame whose names are all strings.
+    n_features: the number of columns. feature_names: theirs, if chunks are frames whose names are all strings.
     taken: bytes up to which some of its rows are kept in memory.
     """
 
@@ -31,23 +31,23 @@ class Stream:
     ) -> None:
         self._chunks, self._rows, self.taken = chunks, rows, taken
         self.sample_weight = validation.check_sample_weight(sample_weight, None)
+        self.feature_names: tuple[str, ...] | None = None
         first = next(iter(self._checked()), None)
         validation.check_not_empty(first)
         assert first is not None
         self.n_features = first.shape[1]
-        self.feature_names: tuple[str, ...] | None = validation.feature_names_of(next(iter(chunks()), None))
 
     def weighted(self, sample_weight: Any) -> Stream:
         """The same data with these weights."""
         return Stream(self._chunks, sample_weight, self._rows, self.taken)
 
     def _checked(self) -> Iterator[Array]:
-        width, names = None, None
+        width = None
         for index, chunk in enumerate(self._chunks()):
             checked = validation.check_chunk(chunk, index, width)
             own = validation.feature_names_of(chunk)
-            validation.check_names(own, names)
-            names = names or own
+            validation.check_names(own, self.feature_names)
+            self.feature_names = self.feature_names or own
             if len(checked):
                 width = checked.shape[1]
                 yield checked

@@ -175,7 +175,7 @@ def diagnosed(
     validation.check_free(sums.n)
     tangent = sums.tangent
     dense = sums.n <= largest
-    score, complete, information = sums.all(dense)
+    score, complete, information = sums.gathered(dense)
     inverse_root = _inverse_root(complete) if alive else None
     if inverse_root is None and alive and dense and result.model.constraints:
         # Where means are shared, what one M-step maximises may have a saddle, too.

@@ -15,8 +15,9 @@ from fastem.families.reduced import ReducedTangent
 from fastem.model.evaluation import evaluated, mixture_frame
 from fastem.model.result import Result
 
-# Bytes of scores that exist at a time: what stays in a cache. With 64 MB it took twice as long.
-CHUNK_BYTES = 4 * 2**20
+# Bytes of scores that exist at a time: as many as stay in a cache (with 64 MB it took twice as long), or as pay for the
+# addition of a matrix of all parameters, if these are many.
+CACHED, CHUNK_BYTES = 4 * 2**20, 64 * 2**20
 
 
 class Sums:
@@ -51,7 +52,8 @@ class Sums:
 
     def _pieces(self) -> Iterator[tuple[Array, Array, Array]]:
         """Samples in the frame, their weights, and their responsibilities."""
-        size, (X, sample_weight, known) = max(256, self._n_bytes // (8 * self.n)), self._samples
+        size = max(256, min(CACHED, self._n_bytes) // (8 * self.n), min(self.n // 4, self._n_bytes // (8 * self.n)))
+        X, sample_weight, known = self._samples
         for first in range(0, len(X), size):
             piece = np.ascontiguousarray(X[first : first + size], dtype=np.float64)
             resp = evaluated(piece, self._result, self._threads, "resp", alone=False).values
@@ -80,7 +82,7 @@ class Sums:
             scores = self._scores(k, x)
             yield self._places(k), scores, resp[:, k, None] * scores
 
-    def all(self, dense: bool) -> tuple[Array, Array, Array | None]:
+    def gathered(self, dense: bool) -> tuple[Array, Array, Array | None]:
         """The gradient of the log-likelihood, the expected complete-data information, and the observed information.
 
         The last is the complete-data information less what is missing. If not `dense`, the second is a diagonal and the
