@@ -445,6 +445,17 @@ def test_a_users_cached_function_sees_an_upgrade_of_fastem(tmp_path):
     assert run() == ["98.0", "0", "2"]
 
 
+def test_a_script_under_another_name_compiles_anew(tmp_path):
+    """As the gallery's: run by runpy, then as the main script. The cache names the module that it came from."""
+    script = tmp_path / "mine.py"
+    script.write_text(USER)
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    run = f"import runpy; runpy.run_path({str(script)!r}, run_name='elsewhere')"
+    place = Path(fastem.__file__).parents[1]
+    assert python("-c", run, place, **environment) == ["-2.0", "0", "2"]
+    assert python(script, place, **environment)[0] == "-2.0"
+
+
 def test_a_cached_function_without_a_compiler_is_itself():
     code = "import fastem\nf = lambda x: x + 1\nprint(fastem.jit.cached(f) is f, fastem.jit.cached(nogil=True)(f)(1))"
     assert python("-c", code, NUMBA_DISABLE_JIT="1") == ["True", "2"]

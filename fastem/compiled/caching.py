@@ -82,7 +82,7 @@ def kept(dispatcher_with: Callable[[bool], Any], quick: bool) -> Any:
             rtsys.initialize(target_context)  # defines the symbols of numba's run-time library
         else:
             target_context.refresh()
-        with suppress(OSError):
+        with suppress(OSError, ImportError):  # the latter: of a script that was run under another name before
             return cache._load_overload(sig, target_context)
 
     def save_overload(sig: Any, data: Any) -> None:
