@@ -93,7 +93,7 @@ def test_a_process_that_fails_says_why(monkeypatch):
 def test_the_command(capsys):
     fastem.compile("poisson", "float64", n_jobs=1)
     assert main(["compile", "--families", "poisson", "--dtypes", "float64", "--jobs", "1"]) == 0
-    assert capsys.readouterr().out.startswith("all functions were compiled before in ")
+    assert capsys.readouterr().out.startswith("all functions were compiled before; cache: ")
     assert main(["compile", "--families", "weibull"]) == 2
     assert "'weibull' is unknown" in capsys.readouterr().err
 

@@ -70,6 +70,8 @@ def test_notes_count_the_samples_that_count(rng):
     start = np.repeat([0, 1, 0], [50, 5, 50])
     result = fastem.fit(X, fastem.Gaussian("diag"), 2, start=start, sample_weight=weights)
     assert "holds 5 of 55 samples" in result.notes[0]
+    heavy = fastem.fit(X, fastem.Gaussian("diag"), 2, start=start, sample_weight=3.0 * weights)
+    assert "holds 15 of the weight 165" in heavy.notes[0]
 
 
 def test_a_shared_covariance_is_described_once(rng):

@@ -22,8 +22,12 @@ PIECE, TAKEN = 16 * 2**20, 64 * 2**20
 class Stream:
     """What `fastem.stream` returns: data in chunks, which can be read again and again.
 
-    n_features: the number of columns. feature_names: theirs, if chunks are frames whose names are all strings.
-    taken: bytes up to which some of its rows are kept in memory.
+    Attributes
+    ----------
+    n_features : the number of columns.
+    feature_names : theirs, if chunks are frames whose names are all strings.
+    sample_weight : (n_samples,) or None.
+    taken : bytes up to which some of its rows are kept in memory.
     """
 
     def __init__(

@@ -46,8 +46,11 @@ N_FEATURES = 3
 class Compiled(NamedTuple):
     """What `compile` did.
 
-    n_kernels: how many functions were compiled, some of them in several processes at a time; 0 if the cache held all.
-    seconds: how long it took. folder: where the machine code lies, "" if no folder can be written.
+    Attributes
+    ----------
+    n_kernels : how many functions were compiled, some of them in several processes at a time; 0 if the cache held all.
+    seconds : how long it took.
+    folder : where the machine code lies, "" if no folder can be written.
     """
 
     n_kernels: int

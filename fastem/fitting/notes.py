@@ -83,9 +83,8 @@ def _collapse(problem: Problem, tracks: Sequence[Track], winner: Track, stopping
 def _described(problem: Problem, winner: Track, number: int, k: int) -> str:
     """What is wrong with component k of a solution, which is called by its number in the result."""
     n, share = problem.source.n_positive, float(np.exp(winner.solution.log_weights[k]))
-    weighted = problem.source.sample_weight is not None
     total = problem.source.total_weight
-    held = f"{share * total:.4g} of the weight {total:.4g}" if weighted else f"{share * n:.4g} of {n} samples"
+    held = f"{share * n:.4g} of {n} samples" if total == n else f"{share * total:.4g} of the weight {total:.4g}"
     d = problem.source.n_features
     if problem.family.affine and share * n <= d:
         reason = f"fewer than it takes to vary in all {d} features"

@@ -37,7 +37,10 @@ ON_ITS_WAY = 0.01
 
 
 class Verdict(Enum):
-    """What kind of point a solution is. The values are sentences for the user."""
+    """What kind of point a solution is: MAXIMUM, SADDLE, FLAT, BOUNDARY or NOT_CONVERGED.
+
+    The values are sentences for the user.
+    """
 
     MAXIMUM = "A maximum: the likelihood falls in every direction."
     SADDLE = (

@@ -16,9 +16,11 @@ from fastem.model.result import Fitted, Result
 class Match(NamedTuple):
     """What `match` returns.
 
-    result: the second mixture, with its components in the order of the first. order: (n_components,) int64,
-    ``order[k]`` is the component of the second that is component k of the first. distances: (n_components,), how far
-    the two are apart, in standard deviations of the first mixture.
+    Attributes
+    ----------
+    result : the second mixture, with its components in the order of the first.
+    order : (n_components,) int64, ``order[k]`` is the component of the second that is component k of the first.
+    distances : (n_components,), how far the two are apart, in standard deviations of the first mixture.
     """
 
     result: Result

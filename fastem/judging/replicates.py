@@ -15,8 +15,10 @@ from fastem.model.telling import expect
 class Replicate(NamedTuple):
     """What the callback of `bootstrap` and of `likelihood_ratio_test` gets after each replicate.
 
-    n_done, n_replicates: how many are done, and of how many. ended_well: whether this one's fit did; for the test,
-    both its fits.
+    Attributes
+    ----------
+    n_done, n_replicates : how many are done, and of how many.
+    ended_well : whether this one's fit did; for the test, both its fits.
     """
 
     n_done: int

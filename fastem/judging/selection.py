@@ -19,10 +19,18 @@ SHOWN = 10
 class Row(NamedTuple):
     """One model of a grid.
 
-    family: its name. n_components, n_parameters. log_likelihood: total, nats. bic, aic, icl: smaller is better; icl is
-    bic plus twice the entropy of the responsibilities. cv: held-out log-likelihood per sample in nats, the mean over
-    folds; larger is better. cv_error: its standard error. Both are NaN unless the criterion is "cv". n_iter, n_passes:
-    of the best start. n_reached: starts that reached the best likelihood, of `n_starts`. status: a Status.
+    Attributes
+    ----------
+    family : its name.
+    n_components, n_parameters : the components, and the free parameters with those of the weights.
+    log_likelihood : total, nats.
+    bic, aic, icl : smaller is better; icl is bic plus twice the entropy of the responsibilities.
+    cv, cv_error : held-out log-likelihood per sample in nats, the mean over folds, and its standard error; larger is
+        better. NaN unless the criterion is "cv".
+    n_iter, n_passes : of the best start.
+    n_reached : starts that reached the best likelihood, of `n_starts`.
+    status : a Status.
+    n_starts : how many starts there were.
     """
 
     family: str

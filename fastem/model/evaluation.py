@@ -175,6 +175,13 @@ def predict(X: Any, mixture: Any, *, n_threads: int | None = None) -> IntArray:
     Raises
     ------
     ValueError, TypeError : as for `log_density`.
+
+    Examples
+    --------
+    >>> import fastem
+    >>> mixture = fastem.from_parameters(fastem.Poisson(), [0.5, 0.5], rates=[[1.0], [9.0]])
+    >>> fastem.predict([[0], [2], [12]], mixture).tolist()
+    [0, 0, 1]
     """
     return evaluate_at(X, mixture, n_threads, "labels")
 

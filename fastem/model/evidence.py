@@ -241,7 +241,13 @@ def maximise(evidence: Evidence) -> Result:
 
 
 class Draws(NamedTuple):
-    """X: (n_samples, n_features) float64. labels: (n_samples,) int64, the component of each draw."""
+    """What `sample` returns.
+
+    Attributes
+    ----------
+    X : (n_samples, n_features) float64.
+    labels : (n_samples,) int64, the component of each draw.
+    """
 
     X: FloatArray
     labels: IntArray
@@ -263,6 +269,14 @@ def sample(mixture: Result | Fitted, n_samples: int, *, seed: Any = None) -> Dra
     Raises
     ------
     ValueError, TypeError : unusable arguments.
+
+    Examples
+    --------
+    >>> import fastem
+    >>> mixture = fastem.from_parameters(fastem.Poisson(), [0.5, 0.5], rates=[[1.0], [9.0]])
+    >>> X, labels = fastem.sample(mixture, 10_000, seed=0)
+    >>> X.shape, X[labels == 1].mean().round().item()
+    ((10000, 1), 9.0)
     """
     result: Result = validation.check_mixture(mixture)
     validation.check_usable(result)

@@ -82,10 +82,27 @@ def arrays_of(result: Result) -> dict[str, Any]:
 def load(path: str | PathLike[str]) -> Result:
     """Read what `save` wrote.
 
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    Result : equal to the one that was saved, to the last bit. `GaussianMixture.from_result` makes an estimator of it.
+
     Raises
     ------
     ValueError : the file is no fastem model, or was written by a newer version with another format.
     FileNotFoundError : there is no such file.
+
+    Examples
+    --------
+    >>> import fastem, pathlib, tempfile
+    >>> mixture = fastem.from_parameters(fastem.Poisson(), [0.5, 0.5], rates=[[1.0], [9.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fastem.save(mixture, pathlib.Path(folder) / "model.npz")
+    ...     fastem.load(pathlib.Path(folder) / "model.npz").parameters["rates"].tolist()
+    [[1.0], [9.0]]
     """
     from fastem.validation import check_model_file
 

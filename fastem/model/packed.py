@@ -17,8 +17,14 @@ from fastem.families.base import Array, Columns, Family, Frame
 class Packed:
     """What `fastem.pack` returns: checked data, also in tiles, in the coordinates that a fit of them would choose.
 
-    family: the one that they were packed for. samples: the data and their weights. dtype: float32 or float64. facts:
-    what one look at the columns found. data: the tiles. feature_names: as in Result.
+    Attributes
+    ----------
+    family : the one that they were packed for.
+    samples : the data and their weights.
+    dtype : float32 or float64.
+    facts : what one look at the columns found.
+    data : the tiles.
+    feature_names : as in Result.
     """
 
     def __init__(

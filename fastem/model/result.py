@@ -16,7 +16,10 @@ from fastem.model.showing import Showing
 
 
 class Status(Enum):
-    """How a start ended. The values are sentences for the user. `rank` orders starts by it."""
+    """How a start ended. The values are sentences for the user.
+
+    CONVERGED, MAX_ITER, MAX_PASSES, TIME_LIMIT, DROPPED, MERGED, STOPPED, GIVEN, COLLAPSED, STARVED or NOT_FINITE.
+    """
 
     CONVERGED = "Converged: what `criterion` looks at, by default the gain per sample of the last step, fell below tol."
     MAX_ITER = "Made max_iter iterations without converging to tol; to converge, raise max_iter or tol."
@@ -51,13 +54,21 @@ class Status(Enum):
 class Record(NamedTuple):
     """What a callback gets after each iteration of each start.
 
-    start: index of the start. iteration: M-steps done so far. log_likelihood: total, in nats, of the parameters after
-    that M-step. gain: its increase per sample since the iteration before, or since the start itself, in nats.
-    n_samples, total_weight: how many samples were looked at, and the sum of their weights. A fit that begins on parts
-    of the data looks at the samples of a part, and iterations and likelihoods begin anew on each part.
-    n_starts, n_ended: how many starts there are (on a part: that move on it), and how many of them have ended. value:
-    of the criterion of convergence, NaN if it has none yet. tol: what it must fall below. resumed: of a fit that goes
-    on from a checkpoint, how many iterations all starts together had made by then, on the same samples; otherwise 0.
+    A fit that begins on parts of the data looks at the samples of a part, and iterations and likelihoods begin anew on
+    each part.
+
+    Attributes
+    ----------
+    start : index of the start.
+    iteration : M-steps done so far.
+    log_likelihood : total, in nats, of the parameters after that M-step.
+    gain : its increase per sample since the iteration before, or since the start itself, in nats.
+    n_samples, total_weight : how many samples were looked at, and the sum of their weights.
+    n_starts, n_ended : how many starts there are (on a part: that move on it), and how many of them have ended.
+    value : of the criterion of convergence, NaN if it has none yet.
+    tol : what it must fall below.
+    resumed : of a fit that goes on from a checkpoint, how many iterations all starts together had made by then, on the
+        same samples; otherwise 0.
     """
 
     start: int
@@ -76,16 +87,23 @@ class Record(NamedTuple):
 class StartReport(NamedTuple):
     """How one start went.
 
-    status: a Status. log_likelihood: total, in nats; NaN for a start that was dropped before it had seen all of the
-    data. n_iter: steps taken, M-steps or leaps of an accelerated fit. n_passes: passes over the data of the loop.
-    reseeded: how often a starving component was put at the samples that the mixture explains worst; what happened on
-    parts of the data does not count. floored: components whose covariance ended at a floor, the family's own or that of
-    floating point. n_refused: passes on leaps that were refused. distance: for a start that reached the best likelihood
-    (to 1e-5 nats per sample), the largest difference between its parameters and those of the best start, after
-    components have been matched, in the units of the criterion "parameters" of `fit`; None for a start that did not
-    reach it. dropped: components that held too few samples; they are left out of the result with `starving="drop"`, and
-    have weight 0 otherwise. passes_on_parts: passes over parts of the data before those of `n_passes`, as a number
-    (with a fraction) of passes over all of it.
+    Attributes
+    ----------
+    status : a Status.
+    log_likelihood : total, in nats; NaN for a start that was dropped before it had seen all of the data.
+    n_iter : steps taken, M-steps or leaps of an accelerated fit.
+    n_passes : passes over the data of the loop.
+    reseeded : how often a starving component was put at the samples that the mixture explains worst; what happened on
+        parts of the data does not count.
+    floored : components whose covariance ended at a floor, the family's own or that of floating point.
+    n_refused : passes on leaps that were refused.
+    distance : for a start that reached the best likelihood (to 1e-5 nats per sample), the largest difference between
+        its parameters and those of the best start, after components have been matched, in the units of the criterion
+        "parameters" of `fit`; None for a start that did not reach it.
+    dropped : components that held too few samples; they are left out of the result with `starving="drop"`, and have
+        weight 0 otherwise.
+    passes_on_parts : passes over parts of the data before those of `n_passes`, as a number (with a fraction) of passes
+        over all of it.
     """
 
     status: Status

@@ -22,8 +22,11 @@ N_DRAWS = 200_000
 class Ellipse(NamedTuple):
     """The ellipse that holds a stated probability of a normal distribution in two dimensions.
 
-    centre: (2,). half_axes: (2,), the longer one first. angle: of the longer one, in radians, counter-clockwise from
-    the first axis, in (-pi/2, pi/2].
+    Attributes
+    ----------
+    centre : (2,)
+    half_axes : (2,), the longer one first.
+    angle : of the longer one, in radians, counter-clockwise from the first axis, in (-pi/2, pi/2].
     """
 
     centre: FloatArray

@@ -112,10 +112,14 @@ def _positive(constant: float, squares: Array, slopes: Array) -> float:
 class Merged(NamedTuple):
     """What `merge` returns.
 
-    clusters: (n_components,) int64, the cluster of each component, in 0 .. n_clusters - 1. labels: (n_samples,) int64,
-    the cluster of each sample. resp: (n_samples, n_clusters), its probability. entropy: for n_components, ..., 1
-    clusters the entropy of the probabilities, nats; where it stops falling fast is a good number of clusters.
-    pairs: for each merge, the two components whose clusters became one.
+    Attributes
+    ----------
+    clusters : (n_components,) int64, the cluster of each component, in 0 .. n_clusters - 1.
+    labels : (n_samples,) int64, the cluster of each sample.
+    resp : (n_samples, n_clusters), its probability.
+    entropy : for n_components, ..., 1 clusters the entropy of the probabilities, nats; where it stops falling fast is a
+        good number of clusters.
+    pairs : for each merge, the two components whose clusters became one.
     """
 
     clusters: IntArray

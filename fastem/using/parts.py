@@ -89,7 +89,10 @@ def conditional(mixture: Result | Fitted, given: Mapping[int | str, float]) -> R
 class Regression(NamedTuple):
     """What `regress` returns.
 
-    mean: (n_samples, m), the expectation of the other features. covariance: (n_samples, m, m), their covariance.
+    Attributes
+    ----------
+    mean : (n_samples, m), the expectation of the other features.
+    covariance : (n_samples, m, m), their covariance.
     """
 
     mean: FloatArray
