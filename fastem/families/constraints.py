@@ -152,7 +152,7 @@ def maximise(
     collapsed = found.floored if found.collapsed is None else found.collapsed
     if not some(found.floored):
         return Maximised(rows, starving, found.floored, collapsed)
-    free = ~_held(family, constraints, n_components) & ~any(prior.parameter == "covariances" for prior in priors)
+    free = ~_held(family, constraints, n_components) & (not any(prior.parameter == "covariances" for prior in priors))
     return Maximised(rows, starving, found.floored & free, collapsed & free)
 
 
