@@ -129,7 +129,7 @@ def test_a_killed_process_goes_on(data, how, tmp_path):
             process.kill()
         else:
             process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) != 0
+        assert process.wait(timeout=600) != 0
     assert path.exists()
     settings = {"accelerate": "anderson", "progressive": True, "seed": 1, "tol": 1e-8}
     calls = []
@@ -301,19 +301,19 @@ def test_a_damaged_file_and_an_unusable_path_are_named_at_once(data, tmp_path):
 
 def test_a_file_that_somebody_reads_is_replaced_a_moment_later(monkeypatch):
     """Windows refuses to replace or remove a file that is open, such as by a virus scanner."""
-    waits, refusals = [], [PermissionError("in use")] * 3
+    waits, refusals = [], []
 
     def act():
         if refusals:
             raise refusals.pop()
 
     monkeypatch.setattr(checkpoint, "time", SimpleNamespace(sleep=waits.append))
-    for platform, tries in (("linux", 1), ("win32", 3)):
-        monkeypatch.setattr(checkpoint, "sys", SimpleNamespace(platform=platform))
-        if platform == "linux":
-            with pytest.raises(PermissionError):
-                checkpoint.patiently(act)
-            refusals.append(PermissionError("in use"))
-        else:
-            checkpoint.patiently(act)
-            assert len(waits) == tries and not refusals
+    monkeypatch.setattr(checkpoint, "sys", SimpleNamespace(platform="win32"))
+    refusals += [PermissionError("in use")] * 3
+    checkpoint.patiently(act)
+    assert len(waits) == 3 and not refusals
+    monkeypatch.setattr(checkpoint, "sys", SimpleNamespace(platform="linux"))
+    refusals += [PermissionError("in use")] * 3
+    with pytest.raises(PermissionError):
+        checkpoint.patiently(act)
+    assert len(waits) == 3 and len(refusals) == 2

@@ -111,13 +111,16 @@ def test_show(model, capsys):
     assert facts["parameters"]["means"] == mixture.parameters["means"].tolist()
 
 
-def test_plot(model, capsys, tmp_path):
+def test_plot(model, capsys, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     assert "picture written" in told(capsys, "plot", model, FAITHFUL, "--out", tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     told(capsys, "plot", model, "--out", tmp_path / "b.svg", "--features", "waiting", "--what", "components")
     assert "waiting" in (tmp_path / "b.svg").read_text(encoding="utf-8")
     assert "has an unknown ending" in refused(capsys, "plot", model, "--out", tmp_path / "c.gif")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "matplotlib.figure", None)
+        assert "pip install 'fastem[plot]'" in refused(capsys, "plot", model, "--out", tmp_path / "c.png")
     assert "features has 'x'" in refused(capsys, "plot", model, "--out", tmp_path / "c.png", "--features", "x")
 
 

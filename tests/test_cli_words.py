@@ -7,17 +7,13 @@ import sys
 import numpy as np
 import pytest
 from conftest import HERE
+from test_cli_models import told
 
 import fastem
 from fastem.cli.main import main
 from fastem.cli.words import in_options
 
 DEATHS = HERE / "data" / "deaths_times.csv"
-
-
-def told(capsys, *arguments):
-    assert main([str(each) for each in arguments]) == 0
-    return capsys.readouterr().out
 
 
 def refused(capsys, *arguments):

@@ -283,7 +283,7 @@ def test_a_start_that_was_never_finite_is_no_refused_leap():
     assert display.refused_.get_xydata().tolist() == [[3.0, -1.0]]
 
 
-def test_axes_and_criteria_that_are_none(faithful, monkeypatch):
+def test_wrong_axes_unknown_criteria_and_missing_libraries_are_told(faithful, monkeypatch):
     selection = fastem.select(faithful, fastem.Gaussian("diag"), [1, 2], seed=0)
     with pytest.raises(TypeError, match="ax is 'aic'; expected axes"):
         selection.plot("aic")

@@ -200,3 +200,15 @@ def test_folds_are_of_samples_that_count(rng):
         fastem.select(
             X, fastem.Gaussian("diag"), 1, criterion="cv", sample_weight=np.eye(60)[0] + np.eye(60)[1], seed=0
         )
+
+
+@pytest.mark.parametrize(("columns", "said"), [(1, "Feature 2 is constant"), (2, "Features 2, 3 are constant")])
+def test_constant_features_are_told(faithful, columns, said):
+    """They change no density, but some shapes have more parameters for them than others."""
+    X = np.column_stack([faithful, np.ones((len(faithful), columns))])
+    families = [fastem.Gaussian("full"), fastem.Gaussian("diag")]
+    with pytest.warns(fastem.FitWarning, match=said):
+        selection = fastem.select(X, families, [1, 2], seed=0)
+    assert any(said in note for note in selection.notes)
+    held_out = fastem.select(X, families, [1], criterion="cv", seed=0)
+    assert not any("constant" in note for note in held_out.notes)

@@ -58,12 +58,6 @@ def show(options: argparse.Namespace) -> None:
 def plot(options: argparse.Namespace) -> None:
     """A picture of a model, and of data if there are any."""
     check_target(options.out, PICTURES)
-    try:
-        from matplotlib.figure import Figure
-
-        from fastem import plots
-    except ImportError:
-        raise CommandError("plot needs matplotlib: pip install 'fastem[plot]'") from None
     mixture = _loaded(options)
     X = None if options.data is None else _table_for(mixture, options).X
     features = None
@@ -71,10 +65,11 @@ def plot(options: argparse.Namespace) -> None:
         features = [int(name) if name.isdigit() else name for name in options.features]
     settings: dict[str, Any] = {"what": options.what, "level": options.level, "features": features}
     n = mixture.n_features if features is None else len(features)
-    if n > 2:
-        display: Any = plots.PairsDisplay.from_result(mixture, X, **settings)
-    else:
-        display = plots.MixtureDisplay.from_result(mixture, X, **settings, ax=Figure(layout="constrained").subplots())
+    kind: Any = fastem.plots.PairsDisplay if n > 2 else fastem.plots.MixtureDisplay
+    try:
+        display = kind.from_result(mixture, X, **settings)
+    except ImportError as error:  # it says what to install
+        raise CommandError(str(error)) from None
     display.figure_.savefig(options.out)
     print(f"picture written to {options.out}")
 

@@ -215,7 +215,7 @@ def _default(choices: Iterable[str]) -> str:
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise argparse.ArgumentTypeError(f"{text!r} names nothing; a column without a name has its number, from 0")
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
     return names
 
 

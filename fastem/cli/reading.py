@@ -176,7 +176,7 @@ def _parquet(path: Path) -> Any:
 
 def _read_parquet(path: Path, columns: list[str] | None, drop: list[str] | None) -> Table:
     table = _parquet(path)
-    from pyarrow import types
+    from pyarrow import types  # not before `_parquet`, which says what to install if there is none
 
     names = list(table.column_names)
     chosen = _choose(names, columns, drop)
@@ -259,11 +259,13 @@ def _read_csv(path: Path, columns: list[str] | None, drop: list[str] | None) -> 
 
 def _check_once(path: Path, names: list[str], chosen: list[int]) -> None:
     """Refuse two columns of one name: a model tells columns by their names."""
-    again = next((j for place, j in enumerate(chosen) if names[j] in [names[i] for i in chosen[:place]]), None)
-    if again is not None:
-        raise CommandError(
-            f"two columns of {path} are called {names[again]!r}; rename one, or leave it out with --drop {again}."
-        )
+    seen: set[str] = set()
+    for j in chosen:
+        if names[j] in seen:
+            raise CommandError(
+                f"two columns of {path} are called {names[j]!r}; rename one, or leave it out with --drop {j}."
+            )
+        seen.add(names[j])
 
 
 def _pieces(path: Path, reader: Any, names: list[str], chosen: list[int]) -> Iterator[Array]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# Arguments of functions that are options of the command line, too: by names that are no words of English, and others,
-# which are arguments only where a value follows.
-NAMES = ("n_components", "n_init", "n_threads", "max_iter", "min_samples", "min_variance", "reg_covar", "ridge", "tol")
-WORDS = ("accelerate", "floor", "prior", "progressive", "seed", "start", "starving")
+from fastem.cli import makers
+from fastem.cli.parser import SEARCH
+
+# Arguments of functions that are options of the command line, too.
 OPTIONS = {
-    **{name: "--" + name.replace("_", "-") for name in (*NAMES, *WORDS)},
+    **{name: makers.flag(name) for name in (*SEARCH, *makers.SHARED, "prior", "seed")},
     **{"n_components": "--components", "n_threads": "--threads"},
 }
+# Those whose names are no words of English, and so arguments wherever they stand. Others are where a value follows.
+NAMES = [name for name in OPTIONS if "_" in name or name in ("ridge", "tol")]
 
 
 def in_options(text: str, names: Sequence[str] = ()) -> str:

@@ -99,7 +99,7 @@ def select(
     Warns
     -----
     FitWarning : the chosen model needs a second look, a model ended below one with fewer components, or the weights sum
-        to far less than the number of samples that they are worth.
+        to far less than the number of samples that they are worth, or a feature is constant.
 
     Notes
     -----
@@ -300,8 +300,8 @@ def _constant(facts: Columns, names: Sequence[str] | None, criterion: str) -> li
     more = f" and {len(which) - SHOWN} more" if len(which) > SHOWN else ""
     subject = f"Feature {called} is" if len(which) == 1 else f"Features {called}{more} are"
     return [
-        f"{subject} constant. That says nothing about components, but {criterion} counts the parameters, of which some "
-        "models have more than others; leave it out."
+        f"{subject} constant. Constant features say nothing about components, but {criterion} counts their parameters, "
+        "and some models have more of these than others; leave such features out."
     ]
 
 

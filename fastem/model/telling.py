@@ -11,8 +11,8 @@ class FitWarning(UserWarning):
     """A fit ended, but its user should know something about it.
 
     A component collapsed or starved, iterations ran out, data have fewer distinct rows than there are components, a
-    model of a grid is worse than a smaller one, weights sum to far less than the samples that they stand for, or, with
-    `GaussianMixture`, reg_covar is large for the units of the data.
+    model of a grid is worse than a smaller one, weights sum to far less than the samples that they stand for, a
+    feature of a grid's data is constant, or, with `GaussianMixture`, reg_covar is large for the units of the data.
 
     Its text says what happened and what to do, in the words of the function that was called. To silence it, use
     ``warnings.filterwarnings("ignore", category=fastem.FitWarning)``; to make it an error, use "error".
